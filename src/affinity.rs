@@ -1,0 +1,364 @@
+//! The four verbs: recall, route, failover, settle.
+
+use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
+use crate::client::ClientHash;
+use crate::cookies::CacheGuard;
+use crate::endpoint::EndpointId;
+use crate::failover::{FailoverMode, Standing, Verdict, decide};
+use crate::names::Name;
+use crate::outcome::{Created, Lent, Moved};
+use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
+use crate::pools::{EndpointView, Pools};
+use crate::request::RequestMeta;
+use crate::search::{Entropy, Search, Seeds};
+use crate::store::Record;
+use crate::time::UnixTime;
+use crate::token::Pin;
+
+mod attempt;
+mod visit;
+
+pub use attempt::{Attempt, GaveUp, NoEndpoint};
+pub use visit::Visit;
+
+use attempt::{Course, Tried};
+
+/// Session affinity for one load balancer: a policy and what holds for all policies.
+///
+/// It does no I/O, reads no clock and draws no random numbers. Share it behind an `Arc`;
+/// every method takes `&self`.
+///
+/// ```text
+///  request ──recall──▶ Visit ──route──▶ Attempt ──settle──▶ Settlement ──▶ Set-Cookie
+///                       │  ▲             │    ▲                      └───▶ StoreWrite
+///                lookup ▼  │ record      └────┘ failover (connect error)
+///                    your store: sync, async, or none
+/// ```
+///
+/// The order of calls cannot be mistaken, and none can be made twice: the values move.
+///
+/// ```compile_fail,E0382
+/// # use session_affinity::*;
+/// # fn f(affinity: &Affinity<NoAffinity>, visit: Visit, pools: &Pools<()>) {
+/// let first = affinity.route(visit, Record::Absent, pools, || 4);
+/// let second = affinity.route(visit, Record::Absent, pools, || 4); // the visit is gone
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Affinity<P> {
+    policy: P,
+    clients: ClientHash,
+    load_balancer: Name,
+    mode: FailoverMode,
+    retries: Retries,
+    across_pools: AcrossPools,
+    drain_duration: DrainDuration,
+    cooling_off: CoolingOff,
+    cache_guard: CacheGuard,
+}
+
+/// Whether failover leaves the pool of the endpoint that could not be connected to.
+/// Cloudflare: `adaptive_routing.failover_across_pools`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AcrossPools {
+    /// It stays in the pool.
+    #[default]
+    No,
+    /// After the pool's own endpoints it tries the other open pools in order.
+    Yes,
+}
+
+impl<P: AffinityPolicy> Affinity<P> {
+    /// With the default of every parameter. The name keys the hashes of clients'
+    /// addresses, so that two load balancers choose independently.
+    pub fn new(load_balancer: &Name, policy: P) -> Self {
+        Self {
+            policy,
+            clients: ClientHash::new(load_balancer, Ipv6Prefix::default()),
+            load_balancer: load_balancer.clone(),
+            mode: FailoverMode::default(),
+            retries: Retries::default(),
+            across_pools: AcrossPools::default(),
+            drain_duration: DrainDuration::default(),
+            cooling_off: CoolingOff::default(),
+            cache_guard: CacheGuard::default(),
+        }
+    }
+
+    /// With this failover mode.
+    ///
+    /// # Errors
+    /// [`UnsupportedMode`] when the policy does not support it: `header` with `sticky`.
+    pub fn with_failover(mut self, mode: FailoverMode) -> Result<Self, UnsupportedMode> {
+        if !self.policy.supports(mode) {
+            return Err(UnsupportedMode { mode });
+        }
+        self.mode = mode;
+        Ok(self)
+    }
+
+    /// With this many further tries after a passive failure.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// With or without failover to other pools.
+    #[must_use]
+    pub fn with_across_pools(mut self, across_pools: AcrossPools) -> Self {
+        self.across_pools = across_pools;
+        self
+    }
+
+    /// With this time for a disabled endpoint to drain.
+    #[must_use]
+    pub fn with_drain_duration(mut self, drain_duration: DrainDuration) -> Self {
+        self.drain_duration = drain_duration;
+        self
+    }
+
+    /// With this time for which an endpoint is suspect after a passive failure.
+    #[must_use]
+    pub fn with_cooling_off(mut self, cooling_off: CoolingOff) -> Self {
+        self.cooling_off = cooling_off;
+        self
+    }
+
+    /// With this many bits of an IPv6 address.
+    #[must_use]
+    pub fn with_ipv6_prefix(mut self, ipv6_prefix: Ipv6Prefix) -> Self {
+        self.clients = ClientHash::new(&self.load_balancer, ipv6_prefix);
+        self
+    }
+
+    /// With or without the guard against shared caches.
+    #[must_use]
+    pub fn with_cache_guard(mut self, cache_guard: CacheGuard) -> Self {
+        self.cache_guard = cache_guard;
+        self
+    }
+
+    /// First: what does this request say about its session? If the visit has a
+    /// [`lookup`](Visit::lookup), ask the store.
+    pub fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Visit {
+        let recall = self.policy.recall(request, now);
+        Visit {
+            claim: recall.claim,
+            seed: recall.seed,
+            client: request.client_ip.map(|ip| self.clients.address(ip)),
+            scheme: request.scheme,
+            now,
+        }
+    }
+
+    /// Second: which endpoint serves it? `record` is what the store had to say, and
+    /// [`Record::Absent`] where there was nothing to ask. `entropy` draws 64 random bits
+    /// and is called only when they are needed: never for a live session.
+    ///
+    /// # Errors
+    /// [`NoEndpoint`] when there is nobody to try. Nothing was promised then.
+    pub fn route<T>(
+        &self,
+        visit: Visit,
+        record: Record,
+        pools: &Pools<T>,
+        entropy: impl FnOnce() -> u64,
+    ) -> Result<Attempt, NoEndpoint> {
+        pools.begin_census(visit.now);
+        let session = Session::of(&visit, record);
+        let seeds = visit.seeds(session.pin());
+        let mut source = Some(entropy);
+        let mut draw = || source.take().map(|entropy| entropy());
+        let entropy = Entropy::new(&mut draw);
+        let search = self.search(pools, seeds, &visit, &[], &entropy);
+        let (endpoint, course) = match session {
+            Session::Live(pin) => self.route_live(pin, &search)?,
+            Session::New(reason) => (search.for_new().ok_or(NoEndpoint)?, Course::Created(reason)),
+            Session::Unbound => (search.for_new().ok_or(NoEndpoint)?, Course::Unbound),
+        };
+        Ok(Attempt {
+            endpoint: endpoint.id(),
+            pool: endpoint.pool().id(),
+            drawn: entropy.drawn(),
+            tried: Tried::none(),
+            seeds,
+            course,
+            record,
+            visit,
+        })
+    }
+
+    /// The rows of the session table for a live session: the first that matches wins.
+    fn route_live<'a, T>(&self, pin: Pin, search: &Search<'a, T>) -> Result<(EndpointView<'a, T>, Course), NoEndpoint> {
+        let moved = |reason| Ok((search.for_moved().ok_or(NoEndpoint)?, Course::Moved(pin, reason)));
+        let Some(endpoint) = search.pools.endpoint(pin.endpoint) else { return moved(Moved::Removed) };
+        let kept = (endpoint, Course::Kept(pin));
+        if search.is_last_resort(endpoint) {
+            return Ok(kept);
+        }
+        if let Err(reason) = search.takes_pinned(endpoint, self.drain_duration) {
+            return moved(reason);
+        }
+        if search.sheds_session(endpoint.pool()) {
+            let shed = search.for_shed(endpoint.pool());
+            return Ok(shed.map_or(kept, |endpoint| (endpoint, Course::Moved(pin, Moved::Shed))));
+        }
+        if search.is_suspect(endpoint) {
+            let next = search.instead_of_suspect(endpoint.pool().id());
+            return Ok(match (decide(self.mode, Standing::Pinned, next.map(|next| next.id())), next) {
+                (Verdict::Lend(_), Some(next)) => (next, Course::Lent(pin, Lent::Suspect)),
+                (Verdict::Rebind(_), Some(next)) => (next, Course::Moved(pin, Moved::Suspect)),
+                _ => kept,
+            });
+        }
+        Ok(kept)
+    }
+
+    /// In between, and only after a passive failure (a connection that could not be made,
+    /// so that nothing was sent): who is tried instead?
+    ///
+    /// # Errors
+    /// [`GaveUp`] when the mode forbids it, retries are used up, or nobody is left. The
+    /// attempt is gone, nothing is written, and the client's session is as it was.
+    pub fn failover<T>(&self, mut attempt: Attempt, pools: &Pools<T>) -> Result<Attempt, GaveUp> {
+        if let Some(mark) = pools.mark(attempt.endpoint) {
+            mark.failed(attempt.visit.now, self.cooling_off);
+        }
+        let next = match attempt.tried.add(attempt.endpoint, self.retries) {
+            Ok(()) => self.next(&attempt, pools),
+            Err(GaveUp) => None,
+        };
+        let course = match decide(self.mode, attempt.course.standing(), next.map(|next| next.id())) {
+            Verdict::GiveUp => return Err(GaveUp),
+            Verdict::Lend(_) => attempt.course.lent(),
+            Verdict::Rebind(_) => attempt.course.rebound(),
+        };
+        let next = next.ok_or(GaveUp)?;
+        attempt.course = course.unless_pinned_to(next.id());
+        attempt.endpoint = next.id();
+        attempt.pool = next.pool().id();
+        Ok(attempt)
+    }
+
+    fn next<'a, T>(&self, attempt: &Attempt, pools: &'a Pools<T>) -> Option<EndpointView<'a, T>> {
+        let mut drawn = || attempt.drawn;
+        let entropy = Entropy::new(&mut drawn);
+        let tried = attempt.tried.as_slice();
+        let search = self.search(pools, attempt.seeds, &attempt.visit, tried, &entropy);
+        // A suspect pin that was passed over has not been tried yet.
+        let pinned = || {
+            let pin = attempt.course.pin().filter(|pin| !tried.contains(&pin.endpoint))?;
+            let endpoint = pools.endpoint(pin.endpoint)?;
+            search.takes_pinned(endpoint, self.drain_duration).is_ok().then_some(endpoint)
+        };
+        search
+            .next(attempt.pool)
+            .map(|next| next.id())
+            .or_else(|| pinned().map(|next| next.id()))
+            .and_then(|id| pools.endpoint(id))
+    }
+
+    fn search<'a, T>(
+        &'a self,
+        pools: &'a Pools<T>,
+        seeds: Seeds,
+        visit: &Visit,
+        tried: &'a [EndpointId],
+        entropy: &'a Entropy<'a>,
+    ) -> Search<'a, T> {
+        Search {
+            pools,
+            clients: &self.clients,
+            client: visit.client,
+            seeds,
+            entropy,
+            tried,
+            now: visit.now,
+            across_pools: self.across_pools,
+            cooling_off: self.cooling_off,
+        }
+    }
+
+    /// Last, and only after the endpoint has answered: what must the client and the store
+    /// be told? If you never settle, nothing was ever promised to the client.
+    pub fn settle<T>(&self, attempt: Attempt, pools: &Pools<T>) -> Settlement {
+        let now = attempt.visit.now;
+        if let Some(mark) = pools.mark(attempt.endpoint) {
+            mark.seen(now);
+        }
+        let Some(transition) = attempt.transition() else { return Settlement::nothing() };
+        self.note(transition, now, pools);
+        let served =
+            Served { transition, claim: attempt.visit.claim, record: attempt.record, scheme: attempt.visit.scheme, now };
+        let mut settlement = self.policy.remember(&served);
+        settlement.cache_guard = self.cache_guard;
+        settlement
+    }
+
+    /// The census: a session is noted under the endpoint that it is pinned to.
+    fn note<T>(&self, transition: Transition, now: UnixTime, pools: &Pools<T>) {
+        let (endpoint, kept) = match transition {
+            Transition::Kept(pin) | Transition::Lent { pin, .. } => (pin.endpoint, Some(pin)),
+            Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => (endpoint, None),
+        };
+        let Some(mark) = pools.mark(endpoint) else { return };
+        let issued = kept.map_or(now, |pin| pin.issued);
+        let end = match (self.policy.life(), kept) {
+            (Some(Life::Idle(ttl)), _) | (Some(Life::Absolute(ttl)), None) => now.saturating_add(ttl),
+            (Some(Life::Absolute(_)) | None, Some(pin)) => pin.expires,
+            (None, None) => UnixTime::MAX,
+        };
+        mark.pinned(issued, end);
+    }
+
+    /// How long the policy's sessions live.
+    pub(crate) fn life(&self) -> Option<Life> {
+        self.policy.life()
+    }
+
+    /// For how long a disabled endpoint drains.
+    pub(crate) fn drain_duration(&self) -> DrainDuration {
+        self.drain_duration
+    }
+}
+
+/// What a request's session is, once the store has answered.
+#[derive(Clone, Copy)]
+enum Session {
+    Live(Pin),
+    New(Created),
+    Unbound,
+}
+
+impl Session {
+    fn of(visit: &Visit, record: Record) -> Self {
+        let (pin, otherwise) = match (visit.claim, record) {
+            (Claim::Unbound, _) => return Self::Unbound,
+            (Claim::New(reason), _) => return Self::New(reason.map_or(Created::NoCookie, Created::from)),
+            (Claim::Carried(pin), _) => (Some(pin), Created::Expired),
+            (Claim::Stored { .. }, Record::Found(pin)) => (Some(pin), Created::Expired),
+            (Claim::Stored { .. }, record) => (None, Created::from(record)),
+        };
+        // A policy or a store that is late with its expiry does not keep a session alive.
+        match pin.filter(|pin| pin.expires > visit.now) {
+            Some(pin) => Self::Live(pin),
+            None => Self::New(otherwise),
+        }
+    }
+
+    fn pin(self) -> Option<Pin> {
+        match self {
+            Self::Live(pin) => Some(pin),
+            Self::New(_) | Self::Unbound => None,
+        }
+    }
+}
+
+/// A failover mode that the policy cannot keep its promise in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("session_affinity_attributes.zero_downtime_failover is {mode:?}; allowed for this policy: another mode")]
+pub struct UnsupportedMode {
+    /// The mode.
+    pub mode: FailoverMode,
+}

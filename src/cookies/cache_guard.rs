@@ -1,0 +1,94 @@
+//! Keeping shared caches from replaying one client's cookie to others.
+
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+
+/// Whether a response that sets our cookie is made uncacheable for shared caches.
+///
+/// All `Cache-Control` lines become one, without `public`, `s-maxage` and qualified
+/// `private`; `private` is added unless it or `no-store` is there; `CDN-Cache-Control`
+/// and `Surrogate-Control` are removed. Of five caches tried, HAProxy's and Apache's replay
+/// a Set-Cookie from a `public` response; `private` is safe in all five.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheGuard {
+    /// The response's own directives stay.
+    Off,
+    /// As described above. The default.
+    #[default]
+    On,
+}
+
+impl CacheGuard {
+    /// Applies the guard to a response that sets our cookie.
+    ///
+    /// ```
+    /// use http::{HeaderMap, header::CACHE_CONTROL};
+    /// use session_affinity::CacheGuard;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
+    /// CacheGuard::On.apply(&mut headers);
+    /// assert_eq!(headers[CACHE_CONTROL], "max-age=60, private");
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn apply(self, headers: &mut HeaderMap) {
+        if self == Self::Off {
+            return;
+        }
+        let guarded = guarded(headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes));
+        headers.remove(CDN_CACHE_CONTROL);
+        headers.remove(SURROGATE_CONTROL);
+        // A map that is full has no Cache-Control to replace; it cannot take one either.
+        let _ = headers.try_insert(CACHE_CONTROL, guarded);
+    }
+}
+
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+
+/// The one line that takes the place of these.
+fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {
+    let mut line = Vec::new();
+    let mut is_private = false;
+    for directive in lines.flat_map(directives) {
+        let (name, argument) = match directive.iter().position(|byte| *byte == b'=') {
+            Some(equals) => (directive.get(..equals).unwrap_or(directive), true),
+            None => (directive, false),
+        };
+        let name = super::trim(name);
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        if is("public") || is("s-maxage") || (is("private") && argument) {
+            continue;
+        }
+        is_private |= is("private") || is("no-store");
+        append(&mut line, directive);
+    }
+    if !is_private {
+        append(&mut line, b"private");
+    }
+    // Pieces of header values, joined by a comma and a space, are one again.
+    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("private"))
+}
+
+fn append(line: &mut Vec<u8>, directive: &[u8]) {
+    if !line.is_empty() {
+        line.extend_from_slice(b", ");
+    }
+    line.extend_from_slice(directive);
+}
+
+/// The directives of one line, trimmed, without empty ones: split at commas that
+/// stand in no quoted string (RFC 9110 section 5.6.4).
+fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    let mut escaped = false;
+    line.split(move |byte| {
+        let was_escaped = escaped;
+        escaped = quoted && *byte == b'\\' && !was_escaped;
+        if *byte == b'"' && !was_escaped {
+            quoted = !quoted;
+        }
+        *byte == b',' && !quoted
+    })
+    .map(super::trim)
+    .filter(|directive| !directive.is_empty())
+}

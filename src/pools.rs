@@ -1,0 +1,365 @@
+//! The immutable health snapshot: pools in failover order and their endpoints.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use siphasher::sip::SipHasher24;
+
+use crate::bounds::Weight;
+use crate::endpoint::{EndpointId, Health, State};
+use crate::marks::{self, Census, Mark};
+use crate::names::Name;
+use crate::shedding::LoadShedding;
+use crate::steering::{Candidate, Steering};
+use crate::time::UnixTime;
+
+mod build;
+mod candidates;
+mod edit;
+
+pub use build::{InvalidPools, Pool, PoolsBuilder};
+pub use candidates::Candidates;
+pub(crate) use candidates::{Eligible, Suspects};
+pub use edit::{PoolsEdit, UnknownEndpoint, UnknownPool};
+
+/// All pools at one moment, as health checks and operators left them. It does not
+/// change: a change makes a [new snapshot](Pools::edit) that shares the topology (names,
+/// ids, targets) and the marks with the old one. `Clone` copies three pointers.
+///
+/// Hold it behind an `Arc`, a lock or an `ArcSwap`; the verbs take `&Pools<T>`.
+///
+/// ```
+/// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools};
+/// let pools = Pools::builder()
+///     .pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", "10.0.0.1:80")).endpoint(Endpoint::new("eu-2", "10.0.0.2:80")))
+///     .pool(Pool::new("us").endpoint(Endpoint::new("us-1", "10.1.0.1:80")))
+///     .fallback("us")
+///     .build()?;
+///
+/// let mut edit = pools.edit();
+/// edit.health(EndpointId::new("eu", "eu-1"), Health::Unhealthy)?;
+/// let pools = edit.build();
+/// assert_eq!(pools.target(EndpointId::new("eu", "eu-2")), Some(&"10.0.0.2:80"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Pools<T> {
+    topology: Arc<Topology<T>>,
+    pools: Arc<[PoolStanding]>,
+    endpoints: Arc<[EndpointStanding]>,
+}
+
+impl<T> Pools<T> {
+    /// Describes pools from scratch.
+    pub fn builder() -> PoolsBuilder<T> {
+        PoolsBuilder::default()
+    }
+
+    /// Describes other pools that take the place of these: endpoints that stay keep
+    /// their marks (suspects, census).
+    pub fn rebuild(&self) -> PoolsBuilder<T> {
+        PoolsBuilder::succeeding(self)
+    }
+
+    /// Begins a changed copy that shares the topology.
+    pub fn edit(&self) -> PoolsEdit<T> {
+        PoolsEdit::new(self)
+    }
+
+    /// The embedder's own value for an endpoint; `None` when it is not in this snapshot.
+    pub fn target(&self, id: EndpointId) -> Option<&T> {
+        Some(&self.topology.endpoints.get(self.topology.position(id)?)?.target)
+    }
+
+    /// An endpoint of this snapshot.
+    pub fn endpoint(&self, id: EndpointId) -> Option<EndpointView<'_, T>> {
+        EndpointView::new(self, self.topology.position(id)?)
+    }
+
+    /// All pools: those in failover order, then a fallback pool that is not among them.
+    pub fn iter(&self) -> impl Iterator<Item = PoolView<'_, T>> + Clone + use<'_, T> {
+        (0..self.pools.len()).filter_map(|index| PoolView::new(self, index))
+    }
+
+    /// The pool of this name.
+    pub fn pool(&self, name: &str) -> Option<PoolView<'_, T>> {
+        self.iter().find(|pool| pool.name() == name)
+    }
+
+    /// The pools that take new sessions, in failover order.
+    pub(crate) fn open(&self) -> impl Iterator<Item = PoolView<'_, T>> + Clone + use<'_, T> {
+        self.iter().take(self.topology.in_order).filter(PoolView::is_open)
+    }
+
+    pub(crate) fn fallback(&self) -> Option<PoolView<'_, T>> {
+        PoolView::new(self, self.topology.fallback?)
+    }
+
+    /// Notes the time from which on this snapshot's new endpoints are watched.
+    pub(crate) fn begin_census(&self, now: UnixTime) {
+        marks::begin(&self.topology.began, now);
+    }
+
+    /// The endpoint that was chosen among candidates of this snapshot.
+    pub(crate) fn at(&self, chosen: Candidate<'_, T>) -> Option<EndpointView<'_, T>> {
+        EndpointView::new(self, chosen.position)
+    }
+
+    pub(crate) fn mark(&self, id: EndpointId) -> Option<&Mark> {
+        Some(&self.topology.endpoints.get(self.topology.position(id)?)?.mark)
+    }
+
+    /// What this node has seen of an endpoint's sessions.
+    pub fn census(&self, id: EndpointId) -> Option<Census> {
+        self.mark(id).map(Mark::census)
+    }
+}
+
+impl<T> Clone for Pools<T> {
+    fn clone(&self) -> Self {
+        Self { topology: self.topology.clone(), pools: self.pools.clone(), endpoints: self.endpoints.clone() }
+    }
+}
+
+/// One pool of a snapshot.
+#[derive(Debug)]
+pub struct PoolView<'a, T> {
+    pools: &'a Pools<T>,
+    index: usize,
+    topology: &'a PoolTopology<T>,
+    standing: &'a PoolStanding,
+}
+
+impl<'a, T> PoolView<'a, T> {
+    fn new(pools: &'a Pools<T>, index: usize) -> Option<Self> {
+        let topology = pools.topology.pools.get(index)?;
+        Some(Self { pools, index, topology, standing: pools.pools.get(index)? })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.topology.name.as_str()
+    }
+
+    /// What the operator says of it.
+    pub fn state(&self) -> State {
+        self.standing.state
+    }
+
+    /// With fewer endpoints than this that are healthy and enabled it is critical.
+    /// Cloudflare: `minimum_origins`.
+    pub fn minimum_origins(&self) -> u32 {
+        self.standing.minimum_origins
+    }
+
+    /// Which share of its clients goes to the pools after it.
+    pub fn shedding(&self) -> LoadShedding {
+        self.standing.shedding
+    }
+
+    /// Whether fewer than `minimum_origins` of its endpoints are healthy and enabled.
+    /// Weight 0 counts, draining does not.
+    pub fn is_critical(&self) -> bool {
+        self.standing.serving < self.standing.minimum_origins
+    }
+
+    /// Whether it takes new sessions: enabled, not critical, and at least one of its
+    /// endpoints takes them.
+    pub fn is_open(&self) -> bool {
+        self.standing.state.is_enabled() && !self.is_critical() && self.standing.taking > 0
+    }
+
+    /// Its endpoints, in the order in which they were added.
+    pub fn endpoints(&self) -> impl Iterator<Item = EndpointView<'a, T>> + use<'a, T> {
+        let pools = self.pools;
+        self.topology.endpoints.clone().filter_map(move |position| EndpointView::new(pools, position))
+    }
+
+    /// Its place: in failover order, and then the fallback pool that is not.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn id(&self) -> PoolId {
+        self.topology.id
+    }
+
+    pub(crate) fn steering(&self) -> &'a dyn Steering<T> {
+        self.topology.steering.as_ref()
+    }
+}
+
+impl<T> Clone for PoolView<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for PoolView<'_, T> {}
+
+/// One endpoint of a snapshot.
+#[derive(Debug)]
+pub struct EndpointView<'a, T> {
+    pool: PoolView<'a, T>,
+    topology: &'a EndpointTopology<T>,
+    standing: &'a EndpointStanding,
+}
+
+impl<'a, T> EndpointView<'a, T> {
+    fn new(pools: &'a Pools<T>, position: usize) -> Option<Self> {
+        let topology = pools.topology.endpoints.get(position)?;
+        let pool = PoolView::new(pools, topology.pool)?;
+        Some(Self { pool, topology, standing: pools.endpoints.get(position)? })
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> EndpointId {
+        self.topology.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.topology.name.as_str()
+    }
+
+    /// The embedder's own value for it.
+    pub fn target(&self) -> &'a T {
+        &self.topology.target
+    }
+
+    /// Its share of new sessions.
+    pub fn weight(&self) -> Weight {
+        self.standing.weight
+    }
+
+    /// What health checks said.
+    pub fn health(&self) -> Health {
+        self.standing.health
+    }
+
+    /// What the operator says of it; its pool's state comes on top.
+    pub fn state(&self) -> State {
+        self.standing.state
+    }
+
+    pub(crate) fn pool(&self) -> PoolView<'a, T> {
+        self.pool
+    }
+
+    pub(crate) fn mark(&self) -> &'a Mark {
+        &self.topology.mark
+    }
+}
+
+impl<T> Clone for EndpointView<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for EndpointView<'_, T> {}
+
+/// What stays the same from snapshot to snapshot until the membership changes.
+#[derive(Debug)]
+struct Topology<T> {
+    pools: Vec<PoolTopology<T>>,
+    endpoints: Vec<EndpointTopology<T>>,
+    positions: HashMap<EndpointId, usize, BuildHasherDefault<IdHasher>>,
+    /// How many of the pools are in failover order; they come first.
+    in_order: usize,
+    fallback: Option<usize>,
+    /// Shared by the marks that are new in this topology.
+    began: Arc<AtomicU64>,
+}
+
+impl<T> Topology<T> {
+    fn position(&self, id: EndpointId) -> Option<usize> {
+        self.positions.get(&id).copied()
+    }
+}
+
+/// Who a pool is from snapshot to snapshot: a hash of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolId(u64);
+
+impl PoolId {
+    fn of(name: &Name) -> Self {
+        Self(SipHasher24::new_with_key(b"session-affinity").hash(name.as_str().as_bytes()))
+    }
+}
+
+struct PoolTopology<T> {
+    id: PoolId,
+    name: Name,
+    endpoints: Range<usize>,
+    steering: Arc<dyn Steering<T>>,
+}
+
+impl<T> std::fmt::Debug for PoolTopology<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PoolTopology").field("name", &self.name).field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct EndpointTopology<T> {
+    id: EndpointId,
+    pool: usize,
+    name: Name,
+    target: T,
+    mark: Arc<Mark>,
+}
+
+/// What a snapshot says of a pool.
+#[derive(Clone, Copy, Debug)]
+struct PoolStanding {
+    state: State,
+    minimum_origins: u32,
+    shedding: LoadShedding,
+    /// How many endpoints are healthy and enabled.
+    serving: u32,
+    /// How many of those have a weight.
+    taking: u32,
+}
+
+/// What a snapshot says of an endpoint.
+#[derive(Clone, Copy, Debug)]
+struct EndpointStanding {
+    weight: Weight,
+    health: Health,
+    state: State,
+}
+
+impl EndpointStanding {
+    fn is_serving(&self) -> bool {
+        self.health == Health::Healthy && self.state.is_enabled()
+    }
+
+    fn is_taking(&self) -> bool {
+        self.is_serving() && self.weight != Weight::ZERO
+    }
+}
+
+/// Endpoint ids are hashes already.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // Not reached: an id writes one u64.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,297 @@
+//! The pin and its sealed form: 36 bytes, always 48 characters.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::digest::zeroize::Zeroizing;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use siphasher::sip::SipHasher24;
+
+use crate::bounds::{ClockSkew, CookieTtl};
+use crate::cookies::CookieName;
+use crate::endpoint::EndpointId;
+use crate::keys::Keyring;
+use crate::names::Name;
+use crate::time::UnixTime;
+
+/// What a session remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pin {
+    /// The endpoint that has answered and shall serve the session.
+    pub endpoint: EndpointId,
+    /// When the session began.
+    pub issued: UnixTime,
+    /// The first moment at which it is over.
+    pub expires: UnixTime,
+}
+
+/// Seals pins into tokens and opens them, for one load balancer and cookie name.
+///
+/// ```text
+/// offset  0        1       2             10      15       20
+///        ┌─────────┬────────┬─────────────┬────────┬─────────┬───────────────┐
+///        │ version │ key id │ endpoint id │ issued │ expires │      tag      │
+///        │  1      │        │ masked      │ u40 be │ u40 be  │ HMAC-SHA-256  │
+///        └─────────┴────────┴─────────────┴────────┴─────────┴───────────────┘
+/// bytes       1        1          8           5         5           16        = 36
+/// ```
+/// The tag authenticates the first 20 bytes with the endpoint id in clear; the mask
+/// is SipHash-2-4 of the tag. This is the SIV construction (Rogaway and Shrimpton
+/// 2006), so without the key a token does not show which endpoint it names. It is
+/// deterministic: equal tokens mean the same endpoint in the same second. The times
+/// can be read by anyone. Load balancer and cookie name are part of the keys, so a
+/// token of another scope is noise.
+///
+/// ```
+/// use session_affinity::{ClockSkew, CookieName, CookieTtl, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime};
+///
+/// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+/// let codec = TokenCodec::new(&Name::new("shop")?, &CookieName::default(), &keyring)
+///     .with_ttl(CookieTtl::default())
+///     .with_clock_skew(ClockSkew::default());
+/// let now = UnixTime::from_secs(1_800_000_000);
+/// let pin = Pin { endpoint: EndpointId::new("eu", "eu-1"), issued: now, expires: now.saturating_add(3_600) };
+///
+/// let token = codec.seal(&pin);
+/// assert_eq!(token.as_str().len(), 48);
+/// assert_eq!(codec.open(token.as_str().as_bytes(), now), Ok(pin));
+/// assert_eq!(codec.open(token.as_str().as_bytes(), pin.expires), Err(Rejected::Expired));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct TokenCodec {
+    signing: TokenKey,
+    verifying: Box<[TokenKey]>,
+    ttl: CookieTtl,
+    clock_skew: ClockSkew,
+}
+
+impl TokenCodec {
+    /// A codec with the default lifetime and clock skew.
+    pub fn new(load_balancer: &Name, cookie: &CookieName, keyring: &Keyring) -> Self {
+        let context = [load_balancer.as_str().as_bytes(), &[0], cookie.as_str().as_bytes()].concat();
+        let mut keys = keyring.keys().map(|key| TokenKey::derive(key, &context));
+        let signing = keys.next().unwrap_or_else(|| TokenKey::derive(keyring.signing(), &context));
+        Self { signing, verifying: keys.collect(), ttl: CookieTtl::default(), clock_skew: ClockSkew::default() }
+    }
+
+    /// With this lifetime: a token that is older is refused, whatever it says itself.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: CookieTtl) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// With this much tolerance for the clocks of other nodes.
+    #[must_use]
+    pub fn with_clock_skew(mut self, clock_skew: ClockSkew) -> Self {
+        self.clock_skew = clock_skew;
+        self
+    }
+
+    /// The lifetime of a session, in seconds.
+    pub fn ttl(&self) -> CookieTtl {
+        self.ttl
+    }
+
+    /// Seals a pin with the signing key.
+    pub fn seal(&self, pin: &Pin) -> Token {
+        let plain =
+            Plain { key_id: self.signing.id, endpoint: pin.endpoint.as_u64(), issued: pin.issued, expires: pin.expires };
+        let tag = self.signing.tag(&plain);
+        let masked = Plain { endpoint: plain.endpoint ^ self.signing.mask(&tag), ..plain };
+        Token::encode(&masked, &tag)
+    }
+
+    /// Opens a cookie's value.
+    ///
+    /// The pin's `expires` is what the token says, or `issued` plus the configured
+    /// lifetime where that is earlier.
+    ///
+    /// # Errors
+    /// The first check that fails, in the order of [`Rejected`]'s variants.
+    pub fn open(&self, value: &[u8], now: UnixTime) -> Result<Pin, Rejected> {
+        let (masked, tag) = Plain::decode(value)?;
+        let key = self.key(masked.key_id).ok_or(Rejected::UnknownKey)?;
+        let plain = Plain { endpoint: masked.endpoint ^ key.mask(&tag), ..masked };
+        if !key.verifies(&plain, &tag) {
+            return Err(Rejected::Forged);
+        }
+        if plain.issued > now.saturating_add(self.clock_skew.get()) {
+            return Err(Rejected::Premature);
+        }
+        let expires = plain.expires.min(plain.issued.saturating_add(self.ttl.get()));
+        if expires <= now {
+            return Err(Rejected::Expired);
+        }
+        Ok(Pin { endpoint: EndpointId::from_u64(plain.endpoint), issued: plain.issued, expires })
+    }
+
+    fn key(&self, id: u8) -> Option<&TokenKey> {
+        if id == self.signing.id {
+            return Some(&self.signing);
+        }
+        self.verifying.iter().find(|key| key.id == id)
+    }
+}
+
+/// Names the key ids; secrets stay hidden.
+impl fmt::Debug for TokenCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCodec")
+            .field("signing", &self.signing.id)
+            .field("verifying", &self.verifying.iter().map(|key| key.id).collect::<Vec<_>>())
+            .field("ttl", &self.ttl)
+            .field("clock_skew", &self.clock_skew)
+            .finish()
+    }
+}
+
+/// A sealed pin: the cookie's value, 48 characters of the base64url alphabet
+/// (RFC 4648 section 5, without padding).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token([u8; Token::LEN]);
+
+impl Token {
+    /// The length of every token, in characters.
+    pub const LEN: usize = 48;
+
+    /// The token as text.
+    pub fn as_str(&self) -> &str {
+        // Only the encoder writes here, and its alphabet is ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn encode(masked: &Plain, tag: &Tag) -> Self {
+        let mut bytes = [0; SEALED];
+        let (head, tail) = bytes.split_at_mut(HEAD);
+        head.copy_from_slice(&masked.to_bytes());
+        tail.copy_from_slice(tag);
+        let mut text = [0; Self::LEN];
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
+        debug_assert_eq!(written, Self::LEN, "36 bytes are 48 characters");
+        Self(text)
+    }
+}
+
+/// The text itself: it is on its way to the client.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.as_str())
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a cookie that came was not used, in the order in which it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// Not 48 characters of the alphabet.
+    Malformed,
+    /// A version of the token that this crate does not write.
+    UnknownVersion,
+    /// A key id that is not on the keyring: retired, or not here yet.
+    UnknownKey,
+    /// The tag is not that of this key, load balancer and cookie name.
+    Forged,
+    /// Issued further in the future than the clock skew allows.
+    Premature,
+    /// Its life, or the configured lifetime, is over.
+    Expired,
+}
+
+const VERSION: u8 = 1;
+const HEAD: usize = 20;
+const SEALED: usize = 36;
+type Tag = [u8; 16];
+
+/// The fields of the first 20 bytes; the endpoint id in clear or masked.
+#[derive(Clone, Copy)]
+struct Plain {
+    key_id: u8,
+    endpoint: u64,
+    issued: UnixTime,
+    expires: UnixTime,
+}
+
+impl Plain {
+    fn to_bytes(self) -> [u8; HEAD] {
+        let [a, b, c, d, e, f, g, h] = self.endpoint.to_be_bytes();
+        let [i, j, k, l, m] = self.issued.to_u40();
+        let [n, o, p, q, r] = self.expires.to_u40();
+        [VERSION, self.key_id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r]
+    }
+
+    fn decode(value: &[u8]) -> Result<(Self, Tag), Rejected> {
+        let mut bytes = [0; SEALED];
+        if value.len() != Token::LEN || URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) != Ok(SEALED) {
+            return Err(Rejected::Malformed);
+        }
+        let (head, tag) = bytes.split_first_chunk::<HEAD>().ok_or(Rejected::Malformed)?;
+        let tag = Tag::try_from(tag).map_err(|_| Rejected::Malformed)?;
+        let &[version, key_id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = head;
+        if version != VERSION {
+            return Err(Rejected::UnknownVersion);
+        }
+        let masked = Self {
+            key_id,
+            endpoint: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            issued: UnixTime::from_u40([i, j, k, l, m]),
+            expires: UnixTime::from_u40([n, o, p, q, r]),
+        };
+        Ok((masked, tag))
+    }
+}
+
+/// What one key of the ring becomes in this scope.
+#[derive(Clone)]
+struct TokenKey {
+    id: u8,
+    mac: Hmac<Sha256>,
+    mask: Zeroizing<[u8; 16]>,
+}
+
+impl TokenKey {
+    fn derive(key: &crate::keys::Key, context: &[u8]) -> Self {
+        let mac_key = key.secret().derive(&[b"session-affinity v1 mac", &[0], context]);
+        let mask_key = key.secret().derive(&[b"session-affinity v1 mask", &[0], context]);
+        // HMAC pads a key with zeros to the block of 64 bytes; done here, the
+        // constructor that cannot fail takes it.
+        let mut block = Zeroizing::new([0; 64]);
+        let mut mask = Zeroizing::new([0; 16]);
+        for (to, from) in block.iter_mut().zip(mac_key.iter()) {
+            *to = *from;
+        }
+        for (to, from) in mask.iter_mut().zip(mask_key.iter()) {
+            *to = *from;
+        }
+        Self { id: key.id(), mac: Hmac::new((&*block).into()), mask }
+    }
+
+    fn keyed(&self, plain: &Plain) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(&plain.to_bytes());
+        mac
+    }
+
+    fn tag(&self, plain: &Plain) -> Tag {
+        let full: [u8; 32] = self.keyed(plain).finalize().into_bytes().into();
+        std::array::from_fn(|i| full.get(i).copied().unwrap_or_default())
+    }
+
+    /// Compares in constant time.
+    fn verifies(&self, plain: &Plain, tag: &Tag) -> bool {
+        self.keyed(plain).verify_truncated_left(tag).is_ok()
+    }
+
+    fn mask(&self, tag: &Tag) -> u64 {
+        SipHasher24::new_with_key(&self.mask).hash(tag)
+    }
+}
