@@ -1,0 +1,88 @@
+//! What a newcomer runs first: no file, three endpoints of its own, and commands to try.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::support::{Gateway, get, wait_until};
+
+fn start() -> Gateway {
+    Gateway::start_with(None, &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+}
+
+/// The commands that it prints.
+fn commands(gateway: &Gateway) -> Vec<String> {
+    let mut known = 0;
+    // It prints no end: wait until nothing has come for a while.
+    wait_until("commands to try", || {
+        sleep(Duration::from_millis(100));
+        let lines = gateway.output().len();
+        std::mem::replace(&mut known, lines) == lines && lines > 2
+    });
+    let lines = gateway.output();
+    lines.iter().filter_map(|line| line.find("curl ").map(|start| line[start..].to_string())).collect()
+}
+
+#[test]
+fn three_endpoints_of_its_own_serve() {
+    let gateway = start();
+    let mut bodies = BTreeSet::new();
+    for _ in 0..100 {
+        let response = gateway.visit();
+        response.assert_ok();
+        assert!(response.set_cookie().is_some());
+        bodies.insert(response.body);
+    }
+    let state = gateway.state();
+    let origins = state["pools"].as_array().expect("pools").iter();
+    let count: usize = origins.map(|pool| pool["origins"].as_array().map_or(0, Vec::len)).sum();
+    assert_eq!(count, 3, "{state}");
+    assert!(bodies.len() > 1, "they tell who they are");
+}
+
+#[test]
+fn a_session_is_kept() {
+    let gateway = start();
+    let mut browser = gateway.browser();
+    let first = browser.get("/");
+    for _ in 0..6 {
+        assert_eq!(browser.get("/").body, first.body);
+    }
+    assert_eq!(gateway.counted("kept"), 6);
+}
+
+#[test]
+fn it_needs_no_flag_at_all() {
+    let mut gateway = Gateway::start_with(None, &[]);
+    gateway.fetch(&get("/any/path")).assert_ok();
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().code(), Some(0));
+}
+
+#[test]
+fn the_commands_that_it_prints_work() {
+    if !Command::new("curl").arg("--version").output().is_ok_and(|curl| curl.status.success()) {
+        return println!("skipped: there is no curl");
+    }
+    let gateway = start();
+    let commands = commands(&gateway);
+    assert!(!commands.is_empty(), "{:?}", gateway.output());
+    let directory = std::env::temp_dir().join(format!("session-affinity-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    for command in &commands {
+        let output = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(&directory)
+            .env("CURL_HOME", &directory)
+            .env("NO_PROXY", "127.0.0.1")
+            .output()
+            .expect("sh");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{command}: {output:?}");
+        assert!(!said.is_empty() && !said.contains("\"error\""), "{command}: {said}");
+    }
+    let _ = std::fs::remove_dir_all(&directory);
+    let state = gateway.state();
+    assert!(state["outcomes"].as_object().is_some_and(|outcomes| !outcomes.is_empty()), "{state}");
+}
