@@ -45,11 +45,15 @@ fn three_endpoints_of_its_own_serve() {
 fn a_session_is_kept() {
     let gateway = start();
     let mut browser = gateway.browser();
-    let first = browser.get("/");
-    for _ in 0..6 {
-        assert_eq!(browser.get("/").body, first.body);
+    for _ in 0..7 {
+        browser.get("/").assert_ok();
     }
     assert_eq!(gateway.counted("kept"), 6);
+    let pools = gateway.state()["pools"].as_array().expect("pools").clone();
+    let origins = pools.iter().flat_map(|pool| pool["origins"].as_array().expect("origins"));
+    let mut counts: Vec<_> = origins.map(|origin| origin["requests"].as_u64().expect("a count")).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 0, 7]);
 }
 
 #[test]
@@ -70,9 +74,11 @@ fn the_commands_that_it_prints_work() {
     assert!(!commands.is_empty(), "{:?}", gateway.output());
     let directory = std::env::temp_dir().join(format!("session-affinity-demo-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
+    let mut told = Vec::new();
     for command in &commands {
         let output = Command::new("sh")
-            .args(["-c", command])
+            // The jar is the test's own.
+            .args(["-c", &command.replace("/tmp/", "./")])
             .current_dir(&directory)
             .env("CURL_HOME", &directory)
             .env("NO_PROXY", "127.0.0.1")
@@ -81,8 +87,10 @@ fn the_commands_that_it_prints_work() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{command}: {output:?}");
         assert!(!said.is_empty() && !said.contains("\"error\""), "{command}: {said}");
+        told.extend(said.lines().filter_map(|line| line.strip_prefix("x-affinity-outcome: ")).map(str::to_string));
     }
     let _ = std::fs::remove_dir_all(&directory);
-    let state = gateway.state();
-    assert!(state["outcomes"].as_object().is_some_and(|outcomes| !outcomes.is_empty()), "{state}");
+    for outcome in ["created:no_cookie", "kept", "moved:unhealthy", "created:expired"] {
+        assert!(told.iter().any(|told| told == outcome), "the story has no {outcome}: {told:?}");
+    }
 }

@@ -246,6 +246,30 @@ fn an_endpoint_that_breaks_off_after_the_request_was_sent_ends_the_attempt() {
 }
 
 #[test]
+fn an_answer_that_is_no_http_ends_the_attempt() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]));
+    a.answers(Answer::BytesAndClose(b"220 mail.example.com ESMTP\r\n\r\n".to_vec()));
+    assert_gave_up(&gateway.visit());
+    a.answers(Answer::Name);
+    gateway.visit().assert_ok();
+}
+
+#[test]
+fn an_origin_can_be_a_host_name_and_one_that_is_unknown_is_a_passive_failure() {
+    let a = Endpoint::start("a");
+    let port = a.address.port();
+    let file = shop(&[&a, &a])
+        .set("pools.0.origins.0.address", format!("localhost:{port}"))
+        .set("pools.0.origins.1.name", "unknown")
+        .set("pools.0.origins.1.address", format!("nowhere.invalid:{port}"));
+    let gateway = Gateway::start(&file);
+    let outcomes: Vec<_> = (0..12).map(|_| gateway.visit()).map(|visit| (visit.served_by(), visit.outcome())).collect();
+    assert!(outcomes.iter().all(|(name, _)| name == "a"));
+    assert!(outcomes.iter().any(|(_, outcome)| outcome == "created:connect_failed"), "{outcomes:?}");
+}
+
+#[test]
 fn a_body_that_the_endpoint_breaks_off_does_not_look_whole() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));

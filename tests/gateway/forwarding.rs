@@ -174,6 +174,85 @@ mod messages {
     }
 
     #[test]
+    fn an_endpoint_of_http_1_0_does_not_make_the_client_one() {
+        let (gateway, a) = start();
+        a.answers(Answer::BytesAndClose(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold".to_vec()));
+        let mut connection = Connection::open(gateway.address);
+        for _ in 0..2 {
+            let response = connection.exchange(&get("/"));
+            assert_eq!((response.head.start.as_str(), response.text()), ("HTTP/1.1 200 OK", "old".into()));
+        }
+    }
+
+    #[test]
+    fn an_interim_answer_is_not_the_answer() {
+        let (gateway, a) = start();
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+        a.answers(Answer::Bytes(format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend").into_bytes()));
+        let mut connection = Connection::open(gateway.address);
+        connection.send(&get("/"));
+        let mut response = connection.response();
+        while response.status < 200 {
+            assert!(!response.head.has("set-cookie"), "{response:?}");
+            response = connection.response();
+        }
+        assert_eq!((response.status, response.text()), (200, "end".into()));
+        assert!(response.set_cookie().is_some());
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_body_is_passed_on() {
+        let (gateway, a) = start();
+        a.answers(Answer::AtOnce(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nstop".to_vec()));
+        let mut connection = Connection::open(gateway.address);
+        connection.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+        connection.write(pattern(10_000));
+        let response = connection.response();
+        assert_eq!((response.status, response.text()), (413, "stop".into()));
+        assert!(response.set_cookie().is_some());
+        a.answers(Answer::Name);
+        gateway.visit().assert_ok();
+    }
+
+    #[test]
+    fn a_body_has_one_end_although_its_head_names_two() {
+        let (gateway, a) = start();
+        let mut connection = Connection::open(gateway.address);
+        connection.write(
+            "POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+             3\r\nabc\r\n0\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n",
+        );
+        let response = connection.response();
+        let seen = a.seen();
+        if response.status == 200 {
+            assert_eq!(seen[0].body, b"abc");
+            assert!(!(seen[0].head.has("content-length") && seen[0].head.has("transfer-encoding")), "{seen:?}");
+        }
+        assert!(seen.iter().all(|seen| seen.head.start.contains("/one") || seen.head.start.contains("/two")), "{seen:?}");
+    }
+
+    #[test]
+    fn a_host_that_is_missing_or_doubled_is_refused() {
+        let (gateway, a) = start();
+        for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"] {
+            let mut connection = Connection::open(gateway.address);
+            connection.write(head);
+            let response = connection.response();
+            assert_eq!(response.status, 400, "{head:?}");
+            assert!(!response.head.has("set-cookie"));
+        }
+        assert_eq!(a.count(), 0);
+    }
+
+    #[test]
+    fn connect_is_refused() {
+        let (gateway, a) = start();
+        let response = gateway.fetch(&request("CONNECT", "shop.example.com:443"));
+        assert!((400..500).contains(&response.status), "{response:?}");
+        assert_eq!(a.count(), 0);
+    }
+
+    #[test]
     fn a_client_that_breaks_off_in_its_body_disturbs_nobody() {
         let (gateway, a) = start();
         let mut connection = Connection::open(gateway.address);
@@ -235,6 +314,17 @@ mod hop_by_hop {
             assert!(!head.has(name), "{name}: {head:?}");
         }
         assert_eq!(head.get("x-public").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn what_a_message_needs_is_not_the_connections_to_remove() {
+        let (gateway, a) = start();
+        let request = post("/", "body").with("Connection", "close, Content-Length, Host, X-Forwarded-For");
+        gateway.fetch(&request).assert_ok();
+        let seen = a.last();
+        assert_eq!(seen.body, b"body");
+        assert_eq!(seen.head.all("host"), ["shop.example.com"]);
+        assert_eq!(seen.head.all("x-forwarded-for"), ["127.0.0.1"]);
     }
 
     #[test]
@@ -345,6 +435,21 @@ mod forwarded {
     fn the_client_of_a_stranger_is_the_stranger() {
         assert!(!is_spread(&served(&[], |client| client)));
         assert!(!is_spread(&served(&["10.0.0.0/8"], |client| client)));
+    }
+
+    #[test]
+    fn a_peer_over_ipv6_with_an_ipv4_address_is_that_address() {
+        if std::net::TcpListener::bind("[::]:0").is_err() {
+            return eprintln!("skipped: there is no IPv6 here");
+        }
+        let a = Endpoint::start("a");
+        let file = shop(&[&a]).set("trusted_proxies", vec!["127.0.0.1/32"]).set("listen", "[::]:0");
+        let gateway = Gateway::start(&file);
+        let address = ([127, 0, 0, 1], gateway.address.port()).into();
+        let Ok(mut connection) = Connection::try_open(address) else { return eprintln!("skipped: IPv6 alone") };
+        let response = connection.exchange(&get("/").with("X-Forwarded-Proto", "https"));
+        assert!(response.set_cookie().expect("a cookie").contains("; Secure"));
+        assert_eq!(a.last().head.all("x-forwarded-for"), ["127.0.0.1"]);
     }
 
     #[test]

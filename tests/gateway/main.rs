@@ -1,8 +1,8 @@
 //! The example gateway, driven from outside: its own process, real endpoints on loopback ports,
 //! and nothing known of it but what its documentation says.
 //!
-//! `cargo test` builds the gateway too. With `cargo test --test gateway` alone it is not built:
-//! add `--example gateway`.
+//! `cargo test` builds the gateway too. `cargo test --test gateway` alone does not: run
+//! `cargo build --example gateway` first.
 
 mod support;
 

@@ -13,7 +13,7 @@ fn start(change: impl Fn(Config) -> Config) -> (Gateway, [Endpoint; 3]) {
 
 #[test]
 fn new_sessions_go_to_the_first_open_pool() {
-    let (gateway, [_, _, us]) = start(|file| file);
+    let (gateway, [_a, _b, us]) = start(|file| file);
     for _ in 0..10 {
         assert!(gateway.visit().served_by().starts_with("eu-"));
     }

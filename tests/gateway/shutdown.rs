@@ -70,6 +70,24 @@ fn idle_connections_do_not_hold_it() {
 }
 
 #[test]
+fn half_a_head_is_no_request_in_flight() {
+    for is_used in [false, true] {
+        let a = Endpoint::start("a");
+        let mut gateway = Gateway::start(&shop(&[&a]));
+        let mut connection = Connection::open(gateway.address);
+        if is_used {
+            connection.exchange(&get("/")).assert_ok();
+        }
+        connection.write("GET / HT");
+        gateway.visit().assert_ok();
+        let start = std::time::Instant::now();
+        gateway.signal("TERM");
+        assert_eq!(gateway.ended().code(), Some(0));
+        assert!(start.elapsed().as_secs() < 5, "{:?}, used: {is_used}", start.elapsed());
+    }
+}
+
+#[test]
 fn tunnels_are_closed_at_once() {
     let a = Endpoint::start("a");
     let mut gateway = Gateway::start(&shop(&[&a]));

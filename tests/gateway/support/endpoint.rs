@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, after which it breaks off.
     BytesAndClose(Vec<u8>),
+    /// These bytes as soon as the head has come; the body is read after them.
+    AtOnce(Vec<u8>),
     /// 101, and then whatever comes is sent back. `bye` closes the tunnel.
     Echo,
 }
@@ -215,9 +217,12 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         while let Some(head) = Head::read(&mut reader)? {
             let index = self.note(head.clone());
+            let answer = lock(&self.answer).clone();
+            if let Answer::AtOnce(bytes) = &answer {
+                stream.write_all(bytes)?;
+            }
             Framing::of_request(&head).read(&mut reader, |piece| self.seen()[index].body.extend_from_slice(piece))?;
             self.seen()[index].is_whole = true;
-            let answer = lock(&self.answer).clone();
             match answer {
                 Answer::Name => stream.write_all(&self.name_for(&head, ""))?,
                 Answer::NameAndClose => return stream.write_all(&self.name_for(&head, "Connection: close\r\n")),
@@ -225,6 +230,7 @@ impl Shared {
                     gate.wait();
                     stream.write_all(&self.name_for(&head, ""))?;
                 }
+                Answer::AtOnce(_) => {}
                 Answer::Bytes(bytes) => stream.write_all(&bytes)?,
                 Answer::BytesAndClose(bytes) => return stream.write_all(&bytes),
                 Answer::Echo => return self.echo(stream, &mut reader),
