@@ -80,6 +80,7 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     streams: Mutex<Vec<TcpStream>>,
     connections: AtomicUsize,
+    open: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -100,6 +101,7 @@ impl Endpoint {
                 seen: Mutex::default(),
                 streams: Mutex::default(),
                 connections: AtomicUsize::new(0),
+                open: AtomicUsize::new(0),
             }),
             listening: Mutex::new(None),
             _reserved: reserved,
@@ -122,12 +124,16 @@ impl Endpoint {
 
     /// It goes: its connections are closed and new ones refused.
     pub(crate) fn go_down(&self) {
+        self.stop_listening();
+        self.close_connections();
+    }
+
+    fn stop_listening(&self) {
         if let Some(Listening { stop, thread }) = lock(&self.listening).take() {
             stop.store(true, Ordering::SeqCst);
             let _ = TcpStream::connect_timeout(&self.address, DEADLINE);
             let _ = thread.join();
         }
-        self.close_connections();
     }
 
     /// It is back, on the same port.
@@ -135,11 +141,13 @@ impl Endpoint {
         self.listen(TcpListener::bind(self.address).expect("its own port"));
     }
 
-    /// Closes the connections that are open, and takes new ones.
+    /// Closes the connections that are open, and takes new ones. It waits until the other sides have closed
+    /// them too: until then a request might still be sent over one.
     pub(crate) fn close_connections(&self) {
         for stream in lock(&self.shared.streams).drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.shutdown(Shutdown::Write);
         }
+        wait_until("the ends of the connections", || self.shared.open.load(Ordering::SeqCst) == 0);
     }
 
     /// How many connections it has taken.
@@ -172,7 +180,10 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.go_down();
+        self.stop_listening();
+        for stream in lock(&self.shared.streams).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -198,21 +209,21 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, stop: &AtomicBool) {
             return;
         }
         shared.connections.fetch_add(1, Ordering::SeqCst);
+        shared.open.fetch_add(1, Ordering::SeqCst);
         let _ = stream.set_nodelay(true);
         lock(&shared.streams).extend(stream.try_clone());
         let shared = Arc::clone(shared);
-        thread::spawn(move || shared.serve(stream));
+        thread::spawn(move || {
+            // How a connection ends concerns its other side.
+            let _ = shared.converse(&stream);
+            // The clone that is kept for `close_connections` would hold it open.
+            let _ = stream.shutdown(Shutdown::Both);
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 
 impl Shared {
-    fn serve(&self, stream: TcpStream) -> io::Result<()> {
-        let result = self.converse(&stream);
-        // The clone that is kept for `close_connections` would hold it open.
-        stream.shutdown(Shutdown::Both)?;
-        result
-    }
-
     fn converse(&self, mut stream: &TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         while let Some(head) = Head::read(&mut reader)? {
