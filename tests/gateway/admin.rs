@@ -83,6 +83,34 @@ fn a_change_shows_in_the_state_and_holds_for_the_next_request() {
 }
 
 #[test]
+fn changes_fail_no_request_and_every_request_is_counted() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let gateway = Gateway::start(&shop(&[&a, &b]));
+    let (clients, requests) = (6, 40);
+    std::thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                let mut browser = gateway.browser();
+                (0..requests).for_each(|_| browser.get("/").assert_ok());
+            });
+        }
+        for round in 0..60 {
+            let name = ["a", "b"][round % 2];
+            for healthy in [false, true] {
+                gateway.patch(&format!("/pools/eu/origins/{name}"), json!({ "healthy": healthy }));
+            }
+            gateway.change("POST", "/keys", &json!({ "id": 10 + round, "secret": SECRETS[2] }));
+        }
+    });
+    let state = gateway.state();
+    let counts = state["outcomes"].as_object().expect("an object").values();
+    assert_eq!(counts.filter_map(Value::as_u64).sum::<u64>(), clients * requests);
+    let served = state["pools"][0]["origins"].as_array().expect("origins").iter();
+    assert_eq!(served.filter_map(|origin| origin["requests"].as_u64()).sum::<u64>(), clients * requests);
+    assert_eq!((a.count() + b.count()) as u64, clients * requests);
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_an_error_and_changes_nothing() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let gateway = Gateway::start(&shop(&[&a, &b]));

@@ -96,6 +96,20 @@ mod messages {
     }
 
     #[test]
+    fn requests_that_are_sent_without_waiting_are_answered_in_their_order() {
+        let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+        let gateway = Gateway::start(&shop(&[&a, &b]));
+        let sessions = [gateway.browser_at("a").cookies(), gateway.browser_at("b").cookies()];
+        let mut connection = Connection::open(gateway.address);
+        for round in 0..10 {
+            connection.send(&post("/", pattern(100 * round)).with("Cookie", &sessions[round % 2]));
+        }
+        for round in 0..10 {
+            assert_eq!(connection.response().served_by(), ["a", "b"][round % 2]);
+        }
+    }
+
+    #[test]
     fn an_upload_is_passed_on_while_it_comes() {
         let (gateway, a) = start();
         let mut connection = Connection::open(gateway.address);

@@ -192,6 +192,17 @@ fn by_header_an_entry_can_name_cookies() {
 }
 
 #[test]
+fn by_header_the_entry_cookie_is_all_cookies_but_ours() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]).by_headers(&["cookie"]));
+    let outcome = |cookies: &str| gateway.fetch(&get("/").with("Cookie", cookies)).outcome();
+    assert_eq!(outcome("sid=1; theme=dark"), "created:no_record");
+    assert_eq!(outcome("sid=1; __cflb=anything; theme=dark"), "kept");
+    assert_eq!(outcome("sid=1"), "created:no_record");
+    assert_eq!(outcome("__cflb=anything"), "unbound");
+}
+
+#[test]
 fn with_none_requests_are_unbound_and_spread() {
     for (affinity, name) in [(serde_json::json!("none"), "none"), ("".into(), "empty"), (serde_json::Value::Null, "null")] {
         let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
