@@ -49,7 +49,8 @@ impl Gate {
     }
 
     fn wait(&self) {
-        let _ = self.opened.wait_timeout_while(lock(&self.is_open), DEADLINE, |is_open| !*is_open);
+        // Longer than any test waits: a gate that stays shut must not open by itself.
+        let _ = self.opened.wait_timeout_while(lock(&self.is_open), DEADLINE * 2, |is_open| !*is_open);
     }
 }
 
