@@ -1,5 +1,6 @@
 //! Session affinity.
 
+#![warn(unreachable_pub)]
 #![cfg_attr(
     not(test),
     deny(
