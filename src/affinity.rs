@@ -1,5 +1,7 @@
 //! The four verbs: recall, route, failover, settle.
 
+use std::fmt;
+
 use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::client::ClientHash;
 use crate::cookies::CacheGuard;
@@ -44,7 +46,7 @@ use attempt::{Course, Tried};
 /// let second = affinity.route(visit, Record::Absent, pools, || 4); // the visit is gone
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Affinity<P> {
     policy: P,
     clients: ClientHash,
@@ -320,6 +322,21 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// For how long a disabled endpoint drains.
     pub(crate) fn drain_duration(&self) -> DrainDuration {
         self.drain_duration
+    }
+}
+
+/// The policy is left out: it may hold keys, and need not be `Debug`.
+impl<P> fmt::Debug for Affinity<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Affinity")
+            .field("load_balancer", &self.load_balancer)
+            .field("mode", &self.mode)
+            .field("retries", &self.retries)
+            .field("across_pools", &self.across_pools)
+            .field("drain_duration", &self.drain_duration)
+            .field("cooling_off", &self.cooling_off)
+            .field("cache_guard", &self.cache_guard)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Session affinity.
 
+#![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 #![cfg_attr(
     not(test),
