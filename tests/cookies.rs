@@ -386,7 +386,7 @@ fn the_cache_directive_keeps_shared_caches_away() {
         assert_eq!(found, [expected], "{lines:?}");
         assert!(!headers.contains_key("cdn-cache-control") && !headers.contains_key("surrogate-control"));
         assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 2);
-        assert!(headers.get_all(SET_COOKIE).iter().last().unwrap().is_sensitive());
+        assert!(headers.get_all(SET_COOKIE).iter().next_back().unwrap().is_sensitive());
     }
 }
 

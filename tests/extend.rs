@@ -69,7 +69,7 @@ fn policies_are_object_safe_and_can_be_pointed_to() {
     is_policy(Arc::new(BareCookie));
     let boxed: Box<dyn AffinityPolicy> = Box::new(BareCookie);
     is_policy(&boxed);
-    assert!(!Affinity::new(&shop(), boxed).with_failover(FailoverMode::Temporary).is_ok());
+    assert!(Affinity::new(&shop(), boxed).with_failover(FailoverMode::Temporary).is_err());
 }
 
 /// Gives the endpoint that the embedder's own count says is idle.
