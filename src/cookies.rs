@@ -5,13 +5,16 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
+mod attributes;
 mod cache_guard;
+mod decimal;
 mod set_cookie;
 
-pub use cache_guard::CacheGuard;
-pub use set_cookie::{
-    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure, SetCookie,
+pub use attributes::{
+    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure,
 };
+pub use cache_guard::CacheGuard;
+pub use set_cookie::SetCookie;
 
 /// The name of the affinity cookie: a token of RFC 9110 section 5.6.2, at most 255
 /// bytes, compared to the letter. By default `__cflb`.
