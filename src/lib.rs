@@ -135,6 +135,7 @@ mod drain;
 mod endpoint;
 mod failover;
 mod keys;
+mod mac;
 mod marks;
 mod names;
 mod outcome;
