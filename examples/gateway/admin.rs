@@ -1,0 +1,184 @@
+//! The admin listener: what the gateway is doing, and changing it while it runs.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use session_affinity::EndpointId;
+
+use crate::changes::{OriginChange, PoolChange};
+use crate::control::Control;
+use crate::json::{self, Whole};
+use crate::keys::Refused;
+use crate::state;
+
+/// Why nothing was changed.
+struct Refusal {
+    status: StatusCode,
+    error: String,
+    allow: Option<&'static str>,
+}
+
+type Answer = Result<Value, Refusal>;
+
+/// No body that is right comes near it.
+const LONGEST_BODY: usize = 64 * 1024;
+
+pub(crate) async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (status, allow, body) = match call(control, request).await {
+        Ok(body) => (StatusCode::OK, None, body),
+        Err(Refusal { status, error, allow }) => (status, allow, json!({ "error": error })),
+    };
+    let mut response = Response::new(Full::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(allow) = allow {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    response
+}
+
+async fn call(control: &Control, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let path = decoded(head.uri.path()).ok_or_else(not_found)?;
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let allowed = match path.as_slice() {
+        ["state"] | ["drain", _, _] => "GET, HEAD",
+        ["pools", _] | ["pools", _, "origins", _] => "PATCH",
+        ["clock"] => "PUT",
+        ["keys"] => "POST",
+        ["keys", _] => "DELETE",
+        _ => return Err(not_found()),
+    };
+    if !allowed.split(", ").any(|method| head.method == method) {
+        let error = format!("{} is not allowed here; expected {allowed}", head.method);
+        return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error, allow: Some(allowed) });
+    }
+    match path.as_slice() {
+        ["state"] => Ok(state::gateway(&control.gateway)),
+        ["drain", pool, name] => drain(control, pool, name),
+        ["pools", pool] => change_pool(control, pool, body).await,
+        ["pools", pool, "origins", name] => change_origin(control, pool, name, body).await,
+        ["clock"] => set_clock(control, body).await,
+        ["keys"] => {
+            let key = read(body).await?;
+            Ok(state::keys(&control.add_key(key).map_err(refused)?))
+        }
+        ["keys", id] if head.method == Method::DELETE => {
+            let id = key_id(id).ok_or_else(not_found)?;
+            Ok(state::keys(&control.remove_key(id).map_err(refused)?))
+        }
+        _ => Err(not_found()),
+    }
+}
+
+fn drain(control: &Control, pool: &str, name: &str) -> Answer {
+    let (affinity, pools) = (control.gateway.affinity.load_full(), control.gateway.pools.load_full());
+    let id = EndpointId::new(pool, name);
+    let census = pools.census(id).ok_or_else(|| unknown_origin(pool, name))?;
+    let drain = affinity.drain(&pools, id, census, control.gateway.clock.now());
+    drain.map(|drain| state::drain(&drain)).ok_or_else(|| unknown_origin(pool, name))
+}
+
+async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
+    let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("there is no pool {pool:?}"));
+    control.gateway.pools.load().pool(pool).ok_or_else(unknown)?;
+    let change: PoolChange = read(body).await?;
+    if change.is_empty() {
+        return Err(bad(PoolChange::EXPECTED));
+    }
+    let now = control.gateway.clock.now();
+    let pools = control.change_pools(|pools| {
+        let view = pools.pool(pool).ok_or_else(unknown)?;
+        change.apply(pools, view, now).map_err(|_| unknown())
+    })?;
+    pools.pool(pool).map(state::pool).ok_or_else(unknown)
+}
+
+async fn change_origin(control: &Control, pool: &str, name: &str, body: Incoming) -> Answer {
+    let unknown = || unknown_origin(pool, name);
+    let id = EndpointId::new(pool, name);
+    control.gateway.pools.load().target(id).ok_or_else(unknown)?;
+    let change: OriginChange = read(body).await?;
+    if change.is_empty() {
+        return Err(bad(OriginChange::EXPECTED));
+    }
+    let now = control.gateway.clock.now();
+    let pools = control.change_pools(|pools| {
+        let view = pools.endpoint(id).ok_or_else(unknown)?;
+        change.apply(pools, view, now).map_err(|_| unknown())
+    })?;
+    pools.endpoint(id).map(state::origin).ok_or_else(unknown)
+}
+
+async fn set_clock(control: &Control, body: Incoming) -> Answer {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Offset {
+        offset_seconds: Whole,
+    }
+    let Offset { offset_seconds } = read(body).await?;
+    control.set_clock(offset_seconds);
+    Ok(state::clock(&control.gateway))
+}
+
+/// Reads the whole body as an object of JSON.
+async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
+    let body = Limited::new(body, LONGEST_BODY).collect().await;
+    let body = body.map_err(|error| bad(format!("the body could not be read: {error}")))?;
+    json::object(&body.to_bytes()).map_err(bad)
+}
+
+/// The segments of a path, percent-decoded one by one, so that a name may have a slash in it.
+fn decoded(path: &str) -> Option<Vec<String>> {
+    path.strip_prefix('/')?.split('/').map(decoded_segment).collect()
+}
+
+fn decoded_segment(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    u8::try_from(char::from(byte).to_digit(16)?).ok()
+}
+
+/// An id as it is written: neither `+1` nor `01`.
+fn key_id(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|id: &u8| id.to_string() == text)
+}
+
+fn refused(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Unknown => Refusal::new(StatusCode::NOT_FOUND, "there is no key of this id"),
+        Refused::Conflict(why) => Refusal::new(StatusCode::CONFLICT, why),
+    }
+}
+
+fn bad(error: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, error)
+}
+
+fn not_found() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")
+}
+
+fn unknown_origin(pool: &str, name: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("there is no origin {name:?} in a pool {pool:?}"))
+}
+
+impl Refusal {
+    fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, error: error.into(), allow: None }
+    }
+}

@@ -1,0 +1,55 @@
+//! The body of a response: the gateway's own line, or an endpoint's stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+
+use crate::upstream::InFlight;
+
+pub(crate) enum Body {
+    Own(Full<Bytes>),
+    /// The endpoint is at work on it until the last byte is through.
+    Endpoint {
+        body: Incoming,
+        _in_flight: InFlight,
+    },
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Own(Full::default())
+    }
+
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
+        Self::Own(Full::new(text.into()))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Endpoint { body, .. } => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Endpoint { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Endpoint { body, .. } => body.size_hint(),
+        }
+    }
+}

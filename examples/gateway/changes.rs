@@ -1,0 +1,139 @@
+//! Changes of pools and endpoints: `PATCH`, all of it or nothing.
+
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use session_affinity::{
+    EndpointId, EndpointView, Health, LoadShedding, Percent, PoolView, Pools, ShedBy, State, UnixTime, UnknownEndpoint,
+    UnknownPool, Weight,
+};
+
+use crate::json::{Whole, some, some_object};
+use crate::upstream::Upstream;
+
+/// `PATCH /pools/{pool}`
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoolChange {
+    #[serde(default, deserialize_with = "some")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "some_minimum")]
+    minimum_origins: Option<u32>,
+    #[serde(default, deserialize_with = "some_object")]
+    load_shedding: Option<SheddingChange>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SheddingChange {
+    #[serde(default, deserialize_with = "some_percent")]
+    default_percent: Option<Percent>,
+    #[serde(default, deserialize_with = "some")]
+    default_policy: Option<ShedBy>,
+    #[serde(default, deserialize_with = "some_percent")]
+    session_percent: Option<Percent>,
+    /// There is one way, so there is nothing to remember.
+    #[serde(default, deserialize_with = "some", rename = "session_policy")]
+    _session_policy: Option<session_affinity::config::SessionPolicy>,
+}
+
+/// `PATCH /pools/{pool}/origins/{name}`
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OriginChange {
+    #[serde(default, deserialize_with = "some")]
+    healthy: Option<bool>,
+    #[serde(default, deserialize_with = "some")]
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "some_weight")]
+    weight: Option<Weight>,
+}
+
+impl PoolChange {
+    pub(crate) const EXPECTED: &str = "expected any of enabled, minimum_origins, load_shedding";
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.enabled.is_none() && self.minimum_origins.is_none() && self.load_shedding.is_none()
+    }
+
+    pub(crate) fn apply(
+        &self,
+        pools: &Pools<Arc<Upstream>>,
+        pool: PoolView<'_, Arc<Upstream>>,
+        now: UnixTime,
+    ) -> Result<Pools<Arc<Upstream>>, UnknownPool> {
+        let mut edit = pools.edit();
+        if let Some(enabled) = self.enabled {
+            edit.pool_state(pool.name(), state(enabled, pool.state(), now))?;
+        }
+        if let Some(minimum) = self.minimum_origins {
+            edit.minimum_origins(pool.name(), minimum)?;
+        }
+        if let Some(change) = &self.load_shedding {
+            edit.shedding(pool.name(), change.apply(pool.shedding()))?;
+        }
+        Ok(edit.build())
+    }
+}
+
+impl SheddingChange {
+    fn apply(&self, before: LoadShedding) -> LoadShedding {
+        LoadShedding {
+            default_percent: self.default_percent.unwrap_or(before.default_percent),
+            default_policy: self.default_policy.unwrap_or(before.default_policy),
+            session_percent: self.session_percent.unwrap_or(before.session_percent),
+        }
+    }
+}
+
+impl OriginChange {
+    pub(crate) const EXPECTED: &str = "expected any of healthy, enabled, weight";
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.healthy.is_none() && self.enabled.is_none() && self.weight.is_none()
+    }
+
+    pub(crate) fn apply(
+        &self,
+        pools: &Pools<Arc<Upstream>>,
+        origin: EndpointView<'_, Arc<Upstream>>,
+        now: UnixTime,
+    ) -> Result<Pools<Arc<Upstream>>, UnknownEndpoint> {
+        let id: EndpointId = origin.id();
+        let mut edit = pools.edit();
+        if let Some(healthy) = self.healthy {
+            edit.health(id, if healthy { Health::Healthy } else { Health::Unhealthy })?;
+        }
+        if let Some(enabled) = self.enabled {
+            edit.state(id, state(enabled, origin.state(), now))?;
+        }
+        if let Some(weight) = self.weight {
+            edit.weight(id, weight)?;
+        }
+        Ok(edit.build())
+    }
+}
+
+/// What is disabled already keeps its stamp: its drain does not begin anew.
+fn state(enabled: bool, before: State, now: UnixTime) -> State {
+    match (enabled, before) {
+        (true, _) => State::Enabled,
+        (false, State::Disabled { .. }) => before,
+        (false, State::Enabled) => State::Disabled { at: Some(now) },
+    }
+}
+
+fn some_minimum<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u32>, D::Error> {
+    let Whole(minimum) = Whole::deserialize(input)?;
+    u32::try_from(minimum).map(Some).map_err(|_| D::Error::custom("expected a whole number from 0 to 4294967295"))
+}
+
+fn some_percent<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Percent>, D::Error> {
+    let percent = Whole::deserialize(input)?.not_negative().and_then(|percent| Percent::new(percent).ok());
+    percent.map(Some).ok_or_else(|| D::Error::custom("expected a whole number from 0 to 100"))
+}
+
+fn some_weight<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Weight>, D::Error> {
+    let weight = Weight::from_fraction(f64::deserialize(input)?);
+    weight.map(Some).ok_or_else(|| D::Error::custom("expected 0 to 1 in steps of 0.01"))
+}

@@ -1,0 +1,81 @@
+//! What is between two neighbours only: hop-by-hop headers, the form of the request target,
+//! and the wish to switch protocols.
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::{Method, Request, Uri, Version};
+
+/// RFC 9110 section 7.6.1, and what older proxies kept to themselves.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Removes what is not for the next hop, `Connection` and what it names among it.
+pub(crate) fn remove(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = connection(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    // Framing and routing are not a client's to remove.
+    for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
+        headers.remove(name);
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // It overrides the length, which the next hop must not see then.
+        headers.remove(CONTENT_LENGTH);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The protocols that a request wants to switch to. HTTP/2 in the clear is not offered on:
+/// a tunnel of requests would pass the gateway by.
+pub(crate) fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let wants = connection(request.headers()).any(|name| name.eq_ignore_ascii_case(b"upgrade"));
+    let protocol = request.headers().get(UPGRADE).filter(|_| wants && request.version() == Version::HTTP_11)?;
+    let mut names = protocol.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    (!names.any(|name| name.eq_ignore_ascii_case(b"h2c"))).then(|| protocol.clone())
+}
+
+/// Asks the next hop to switch, or tells it that it is done.
+pub(crate) fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Gives the target its origin form, and lets what it names be the `Host`. `None`: it is no
+/// request that a gateway can serve (RFC 9112 section 3.2).
+pub(crate) fn normalise<B>(request: &mut Request<B>) -> Option<()> {
+    let (uri, version) = (request.uri(), request.version());
+    let target = uri.path_and_query()?.clone();
+    let is_asterisk = uri.path() == "*" && request.method() == Method::OPTIONS;
+    // HTTP/1.0 needs no host.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if !(uri.path().starts_with('/') || is_asterisk) || hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
+        return None;
+    }
+    if let Some(authority) = uri.authority() {
+        let host = HeaderValue::from_str(without_user(authority.as_str())).ok()?;
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = Uri::from(target);
+    *request.version_mut() = Version::HTTP_11;
+    Some(())
+}
+
+fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+fn connection(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(CONNECTION).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}

@@ -1,0 +1,95 @@
+//! Accepting connections, and ending them well.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::admin;
+use crate::control::Control;
+use crate::proxy::Gateway;
+
+/// How long a client may take for the head of a request, and be idle before it.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Serves clients until `stopped` says so and the requests in flight have ended.
+pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    // Each connection holds a sender; when the last one is gone, so are all connections.
+    let (open, mut ended) = mpsc::channel::<Infallible>(1);
+    loop {
+        let (stream, peer) = tokio::select! {
+            // An error means that nobody can stop the gateway any more.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            accepted = accept(&listener) => accepted,
+        };
+        let (gateway, stopped, open) = (gateway.clone(), stopped.clone(), open.clone());
+        tokio::spawn(async move {
+            converse(stream, peer, gateway, stopped).await;
+            drop(open);
+        });
+    }
+    drop((listener, open));
+    ended.recv().await;
+}
+
+/// One connection. How it ends concerns its client alone.
+async fn converse(stream: TcpStream, peer: IpAddr, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    let begun = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        begun.store(true, Relaxed);
+        let gateway = gateway.clone();
+        async move { Ok::<_, Infallible>(gateway.answer(request, peer).await) }
+    });
+    let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service).with_upgrades());
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
+    }
+    // Half a head is no request in flight: a client that has not sent more is not waited for.
+    let ended = tokio::time::timeout(Duration::from_millis(250), connection.as_mut()).await.is_ok();
+    if !ended && begun.load(Relaxed) {
+        let _ = connection.await;
+    }
+}
+
+/// Serves the administrator for as long as the process lives.
+pub(crate) async fn serve_admin(listener: TcpListener, control: Arc<Control>) {
+    loop {
+        let (stream, _) = accept(&listener).await;
+        let control = control.clone();
+        let service = service_fn(move |request| {
+            let control = control.clone();
+            async move { Ok::<_, Infallible>(admin::answer(&control, request).await) }
+        });
+        tokio::spawn(builder().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder
+}
+
+/// The next connection. An error is the connection's own, or the process is out of file
+/// descriptors and has to wait for one.
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Without it small responses only wait longer.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer.ip());
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A reverse proxy for HTTP/1.1 with session affinity: the crate at work, and a pattern to
+//! copy. The crate's calls are in `proxy.rs`.
+//!
+//! ```text
+//! cargo run --example gateway                        # a demo that needs nothing else
+//! cargo run --release --example gateway -- --config shop.json
+//! ```
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+mod address;
+mod admin;
+mod args;
+mod body;
+mod changes;
+mod clock;
+mod control;
+mod demo;
+mod file;
+mod forwarded;
+mod hop;
+mod json;
+mod keys;
+mod listener;
+mod proxy;
+mod settings;
+mod signals;
+mod state;
+mod store;
+mod tally;
+mod tunnel;
+mod upstream;
+
+use args::{Args, Parsed};
+use control::Control;
+use demo::Demo;
+use proxy::Gateway;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let args = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Parsed::Run(args)) => args,
+        Ok(Parsed::Help) => {
+            print(args::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
+    };
+    let result = runtime.block_on(run(args));
+    // Tunnels and the admin listener are not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+/// From the arguments to the end of the last request in flight.
+async fn run(args: Args) -> Result<(), String> {
+    let (settings, demo) = match &args.config {
+        Some(path) => (Settings::new(file::read(path)?).map_err(|error| format!("{}: {error}", path.display()))?, None),
+        None => {
+            let demo = Demo::start().await?;
+            (Settings::new(demo.file()?)?, Some(demo))
+        }
+    };
+    let listener = bind("listen", args.listen.unwrap_or(settings.listen)).await?;
+    let admin = bind("admin", args.admin.unwrap_or(settings.admin)).await?;
+    let mut signals = signals::Signals::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let addresses = (listener.local_addr().map_err(unbound)?, admin.local_addr().map_err(unbound)?);
+
+    // Each of the demo's sessions ends with it: that needs no warning.
+    if demo.is_none() {
+        settings.warnings.iter().for_each(|warning| warn(warning));
+    }
+    let (stop, stopped) = watch::channel(false);
+    let (gateway, control) = assemble(settings, stopped.clone())?;
+    let serving = tokio::spawn(listener::serve(listener, gateway, stopped));
+    tokio::spawn(listener::serve_admin(admin, control));
+    print(&format!("gateway listening on http://{}\nadmin listening on http://{}\n", addresses.0, addresses.1));
+    if demo.is_some() {
+        print(&demo::what_to_try(addresses.0, addresses.1));
+    }
+
+    signals.stop().await;
+    // All receivers may be gone: then nothing is left to stop.
+    let _ = stop.send(true);
+    serving.await.map_err(|error| format!("the listener failed: {error}"))
+}
+
+fn assemble(settings: Settings, stopped: watch::Receiver<bool>) -> Result<(Arc<Gateway>, Arc<Control>), String> {
+    let control = settings.control();
+    let gateway = Arc::new(Gateway::new(settings, stopped)?);
+    Ok((gateway.clone(), Arc::new(control(gateway))))
+}
+
+async fn bind(field: &str, address: std::net::SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("{field}: {address} cannot be bound: {error}"))
+}
+
+fn unbound(error: std::io::Error) -> String {
+    format!("the bound address is not known: {error}")
+}
+
+/// Whoever reads stdout through a pipe wants the ports at once. That nobody reads is no
+/// reason to stop.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn warn(warning: &str) {
+    let _ = writeln!(std::io::stderr(), "gateway: warning: {}", json::one_line(warning));
+}
+
+fn refuse(error: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "gateway: {}", json::one_line(error));
+    ExitCode::from(2)
+}

@@ -1,0 +1,154 @@
+//! What the gateway runs with: everything that the file says, checked before anything is
+//! bound.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_affinity::config::{Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
+use session_affinity::{Affinity, AffinityPolicy, CookieName, Keyring, Pools, Secret};
+
+use crate::address::{ALLOWED, Address};
+use crate::control::Control;
+use crate::file::File;
+use crate::forwarded::TrustedProxies;
+use crate::json::Object;
+use crate::keys;
+use crate::proxy::Gateway;
+use crate::upstream::{self, Upstream};
+
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) trusted: TrustedProxies,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) explain: bool,
+    pub(crate) cookie: CookieName,
+    pub(crate) affinity: Affinity<Box<dyn AffinityPolicy>>,
+    pub(crate) pools: Pools<Arc<Upstream>>,
+    pub(crate) warnings: Vec<String>,
+    config: Config,
+    keyring: Keyring,
+}
+
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Settings {
+    /// Checks a file.
+    pub(crate) fn new(mut file: File) -> Result<Self, String> {
+        let mut warnings = Vec::new();
+        let keyring = keyring(&mut file, &mut warnings)?;
+        let pool_configs: Vec<PoolConfig> = std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
+        check_store(file.store.as_deref())?;
+        let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
+        let mut config = std::mem::take(&mut file.load_balancer);
+        config.extensions = extensions(&mut file);
+        if config.session_affinity == SessionAffinity::Header && config.extensions.session_secret.is_none() {
+            config.extensions.session_secret = Some(last(&keyring));
+            warnings.push("session_secret is not set: the last of the keys takes its place until the end".into());
+        }
+        Ok(Self {
+            listen: file.listen.unwrap_or(LOOPBACK),
+            admin: file.admin.unwrap_or(LOOPBACK),
+            trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies)),
+            connect_timeout,
+            explain: file.explain,
+            cookie: CookieName::new(config.extensions.cookie_name.clone())
+                .map_err(|error| format!("cookie.name: {error}"))?,
+            affinity: Affinity::from_config(&config, &keyring).map_err(|error| named(&error))?,
+            pools: pools(&config, &pool_configs)?,
+            warnings,
+            config,
+            keyring,
+        })
+    }
+
+    /// What the admin listener will work with, once there is a gateway.
+    pub(crate) fn control(&self) -> impl FnOnce(Arc<Gateway>) -> Control + use<> {
+        let (config, keyring) = (self.config.clone(), self.keyring.clone());
+        move |gateway| Control::new(gateway, config, keyring)
+    }
+}
+
+fn keyring(file: &mut File, warnings: &mut Vec<String>) -> Result<Keyring, String> {
+    match file.keys.take() {
+        Some(keys) => Keyring::new(keys.into_iter().map(|Object(key)| key.into())).map_err(|error| error.to_string()),
+        None => {
+            warnings.push("keys is not set: a random key is used, and sessions end with this process".into());
+            keys::random().map(Keyring::from)
+        }
+    }
+}
+
+fn last(keyring: &Keyring) -> Secret {
+    keyring.keys().last().unwrap_or(keyring.signing()).secret().clone()
+}
+
+fn check_store(store: Option<&str>) -> Result<(), String> {
+    match store {
+        None | Some("memory") => Ok(()),
+        // A URL may have a password in it: it is not shown.
+        Some(url) if url.starts_with("redis:") || url.starts_with("rediss:") => {
+            Err("store: Redis is not built into this gateway; expected \"memory\"".into())
+        }
+        Some(_) => Err("store: expected \"memory\" or \"redis://host:port/database\"".into()),
+    }
+}
+
+fn connect_timeout(milliseconds: Option<u64>) -> Result<Duration, String> {
+    match milliseconds {
+        None => Ok(Duration::from_millis(500)),
+        Some(0) => Err("connect_timeout_ms is 0; allowed: 1 or more milliseconds".into()),
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    }
+}
+
+fn extensions(file: &mut File) -> Extensions {
+    let defaults = Extensions::default();
+    let cookie = file.cookie.take();
+    let (name, path, domain, partitioned) = match cookie {
+        Some(cookie) => (cookie.name, cookie.path, cookie.domain, cookie.partitioned),
+        None => (None, None, None, false),
+    };
+    Extensions {
+        retries: file.retries.unwrap_or(defaults.retries),
+        ipv6_prefix: file.ipv6_prefix.unwrap_or(defaults.ipv6_prefix),
+        clock_skew: file.clock_skew.unwrap_or(defaults.clock_skew),
+        cooling_off: file.cooling_off.unwrap_or(defaults.cooling_off),
+        always_use_https: file.always_use_https,
+        cache_guard: file.cache_guard.unwrap_or(defaults.cache_guard),
+        session_secret: file.session_secret.take(),
+        cookie_name: name.unwrap_or(defaults.cookie_name),
+        cookie_path: path.unwrap_or(defaults.cookie_path),
+        cookie_domain: domain,
+        cookie_partitioned: partitioned,
+    }
+}
+
+/// The crate knows the load balancer's name as `name`; in the file it has company.
+fn named(error: &InvalidConfig) -> String {
+    match error {
+        InvalidConfig::Name(_) => format!("load_balancer.{error}"),
+        other => other.to_string(),
+    }
+}
+
+fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, String> {
+    for pool in pools {
+        for origin in &pool.origins {
+            address(pool, origin)?;
+        }
+    }
+    // Each address has been read once already: the fallback is never asked for.
+    let target = |pool: &PoolConfig, origin: &OriginConfig| {
+        Arc::new(Upstream::new(address(pool, origin).unwrap_or(Address::Ip(LOOPBACK))))
+    };
+    config.pools(pools, target, upstream::in_flight).map_err(|error| error.to_string())
+}
+
+fn address(pool: &PoolConfig, origin: &OriginConfig) -> Result<Address, String> {
+    origin.address.parse().map_err(|()| {
+        let (pool, name, address) = (&pool.id, &origin.name, &origin.address);
+        format!("pools[{pool}].origins[{name}].address is {address:?}; allowed: {ALLOWED}")
+    })
+}

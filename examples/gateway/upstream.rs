@@ -1,0 +1,180 @@
+//! The way to one endpoint: its address, its idle connections, and how much it has to do.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, HeaderValue, UPGRADE};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::address::Address;
+
+/// Most idle connections that are kept to one endpoint, and for how long.
+const MOST_IDLE: usize = 64;
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// What the gateway knows of an endpoint beside what the crate knows. It is the `T` of
+/// `Pools<T>`, so it stays the same from snapshot to snapshot.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    address: Address,
+    idle: Mutex<VecDeque<Idle>>,
+    in_flight: AtomicU32,
+    answered: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: SendRequest<Incoming>,
+    since: Instant,
+}
+
+/// Why there is no answer.
+pub(crate) enum Failed {
+    /// No connection could be made. Nothing was sent: the request is whole.
+    Unconnected(Box<Request<Incoming>>),
+    /// There was a connection, and the endpoint broke it off.
+    BrokeOff,
+}
+
+/// How many requests an endpoint has not answered to the end.
+pub(crate) fn in_flight(upstream: &Arc<Upstream>) -> u32 {
+    upstream.in_flight.load(Relaxed)
+}
+
+impl Upstream {
+    pub(crate) fn new(address: Address) -> Self {
+        Self { address, idle: Mutex::default(), in_flight: AtomicU32::new(0), answered: AtomicU64::new(0) }
+    }
+
+    /// How many requests it has answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Relaxed)
+    }
+
+    /// Sends a request over an idle connection, or over one made within `connect_timeout`.
+    ///
+    /// An idle connection may be dead without anybody knowing. As long as nothing was sent
+    /// over it, hyper hands the request back, and the next connection is tried.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, Failed> {
+        let upgrades = request.headers().contains_key(UPGRADE);
+        while let Some(mut connection) = self.take_idle() {
+            self.set_host(&mut request);
+            match connection.try_send_request(request).await {
+                Ok(response) => return self.answer(response, connection, upgrades),
+                Err(mut error) => request = error.take_message().ok_or(Failed::BrokeOff)?,
+            }
+        }
+        let Some(mut connection) = self.connect(connect_timeout).await else {
+            return Err(Failed::Unconnected(Box::new(request)));
+        };
+        self.set_host(&mut request);
+        match connection.try_send_request(request).await {
+            Ok(response) => self.answer(response, connection, upgrades),
+            Err(_) => Err(Failed::BrokeOff),
+        }
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        response: Response<Incoming>,
+        connection: SendRequest<Incoming>,
+        upgrades: bool,
+    ) -> Result<Response<Incoming>, Failed> {
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS if !upgrades => return Err(Failed::BrokeOff),
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            _ => self.keep(connection),
+        }
+        self.answered.fetch_add(1, Relaxed);
+        Ok(response)
+    }
+
+    /// HTTP/1.1 asks for a host, and a client of HTTP/1.0 may have named none.
+    fn set_host(&self, request: &mut Request<Incoming>) {
+        if let (false, Ok(host)) = (request.headers().contains_key(HOST), HeaderValue::try_from(self.address.to_string())) {
+            request.headers_mut().insert(HOST, host);
+        }
+    }
+
+    async fn connect(&self, timeout: Duration) -> Option<SendRequest<Incoming>> {
+        let stream = tokio::time::timeout(timeout, self.open()).await.ok()?.ok()?;
+        // Without it small requests only wait longer.
+        let _ = stream.set_nodelay(true);
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        // How a connection ends is told to whoever sends over it.
+        tokio::spawn(driver.with_upgrades());
+        Some(connection)
+    }
+
+    async fn open(&self) -> std::io::Result<TcpStream> {
+        match &self.address {
+            Address::Ip(address) => TcpStream::connect(address).await,
+            Address::Name(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+        }
+    }
+
+    /// Puts a connection among the idle ones when its response is through.
+    fn keep(self: &Arc<Self>, mut connection: SendRequest<Incoming>) {
+        if connection.is_ready() {
+            return self.put_idle(connection);
+        }
+        let upstream = self.clone();
+        tokio::spawn(async move {
+            if connection.ready().await.is_ok() {
+                upstream.put_idle(connection);
+            }
+        });
+    }
+
+    fn put_idle(&self, connection: SendRequest<Incoming>) {
+        let mut idle = self.idle();
+        if idle.len() >= MOST_IDLE {
+            idle.pop_front();
+        }
+        idle.push_back(Idle { connection, since: Instant::now() });
+    }
+
+    /// The one used last: so those that are too many grow old.
+    fn take_idle(&self) -> Option<SendRequest<Incoming>> {
+        let mut idle = self.idle();
+        while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= LONGEST_IDLE) {
+            idle.pop_front();
+        }
+        while let Some(Idle { connection, .. }) = idle.pop_back() {
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request that an endpoint has not answered to the end.
+pub(crate) struct InFlight(Arc<Upstream>);
+
+impl InFlight {
+    pub(crate) fn at(upstream: &Arc<Upstream>) -> Self {
+        upstream.in_flight.fetch_add(1, Relaxed);
+        Self(upstream.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
