@@ -61,7 +61,8 @@ impl<T> Pools<T> {
     }
 
     /// Describes other pools that take the place of these: endpoints that stay keep
-    /// their marks (suspects, census).
+    /// their marks (suspects, census). Health, weight and state are as described anew:
+    /// carry them over from [`Pools::endpoint`] where they should last.
     pub fn rebuild(&self) -> PoolsBuilder<T> {
         PoolsBuilder::succeeding(self)
     }

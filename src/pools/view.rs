@@ -128,7 +128,8 @@ impl<'a, T> EndpointView<'a, T> {
         self.standing.state
     }
 
-    pub(crate) fn pool(&self) -> PoolView<'a, T> {
+    /// Its pool.
+    pub fn pool(&self) -> PoolView<'a, T> {
         self.pool
     }
 
