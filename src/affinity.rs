@@ -1,13 +1,15 @@
 //! The four verbs: recall, route, failover, settle.
 
+use std::fmt;
+
 use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::client::ClientHash;
 use crate::cookies::CacheGuard;
 use crate::endpoint::EndpointId;
 use crate::failover::{FailoverMode, Standing, Verdict, decide};
 use crate::names::Name;
-use crate::outcome::{Created, Lent, Moved};
-use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
+use crate::outcome::{Lent, Moved};
+use crate::policy::{AffinityPolicy, Life, Served, Settlement, Transition};
 use crate::pools::{EndpointView, Pools};
 use crate::request::RequestMeta;
 use crate::search::{Entropy, Search, Seeds};
@@ -16,12 +18,14 @@ use crate::time::UnixTime;
 use crate::token::Pin;
 
 mod attempt;
+mod session;
 mod visit;
 
 pub use attempt::{Attempt, GaveUp, NoEndpoint};
 pub use visit::Visit;
 
 use attempt::{Course, Tried};
+use session::Session;
 
 /// Session affinity for one load balancer: a policy and what holds for all policies.
 ///
@@ -44,7 +48,7 @@ use attempt::{Course, Tried};
 /// let second = affinity.route(visit, Record::Absent, pools, || 4); // the visit is gone
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Affinity<P> {
     policy: P,
     clients: ClientHash,
@@ -190,7 +194,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     /// The rows of the session table for a live session: the first that matches wins.
-    fn route_live<'a, T>(&self, pin: Pin, search: &Search<'a, T>) -> Result<(EndpointView<'a, T>, Course), NoEndpoint> {
+    fn route_live<'p, T>(&self, pin: Pin, search: &Search<'p, '_, T>) -> Result<(EndpointView<'p, T>, Course), NoEndpoint> {
         let moved = |reason| Ok((search.for_moved().ok_or(NoEndpoint)?, Course::Moved(pin, reason)));
         let Some(endpoint) = search.pools.endpoint(pin.endpoint) else { return moved(Moved::Removed) };
         let kept = (endpoint, Course::Kept(pin));
@@ -241,7 +245,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         Ok(attempt)
     }
 
-    fn next<'a, T>(&self, attempt: &Attempt, pools: &'a Pools<T>) -> Option<EndpointView<'a, T>> {
+    fn next<'p, T>(&self, attempt: &Attempt, pools: &'p Pools<T>) -> Option<EndpointView<'p, T>> {
         let mut drawn = || attempt.drawn;
         let entropy = Entropy::new(&mut drawn);
         let tried = attempt.tried.as_slice();
@@ -252,21 +256,17 @@ impl<P: AffinityPolicy> Affinity<P> {
             let endpoint = pools.endpoint(pin.endpoint)?;
             search.takes_pinned(endpoint, self.drain_duration).is_ok().then_some(endpoint)
         };
-        search
-            .next(attempt.pool)
-            .map(|next| next.id())
-            .or_else(|| pinned().map(|next| next.id()))
-            .and_then(|id| pools.endpoint(id))
+        search.next(attempt.pool).or_else(pinned)
     }
 
-    fn search<'a, T>(
-        &'a self,
-        pools: &'a Pools<T>,
+    fn search<'p, 's, T>(
+        &'s self,
+        pools: &'p Pools<T>,
         seeds: Seeds,
         visit: &Visit,
-        tried: &'a [EndpointId],
-        entropy: &'a Entropy<'a>,
-    ) -> Search<'a, T> {
+        tried: &'s [EndpointId],
+        entropy: &'s Entropy<'s>,
+    ) -> Search<'p, 's, T> {
         Search {
             pools,
             clients: &self.clients,
@@ -323,35 +323,18 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 }
 
-/// What a request's session is, once the store has answered.
-#[derive(Clone, Copy)]
-enum Session {
-    Live(Pin),
-    New(Created),
-    Unbound,
-}
-
-impl Session {
-    fn of(visit: &Visit, record: Record) -> Self {
-        let (pin, otherwise) = match (visit.claim, record) {
-            (Claim::Unbound, _) => return Self::Unbound,
-            (Claim::New(reason), _) => return Self::New(reason.map_or(Created::NoCookie, Created::from)),
-            (Claim::Carried(pin), _) => (Some(pin), Created::Expired),
-            (Claim::Stored { .. }, Record::Found(pin)) => (Some(pin), Created::Expired),
-            (Claim::Stored { .. }, record) => (None, Created::from(record)),
-        };
-        // A policy or a store that is late with its expiry does not keep a session alive.
-        match pin.filter(|pin| pin.expires > visit.now) {
-            Some(pin) => Self::Live(pin),
-            None => Self::New(otherwise),
-        }
-    }
-
-    fn pin(self) -> Option<Pin> {
-        match self {
-            Self::Live(pin) => Some(pin),
-            Self::New(_) | Self::Unbound => None,
-        }
+/// The policy is left out: it may hold keys, and need not be `Debug`.
+impl<P> fmt::Debug for Affinity<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Affinity")
+            .field("load_balancer", &self.load_balancer)
+            .field("mode", &self.mode)
+            .field("retries", &self.retries)
+            .field("across_pools", &self.across_pools)
+            .field("drain_duration", &self.drain_duration)
+            .field("cooling_off", &self.cooling_off)
+            .field("cache_guard", &self.cache_guard)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}; allowed: {min} to {max}{unit}")]
 pub struct OutOfRange {
-    /// The parameter's name, as [`Config`](crate::Config) spells it.
+    /// The parameter's name, as [`Config`](crate::config::Config) spells it.
     pub field: &'static str,
     /// What was given.
     pub value: u64,

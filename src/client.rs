@@ -62,3 +62,40 @@ fn keyed(label: &[u8], load_balancer: &Name) -> SipHasher24 {
     let key: [u8; 16] = std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default());
     SipHasher24::new_with_key(&key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_and_shed_hashes_are_those_of_the_vectors() {
+        let vectors: serde_json::Value = serde_json::from_str(include_str!("../tests/vectors/token.json")).unwrap();
+        let entries = vectors["ip_seeds"].as_array().unwrap();
+        for entry in entries {
+            let name = Name::new(entry["load_balancer"].as_str().unwrap()).unwrap();
+            let prefix = Ipv6Prefix::new(entry["ipv6_prefix"].as_u64().unwrap()).unwrap();
+            let clients = ClientHash::new(&name, prefix);
+            let address = clients.address(entry["address"].as_str().unwrap().parse().unwrap());
+            assert_eq!(format!("{:016x}", clients.seed(address)), entry["seed"], "{entry}");
+            assert_eq!(format!("{:016x}", clients.shed(address)), entry["shed_hash"], "{entry}");
+        }
+        assert!(entries.len() >= 6);
+    }
+
+    #[test]
+    fn the_prefix_says_which_bits_tell_clients_apart() {
+        let name = Name::new("shop").unwrap();
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        for bits in [1_u64, 48, 63, 64, 65, 127, 128] {
+            let clients = ClientHash::new(&name, Ipv6Prefix::new(bits).unwrap());
+            let ours = u128::MAX;
+            let inside = if bits < 128 { ours ^ 1_u128 << (127 - bits) } else { ours ^ 1 };
+            let at_edge = ours ^ 1_u128 << (128 - bits);
+            let address = |bits: u128| clients.address(IpAddr::V6(Ipv6Addr::from_bits(bits)));
+            assert_eq!(address(ours) == address(inside), bits < 128, "{bits}");
+            assert_ne!(address(ours), address(at_edge), "{bits}");
+            assert_eq!(clients.address(parse("192.0.2.1")), clients.address(parse("::ffff:192.0.2.1")));
+            assert_ne!(clients.address(parse("192.0.2.1")), clients.address(parse("192.0.2.2")));
+        }
+    }
+}

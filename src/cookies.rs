@@ -5,13 +5,19 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
+mod attributes;
 mod cache_guard;
+mod decimal;
+mod needle;
 mod set_cookie;
 
-pub use cache_guard::CacheGuard;
-pub use set_cookie::{
-    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure, SetCookie,
+pub use attributes::{
+    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure,
 };
+pub use cache_guard::CacheGuard;
+pub use set_cookie::SetCookie;
+
+use needle::Needle;
 
 /// The name of the affinity cookie: a token of RFC 9110 section 5.6.2, at most 255
 /// bytes, compared to the letter. By default `__cflb`.
@@ -19,7 +25,7 @@ pub use set_cookie::{
 /// The prefixes `__Host-`, `__Secure-` and `__Http-` make browsers refuse the cookie
 /// unless its attributes fit; [`SetCookie::new`] checks that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CookieName(Box<str>);
+pub struct CookieName(Needle);
 
 impl CookieName {
     /// Checks a name.
@@ -32,12 +38,12 @@ impl CookieName {
         if name.is_empty() || name.len() > 255 || !name.bytes().all(is_token_char) {
             return Err(InvalidCookieName { name });
         }
-        Ok(Self(name.into_boxed_str()))
+        Ok(Self(Needle::new(name)))
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The values of all cookies of this name, in order, over every `Cookie` field line.
@@ -58,7 +64,7 @@ impl CookieName {
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn values<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> + 'a {
-        headers.get_all(COOKIE).iter().flat_map(|line| split(line.as_bytes())).filter_map(|part| self.value_in(part))
+        headers.get_all(COOKIE).iter().flat_map(|line| self.0.values(line.as_bytes()))
     }
 
     /// Removes every cookie of this name from a request that goes upstream, and a
@@ -116,20 +122,20 @@ impl CookieName {
     /// The value, where this part of a field line is a cookie of our name.
     fn value_in<'a>(&self, part: &'a [u8]) -> Option<&'a [u8]> {
         let (name, value) = split_pair(part)?;
-        (name == self.0.as_bytes()).then_some(value)
+        (name == self.as_str().as_bytes()).then_some(value)
     }
 }
 
 /// Cloudflare's name, `__cflb`.
 impl Default for CookieName {
     fn default() -> Self {
-        Self("__cflb".into())
+        Self(Needle::new("__cflb".into()))
     }
 }
 
 impl fmt::Display for CookieName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -142,19 +148,19 @@ pub struct InvalidCookieName {
 }
 
 /// The parts of a field line, untrimmed.
-pub(crate) fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b';')
 }
 
 /// Name and value of one part of a `Cookie` field line, trimmed.
-pub(crate) fn split_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = part.iter().position(|byte| *byte == b'=')?;
     let (name, value) = part.split_at_checked(equals)?;
     Some((trim(name), trim(value.get(1..)?)))
 }
 
 /// Without the spaces and tabs around it.
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

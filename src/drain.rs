@@ -38,9 +38,11 @@ pub enum DrainSessions {
     Open,
     /// The last of them ends by then.
     EndBy(UnixTime),
-    /// None is left. When the last one's end is known, it is named.
+    /// None is served any more: the last one has ended, or the drain was over before. In
+    /// the second case, [`DrainPhase::Over`], clients may still hold cookies that will be
+    /// moved.
     Drained {
-        /// By when the last one had ended.
+        /// Since when. `None` when there was none, or when it is not known.
         since: Option<UnixTime>,
     },
 }

@@ -139,8 +139,14 @@ pub enum Transition {
 /// What is to be done for the next request to come back to the same place.
 ///
 /// [`Settlement::apply`] does what concerns the response; stacks without a `HeaderMap` use
-/// the fields.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// the fields. Not `Clone`: it is applied once.
+///
+/// ```compile_fail,E0599
+/// fn twice(settlement: session_affinity::Settlement) -> [session_affinity::Settlement; 2] {
+///     [settlement.clone(), settlement]
+/// }
+/// ```
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 #[must_use = "the session is forgotten unless this is applied"]
 pub struct Settlement {

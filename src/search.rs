@@ -17,13 +17,13 @@ use crate::time::UnixTime;
 use crate::token::Pin;
 
 /// One search for one request, in one snapshot.
-pub(crate) struct Search<'a, T> {
-    pub(crate) pools: &'a Pools<T>,
-    pub(crate) clients: &'a ClientHash,
+pub(crate) struct Search<'p, 's, T> {
+    pub(crate) pools: &'p Pools<T>,
+    pub(crate) clients: &'s ClientHash,
     pub(crate) client: Option<ClientAddress>,
     pub(crate) seeds: Seeds,
-    pub(crate) entropy: &'a Entropy<'a>,
-    pub(crate) tried: &'a [EndpointId],
+    pub(crate) entropy: &'s Entropy<'s>,
+    pub(crate) tried: &'s [EndpointId],
     pub(crate) now: UnixTime,
     pub(crate) across_pools: AcrossPools,
     pub(crate) cooling_off: CoolingOff,
@@ -75,9 +75,9 @@ impl<'a> Entropy<'a> {
     }
 }
 
-impl<'a, T> Search<'a, T> {
+impl<'p, T> Search<'p, '_, T> {
     /// For a session that begins, and for a request that can have none.
-    pub(crate) fn for_new(&self) -> Option<EndpointView<'a, T>> {
+    pub(crate) fn for_new(&self) -> Option<EndpointView<'p, T>> {
         let takers = self.pools.open().filter(|pool| !self.sheds_new(*pool));
         self.first_of(takers, Eligible::TakingNew)
             .or_else(|| self.in_fallback())
@@ -86,12 +86,12 @@ impl<'a, T> Search<'a, T> {
 
     /// For a live session that its endpoint does not take any more. Shedding new ones does
     /// not concern it.
-    pub(crate) fn for_moved(&self) -> Option<EndpointView<'a, T>> {
+    pub(crate) fn for_moved(&self) -> Option<EndpointView<'p, T>> {
         self.first_of(self.pools.open(), Eligible::TakingNew).or_else(|| self.in_fallback())
     }
 
     /// For a live session that its pool sheds: the open pools after it, then the fallback.
-    pub(crate) fn for_shed(&self, own: PoolView<'a, T>) -> Option<EndpointView<'a, T>> {
+    pub(crate) fn for_shed(&self, own: PoolView<'p, T>) -> Option<EndpointView<'p, T>> {
         let after = self.pools.open().filter(|pool| pool.index() > own.index());
         let next = self.first_of(after, Eligible::TakingNew);
         if self.pools.fallback().is_some_and(|fallback| fallback.index() == own.index()) {
@@ -102,17 +102,17 @@ impl<'a, T> Search<'a, T> {
 
     /// After a passive failure: the attempt's own pool, critical or not, then perhaps the
     /// other open ones.
-    pub(crate) fn next(&self, own: PoolId) -> Option<EndpointView<'a, T>> {
+    pub(crate) fn next(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
         self.first_of(self.reachable_from(own), Eligible::TakingNew)
     }
 
     /// Who is there that is no suspect?
-    pub(crate) fn instead_of_suspect(&self, own: PoolId) -> Option<EndpointView<'a, T>> {
+    pub(crate) fn instead_of_suspect(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
         self.reachable_from(own).find_map(|pool| self.choose(pool, Eligible::TakingNew, Suspects::Left))
     }
 
     /// Whether an endpoint is an enabled one of the fallback pool and no other pool is open.
-    pub(crate) fn is_last_resort(&self, endpoint: EndpointView<'a, T>) -> bool {
+    pub(crate) fn is_last_resort(&self, endpoint: EndpointView<'p, T>) -> bool {
         let (own, Some(fallback)) = (endpoint.pool(), self.pools.fallback()) else { return false };
         own.index() == fallback.index()
             && endpoint.state().is_enabled()
@@ -121,7 +121,7 @@ impl<'a, T> Search<'a, T> {
     }
 
     /// Whether an endpoint takes its pinned sessions, or why it does not.
-    pub(crate) fn takes_pinned(&self, endpoint: EndpointView<'a, T>, drain: DrainDuration) -> Result<(), Moved> {
+    pub(crate) fn takes_pinned(&self, endpoint: EndpointView<'p, T>, drain: DrainDuration) -> Result<(), Moved> {
         match drain::over(endpoint.state(), endpoint.pool().state(), drain) {
             Some(over) if over <= self.now && drain == DrainDuration::MIN => Err(Moved::Disabled),
             Some(over) if over <= self.now => Err(Moved::Drained),
@@ -131,16 +131,16 @@ impl<'a, T> Search<'a, T> {
     }
 
     /// Whether a pool sheds this live session. Without a client's address it does not.
-    pub(crate) fn sheds_session(&self, pool: PoolView<'a, T>) -> bool {
+    pub(crate) fn sheds_session(&self, pool: PoolView<'p, T>) -> bool {
         let percent = pool.shedding().session_percent;
         percent > Percent::MIN && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
     }
 
-    pub(crate) fn is_suspect(&self, endpoint: EndpointView<'a, T>) -> bool {
+    pub(crate) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {
         self.cooling_off > CoolingOff::MIN && endpoint.mark().is_suspect(self.now)
     }
 
-    fn sheds_new(&self, pool: PoolView<'a, T>) -> bool {
+    fn sheds_new(&self, pool: PoolView<'p, T>) -> bool {
         let shedding = pool.shedding();
         if shedding.default_percent == Percent::MIN {
             return false;
@@ -152,12 +152,12 @@ impl<'a, T> Search<'a, T> {
         is_shed(number, shedding.default_percent)
     }
 
-    fn in_fallback(&self) -> Option<EndpointView<'a, T>> {
+    fn in_fallback(&self) -> Option<EndpointView<'p, T>> {
         self.first_of(self.pools.fallback().into_iter(), Eligible::Enabled)
     }
 
     /// The own pool, then the other open pools if failover may leave it.
-    fn reachable_from(&self, own: PoolId) -> impl Iterator<Item = PoolView<'a, T>> + Clone + use<'a, T> {
+    fn reachable_from(&self, own: PoolId) -> impl Iterator<Item = PoolView<'p, T>> + Clone + use<'p, T> {
         let across = self.across_pools == AcrossPools::Yes;
         let others = self.pools.open().filter(move |pool| across && pool.id() != own);
         self.pools.iter().find(|pool| pool.id() == own).into_iter().chain(others)
@@ -167,9 +167,9 @@ impl<'a, T> Search<'a, T> {
     /// before other pools unless failover may leave it.
     fn first_of(
         &self,
-        mut pools: impl Iterator<Item = PoolView<'a, T>> + Clone,
+        mut pools: impl Iterator<Item = PoolView<'p, T>> + Clone,
         eligible: Eligible,
-    ) -> Option<EndpointView<'a, T>> {
+    ) -> Option<EndpointView<'p, T>> {
         let choose = |suspects| move |pool| self.choose(pool, eligible, suspects);
         if self.cooling_off == CoolingOff::MIN {
             return pools.find_map(choose(Suspects::Ignored));
@@ -181,7 +181,7 @@ impl<'a, T> Search<'a, T> {
         pools.find_map(|pool| choose(Suspects::Left)(pool).or_else(|| choose(Suspects::Taken)(pool)))
     }
 
-    fn choose(&self, pool: PoolView<'a, T>, eligible: Eligible, suspects: Suspects) -> Option<EndpointView<'a, T>> {
+    fn choose(&self, pool: PoolView<'p, T>, eligible: Eligible, suspects: Suspects) -> Option<EndpointView<'p, T>> {
         let candidates = Candidates::new(pool, eligible, suspects, self.now, self.tried);
         // Nothing is drawn and no embedder is asked where there is nobody to choose.
         candidates.iter().next()?;
@@ -196,7 +196,7 @@ impl<'a, T> Search<'a, T> {
     /// The client's address where the pool steers by it, else entropy. A failover that
     /// comes to a pool of the other kind has only what was drawn before; without that the
     /// address serves as well.
-    fn pool_seed(&self, pool: PoolView<'a, T>) -> Seed {
+    fn pool_seed(&self, pool: PoolView<'p, T>) -> Seed {
         let by_client = || self.client.map(|client| Seed::Stable(self.clients.seed(client)));
         let by_entropy = || self.entropy.draw().map(Seed::Entropy);
         let seed = match pool.steering().seeding() {

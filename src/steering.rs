@@ -6,7 +6,7 @@
 //! nothing; and one seed gives the whole failover order, on every node.
 //!
 //! Cloudflare's four `origin_steering` policies are this one algorithm with different
-//! seeds and weights: [`Random`], [`Hash`], [`LeastOutstandingRequests`] and
+//! seeds and weights: [`Random`], [`struct@Hash`], [`LeastOutstandingRequests`] and
 //! [`LeastConnections`]. [`Steering`] is a trait, so that an embedder's own balancer
 //! can make the first choice. The function is frozen by golden vectors: it is part of
 //! the API.

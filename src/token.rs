@@ -5,14 +5,13 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::digest::zeroize::Zeroizing;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
 use crate::bounds::{ClockSkew, CookieTtl};
 use crate::cookies::CookieName;
 use crate::endpoint::EndpointId;
 use crate::keys::Keyring;
+use crate::mac::{HEAD, MacKey};
 use crate::names::Name;
 use crate::time::UnixTime;
 
@@ -100,9 +99,9 @@ impl TokenCodec {
     pub fn seal(&self, pin: &Pin) -> Token {
         let plain =
             Plain { key_id: self.signing.id, endpoint: pin.endpoint.as_u64(), issued: pin.issued, expires: pin.expires };
-        let tag = self.signing.tag(&plain);
-        let masked = Plain { endpoint: plain.endpoint ^ self.signing.mask(&tag), ..plain };
-        Token::encode(&masked, &tag)
+        let tag = self.signing.mac.tag(&plain.to_bytes());
+        let masked = Plain { endpoint: plain.endpoint ^ self.signing.mask(tag), ..plain };
+        Token::encode(&masked, tag)
     }
 
     /// Opens a cookie's value.
@@ -115,8 +114,8 @@ impl TokenCodec {
     pub fn open(&self, value: &[u8], now: UnixTime) -> Result<Pin, Rejected> {
         let (masked, tag) = Plain::decode(value)?;
         let key = self.key(masked.key_id).ok_or(Rejected::UnknownKey)?;
-        let plain = Plain { endpoint: masked.endpoint ^ key.mask(&tag), ..masked };
-        if !key.verifies(&plain, &tag) {
+        let plain = Plain { endpoint: masked.endpoint ^ key.mask(tag), ..masked };
+        if !key.mac.verifies(&plain.to_bytes(), tag) {
             return Err(Rejected::Forged);
         }
         if plain.issued > now.saturating_add(self.clock_skew.get()) {
@@ -164,11 +163,11 @@ impl Token {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    fn encode(masked: &Plain, tag: &Tag) -> Self {
+    fn encode(masked: &Plain, tag: Tag) -> Self {
         let mut bytes = [0; SEALED];
         let (head, tail) = bytes.split_at_mut(HEAD);
         head.copy_from_slice(&masked.to_bytes());
-        tail.copy_from_slice(tag);
+        tail.copy_from_slice(&tag.to_be_bytes());
         let mut text = [0; Self::LEN];
         let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
         debug_assert_eq!(written, Self::LEN, "36 bytes are 48 characters");
@@ -208,9 +207,9 @@ pub enum Rejected {
 }
 
 const VERSION: u8 = 1;
-const HEAD: usize = 20;
 const SEALED: usize = 36;
-type Tag = [u8; 16];
+/// 16 bytes, as a big-endian number.
+type Tag = u128;
 
 /// The fields of the first 20 bytes; the endpoint id in clear or masked.
 #[derive(Clone, Copy)]
@@ -235,7 +234,7 @@ impl Plain {
             return Err(Rejected::Malformed);
         }
         let (head, tag) = bytes.split_first_chunk::<HEAD>().ok_or(Rejected::Malformed)?;
-        let tag = Tag::try_from(tag).map_err(|_| Rejected::Malformed)?;
+        let tag = Tag::from_be_bytes(tag.try_into().map_err(|_| Rejected::Malformed)?);
         let &[version, key_id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = head;
         if version != VERSION {
             return Err(Rejected::UnknownVersion);
@@ -254,7 +253,7 @@ impl Plain {
 #[derive(Clone)]
 struct TokenKey {
     id: u8,
-    mac: Hmac<Sha256>,
+    mac: MacKey,
     mask: Zeroizing<[u8; 16]>,
 }
 
@@ -262,36 +261,11 @@ impl TokenKey {
     fn derive(key: &crate::keys::Key, context: &[u8]) -> Self {
         let mac_key = key.secret().derive(&[b"session-affinity v1 mac", &[0], context]);
         let mask_key = key.secret().derive(&[b"session-affinity v1 mask", &[0], context]);
-        // HMAC pads a key with zeros to the block of 64 bytes; done here, the
-        // constructor that cannot fail takes it.
-        let mut block = Zeroizing::new([0; 64]);
-        let mut mask = Zeroizing::new([0; 16]);
-        for (to, from) in block.iter_mut().zip(mac_key.iter()) {
-            *to = *from;
-        }
-        for (to, from) in mask.iter_mut().zip(mask_key.iter()) {
-            *to = *from;
-        }
-        Self { id: key.id(), mac: Hmac::new((&*block).into()), mask }
+        let mask = Zeroizing::new(std::array::from_fn(|i| mask_key.get(i).copied().unwrap_or_default()));
+        Self { id: key.id(), mac: MacKey::new(&mac_key), mask }
     }
 
-    fn keyed(&self, plain: &Plain) -> Hmac<Sha256> {
-        let mut mac = self.mac.clone();
-        mac.update(&plain.to_bytes());
-        mac
-    }
-
-    fn tag(&self, plain: &Plain) -> Tag {
-        let full: [u8; 32] = self.keyed(plain).finalize().into_bytes().into();
-        std::array::from_fn(|i| full.get(i).copied().unwrap_or_default())
-    }
-
-    /// Compares in constant time.
-    fn verifies(&self, plain: &Plain, tag: &Tag) -> bool {
-        self.keyed(plain).verify_truncated_left(tag).is_ok()
-    }
-
-    fn mask(&self, tag: &Tag) -> u64 {
-        SipHasher24::new_with_key(&self.mask).hash(tag)
+    fn mask(&self, tag: Tag) -> u64 {
+        SipHasher24::new_with_key(&self.mask).hash(&tag.to_be_bytes())
     }
 }

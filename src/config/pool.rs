@@ -78,7 +78,7 @@ pub enum SteeringPolicy {
     /// [`Random`]
     #[default]
     Random,
-    /// [`Hash`](crate::steering::Hash)
+    /// [`Hash`](struct@crate::steering::Hash)
     Hash,
     /// [`LeastOutstandingRequests`]
     LeastOutstandingRequests,

@@ -77,18 +77,32 @@ fn append(line: &mut Vec<u8>, directive: &[u8]) {
 }
 
 /// The directives of one line, trimmed, without empty ones: split at commas that
-/// stand in no quoted string (RFC 9110 section 5.6.4).
+/// stand in no quoted string (RFC 9110 section 5.6.4). A last one whose quotes do not
+/// close is left out, as it would swallow what is appended.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    let mut escaped = false;
-    line.split(move |byte| {
-        let was_escaped = escaped;
-        escaped = quoted && *byte == b'\\' && !was_escaped;
-        if *byte == b'"' && !was_escaped {
-            quoted = !quoted;
-        }
-        *byte == b',' && !quoted
-    })
-    .map(super::trim)
-    .filter(|directive| !directive.is_empty())
+    let mut quotes = Quotes::default();
+    line.split(move |byte| quotes.are_closed_after(*byte) && *byte == b',')
+        .map(super::trim)
+        .filter(|directive| !directive.is_empty() && Quotes::close_in(directive))
+}
+
+/// Where a quoted string begins and ends.
+#[derive(Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn are_closed_after(&mut self, byte: u8) -> bool {
+        let was_escaped = self.escaped;
+        self.escaped = self.open && byte == b'\\' && !was_escaped;
+        self.open ^= byte == b'"' && !was_escaped;
+        !self.open
+    }
+
+    fn close_in(directive: &[u8]) -> bool {
+        let mut quotes = Self::default();
+        directive.iter().fold(true, |_, byte| quotes.are_closed_after(*byte))
+    }
 }

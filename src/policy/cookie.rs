@@ -14,7 +14,7 @@ use crate::token::{Pin, Rejected, TokenCodec};
 ///
 /// A session's life is absolute: use does not restart it. A new session's endpoint is
 /// chosen by entropy, or by the client's address where the pool steers by
-/// [`Hash`](crate::steering::Hash).
+/// [`Hash`](struct@crate::steering::Hash).
 ///
 /// ```
 /// use session_affinity::{Affinity, CookiePolicy, Key, Keyring, Name, Secret};

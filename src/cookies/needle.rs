@@ -1,0 +1,88 @@
+//! Finding the cookies of one name in a field line.
+//!
+//! Looking for the name, and only then for what stands around it, costs a fraction of
+//! splitting a line into pairs of which at most one is ours. A test holds it to the
+//! splitting.
+
+use std::hash::{Hash, Hasher};
+
+use super::trim;
+
+/// A cookie's name, made ready to be searched for.
+#[derive(Clone, Debug)]
+pub(super) struct Needle {
+    name: Box<str>,
+    #[cfg(feature = "memchr")]
+    finder: memchr::memmem::Finder<'static>,
+}
+
+impl Needle {
+    /// The name is a token of RFC 9110: neither empty nor with any of `;`, `=` and blanks.
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            #[cfg(feature = "memchr")]
+            finder: memchr::memmem::Finder::new(name.as_bytes()).into_owned(),
+            name: name.into_boxed_str(),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// The values of the pairs of this name, in order.
+    pub(super) fn values<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + 'a {
+        let mut from = 0_usize;
+        std::iter::from_fn(move || {
+            loop {
+                let start = from.checked_add(self.find(line.get(from..)?)?)?;
+                let end = start.checked_add(self.name.len())?;
+                from = end;
+                if let Some(value) = value_at(line, start, end) {
+                    return Some(value);
+                }
+            }
+        })
+    }
+
+    #[cfg(feature = "memchr")]
+    fn find(&self, rest: &[u8]) -> Option<usize> {
+        self.finder.find(rest)
+    }
+
+    #[cfg(not(feature = "memchr"))]
+    fn find(&self, rest: &[u8]) -> Option<usize> {
+        rest.windows(self.name.len()).position(|window| window == self.name.as_bytes())
+    }
+}
+
+/// The value, if what stands from `start` to `end` is the whole name of a pair: before it
+/// blanks and then `;` or nothing, after it blanks and then `=`.
+fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
+    let before = line.get(..start)?.iter().rev().find(|byte| !is_blank(byte));
+    if before.is_some_and(|byte| *byte != b';') {
+        return None;
+    }
+    let after = line.get(end..)?;
+    let equals = after.iter().position(|byte| !is_blank(byte)).filter(|at| after.get(*at) == Some(&b'='))?;
+    let value = after.get(equals.checked_add(1)?..)?;
+    Some(trim(value.split(|byte| *byte == b';').next()?))
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+impl PartialEq for Needle {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Needle {}
+
+impl Hash for Needle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}

@@ -1,0 +1,142 @@
+//! What each verb allocates: nothing on the kept path, one header value for a cookie.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use session_affinity::*;
+
+mod support;
+use support::{NOW, cookie_policy, keyring, request, shop};
+
+/// Counts what the current thread asks for.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches nothing
+// but a thread-local cell without a destructor.
+#[allow(unsafe_code, reason = "an allocator cannot be written without")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = COUNT.with(Cell::get);
+    let result = work();
+    (result, COUNT.with(Cell::get) - before)
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| vec![0_u8; 10]).1, 1);
+    assert_eq!(allocations(|| 0).1, 0);
+}
+
+fn two_pools() -> Pools<&'static str> {
+    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "a")).endpoint(Endpoint::new("eu-2", "b"));
+    let us = Pool::new("us").endpoint(Endpoint::new("us-1", "c"));
+    Pools::builder().pool(eu).pool(us).fallback("us").build().unwrap()
+}
+
+fn with_cookie(endpoint: &str) -> HeaderMap {
+    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let pin = Pin { endpoint: EndpointId::new("eu", endpoint), issued: NOW, expires: NOW.saturating_add(3_600) };
+    let mut headers = HeaderMap::new();
+    headers.append(COOKIE, HeaderValue::from_static("theme=dark; sid=0123456789abcdef"));
+    headers.append(COOKIE, HeaderValue::from_str(&format!("x=y; __cflb=junk; __cflb={}", codec.seal(&pin))).unwrap());
+    headers
+}
+
+/// "No allocation on the kept path"
+#[test]
+fn a_kept_cookie_request_allocates_nothing() {
+    let prefix = Ipv6Prefix::default();
+    let policies: [Box<dyn AffinityPolicy>; 2] =
+        [Box::new(cookie_policy()), Box::new(IpCookiePolicy::new(&shop(), prefix, cookie_policy()))];
+    for policy in policies {
+        let affinity = Affinity::new(&shop(), policy).with_cooling_off(CoolingOff::new(10).unwrap());
+        let (pools, headers) = (two_pools(), with_cookie("eu-1"));
+        let request = RequestMeta { client_ip: Some([192, 0, 2, 1].into()), ..request(&headers) };
+        let (kept, count) = allocations(|| {
+            let attempt = affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 0).unwrap();
+            let target = pools.target(attempt.endpoint());
+            let outcome = attempt.outcome();
+            let settlement = affinity.settle(attempt, &pools);
+            (outcome, target, settlement.set_cookie.is_some())
+        });
+        assert_eq!((kept, count), ((Outcome::Kept, Some(&"a"), false), 0));
+    }
+}
+
+#[test]
+fn a_kept_header_request_allocates_nothing() {
+    let secret = Secret::new([5; 32]).unwrap();
+    let entries = ["x-user", "cookie", "cookie:sid,theme"];
+    let policy = HeaderPolicy::new(&shop(), &secret, &entries, Require::All, CookieName::default()).unwrap();
+    let affinity = Affinity::new(&shop(), policy);
+    let (pools, mut headers) = (two_pools(), with_cookie("eu-1"));
+    headers.insert("x-user", HeaderValue::from_static("alice"));
+    let store = MemoryStore::new(1_000).unwrap();
+    let request = request(&headers);
+    let serve = || {
+        let visit = affinity.recall(&request, NOW);
+        let record = store.record(&visit);
+        let attempt = affinity.route(visit, record, &pools, || 0).unwrap();
+        let outcome = attempt.outcome();
+        store.settle(&affinity.settle(attempt, &pools)).unwrap();
+        outcome
+    };
+    assert_eq!(serve().label(), "created:no_record");
+    assert_eq!(allocations(serve), (Outcome::Kept, 0));
+}
+
+/// "a created session, up to its Set-Cookie HeaderValue": one allocation, the value.
+#[test]
+fn a_created_cookie_allocates_its_header_value_alone() {
+    let affinity = Affinity::new(&shop(), cookie_policy());
+    let (pools, headers) = (two_pools(), HeaderMap::new());
+    let request = request(&headers);
+    let (settlement, count) = allocations(|| {
+        let attempt = affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 7).unwrap();
+        affinity.settle(attempt, &pools)
+    });
+    assert!(settlement.set_cookie.is_some());
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn a_failover_and_a_rejected_forgery_allocate_no_more() {
+    let affinity = Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+    let (pools, headers) = (two_pools(), with_cookie("eu-1"));
+    let (lent, count) = allocations(|| {
+        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let attempt = affinity.failover(attempt, &pools).unwrap();
+        let outcome = attempt.outcome();
+        let _ = affinity.settle(attempt, &pools);
+        outcome
+    });
+    assert_eq!((lent.label(), count), ("lent:connect_failed", 0));
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, HeaderValue::from_str(&format!("__cflb={}", "AQEA".repeat(12))).unwrap());
+    let (claim, count) = allocations(|| affinity.recall(&request(&headers), NOW).claim());
+    assert_eq!((claim, count), (Claim::New(Some(Rejected::Forged)), 0));
+}

@@ -1,0 +1,286 @@
+//! Every parameter: its default, its range, its refusal, and Cloudflare's JSON.
+
+use session_affinity::config::*;
+use session_affinity::*;
+
+mod support;
+use support::keyring;
+
+fn refused(change: impl FnOnce(&mut Config)) -> String {
+    let mut config = Config::new("shop.example.com");
+    change(&mut config);
+    match Affinity::from_config(&config, &keyring()) {
+        Ok(_) => "accepted".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn header(config: &mut Config) {
+    config.session_affinity = SessionAffinity::Header;
+    config.session_affinity_attributes.headers = vec!["x-user".into()];
+    config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
+}
+
+#[test]
+fn the_defaults_are_accepted_for_every_policy() {
+    for policy in [SessionAffinity::None, SessionAffinity::Cookie, SessionAffinity::IpCookie] {
+        assert_eq!(refused(|config| config.session_affinity = policy), "accepted");
+    }
+    assert_eq!(refused(header), "accepted");
+}
+
+#[test]
+fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
+    use SessionAffinity::*;
+    type Change = fn(&mut Config);
+    let rows: [(Change, &str); 22] = [
+        (|c| c.name = String::new(), "name is \"\"; allowed: 1 to 255 bytes without control characters"),
+        (
+            |c| (c.session_affinity, c.session_affinity_ttl) = (Cookie, Some(1_799)),
+            "session_affinity_ttl is 1799; allowed: 1800 to 604800 seconds for cookie and ip_cookie",
+        ),
+        (
+            |c| (c.session_affinity, c.session_affinity_ttl) = (IpCookie, Some(604_801)),
+            "session_affinity_ttl is 604801; allowed: 1800 to 604800 seconds for cookie and ip_cookie",
+        ),
+        (
+            |c| {
+                header(c);
+                c.session_affinity_ttl = Some(29);
+            },
+            "session_affinity_ttl is 29; allowed: 30 to 3600 seconds for header",
+        ),
+        (
+            |c| {
+                header(c);
+                c.session_affinity_ttl = Some(3_601);
+            },
+            "session_affinity_ttl is 3601; allowed: 30 to 3600 seconds for header",
+        ),
+        (|c| c.session_affinity_ttl = Some(1), "accepted"),
+        (
+            |c| c.session_affinity_attributes.drain_duration = 604_801,
+            "session_affinity_attributes.drain_duration is 604801; allowed: 0 to 604800 seconds",
+        ),
+        (|c| c.extensions.retries = 0, "retries is 0; allowed: 1 to 8"),
+        (|c| c.extensions.retries = 9, "retries is 9; allowed: 1 to 8"),
+        (|c| c.extensions.ipv6_prefix = 0, "ipv6_prefix is 0; allowed: 1 to 128 bits"),
+        (|c| c.extensions.ipv6_prefix = 129, "ipv6_prefix is 129; allowed: 1 to 128 bits"),
+        (|c| c.extensions.clock_skew = 86_401, "clock_skew is 86401; allowed: 0 to 86400 seconds"),
+        (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (
+            |c| c.extensions.cookie_name = "a b".into(),
+            "cookie.name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+        ),
+        (
+            |c| c.extensions.cookie_path = "x".into(),
+            "cookie.path is \"x\"; allowed: / and then visible ASCII characters other than ;, 1024 in all",
+        ),
+        (
+            |c| c.extensions.cookie_domain = Some("a;b".into()),
+            "cookie.domain is \"a;b\"; allowed: a host name of letters, digits, - and ., 253 in all",
+        ),
+        (
+            |c| {
+                c.session_affinity_attributes.samesite = SameSite::None;
+                c.session_affinity_attributes.secure = Secure::Never;
+            },
+            "session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always",
+        ),
+        (
+            |c| {
+                c.extensions.cookie_partitioned = true;
+                c.session_affinity_attributes.secure = Secure::Never;
+            },
+            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+        ),
+        (
+            |c| c.extensions.cookie_name = "__Secure-a".into(),
+            "cookie.name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
+        ),
+        (|c| c.session_affinity = Header, "session_secret is missing; allowed for header: 32 or more secret bytes"),
+        (
+            |c| {
+                header(c);
+                c.session_affinity_attributes.headers.clear();
+            },
+            "session_affinity_attributes.headers has 0 entries; allowed: 1 to 5",
+        ),
+        (
+            |c| {
+                header(c);
+                c.session_affinity_attributes.zero_downtime_failover = FailoverMode::Sticky;
+            },
+            "session_affinity_attributes.zero_downtime_failover is sticky; allowed for header: none or temporary",
+        ),
+    ];
+    for (change, message) in rows {
+        assert_eq!(refused(change), message);
+    }
+}
+
+#[test]
+fn a_load_balancer_as_the_api_returns_it_is_read_unchanged() {
+    let config: Config = serde_json::from_str(
+        r#"{
+            "id": "699d98642c564d2e855e9661899b7252", "created_on": "2014-01-01T05:20:00.12345Z", "description": null,
+            "name": "shop.example.com", "enabled": true, "proxied": true, "ttl": 30, "networks": ["cloudflare"],
+            "session_affinity": "ip_cookie", "session_affinity_ttl": 1800.0,
+            "session_affinity_attributes": {
+                "samesite": "Lax", "secure": "Always", "drain_duration": 1e2, "zero_downtime_failover": "sticky",
+                "headers": null, "require_all_headers": null
+            },
+            "adaptive_routing": { "failover_across_pools": true },
+            "random_steering": { "default_weight": 0.2, "pool_weights": {} }, "steering_policy": "off",
+            "default_pools": ["eu", "us"], "fallback_pool": "us", "rules": [], "country_pools": {}
+        }"#,
+    )
+    .unwrap();
+    let expected = Config {
+        session_affinity: SessionAffinity::IpCookie,
+        session_affinity_ttl: Some(1_800),
+        session_affinity_attributes: SessionAffinityAttributes {
+            samesite: SameSite::Lax,
+            secure: Secure::Always,
+            drain_duration: 100,
+            zero_downtime_failover: FailoverMode::Sticky,
+            ..SessionAffinityAttributes::default()
+        },
+        adaptive_routing: AdaptiveRouting { failover_across_pools: true },
+        default_pools: Some(vec!["eu".into(), "us".into()]),
+        fallback_pool: Some("us".into()),
+        ..Config::new("shop.example.com")
+    };
+    assert_eq!(config, expected);
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(serde_json::from_value::<Config>(written).unwrap(), config);
+}
+
+#[test]
+fn null_and_absence_and_the_empty_policy_are_the_default() {
+    let default = Config::new("a");
+    for text in [
+        r#"{"name": "a"}"#,
+        r#"{"name": "a", "session_affinity": ""}"#,
+        r#"{"name": "a", "session_affinity": "none", "session_affinity_ttl": null, "session_affinity_attributes": null}"#,
+        r#"{"name": "a", "session_affinity": null, "adaptive_routing": null, "default_pools": null, "fallback_pool": null}"#,
+        r#"{"name": "a", "session_affinity_attributes": {"samesite": null, "drain_duration": null, "secure": "Auto"}}"#,
+    ] {
+        assert_eq!(serde_json::from_str::<Config>(text).unwrap(), default, "{text}");
+    }
+}
+
+#[test]
+fn values_of_another_kind_are_errors() {
+    for text in [
+        r#"{"session_affinity": "Cookie"}"#,
+        r#"{"session_affinity_ttl": -1}"#,
+        r#"{"session_affinity_ttl": 1800.5}"#,
+        r#"{"session_affinity_ttl": 1e300}"#,
+        r#"{"session_affinity_ttl": "1800"}"#,
+        r#"{"session_affinity_attributes": {"samesite": "lax"}}"#,
+        r#"{"session_affinity_attributes": {"zero_downtime_failover": "always"}}"#,
+        r#"{"session_affinity_attributes": {"headers": ["a", 1]}}"#,
+        r#"{"session_affinity_attributes": {"require_all_headers": 1}}"#,
+    ] {
+        assert!(serde_json::from_str::<Config>(text).is_err(), "{text}");
+    }
+}
+
+fn pool(json: &str) -> Result<Pools<String>, InvalidConfig> {
+    let pools: Vec<PoolConfig> = serde_json::from_str(json).unwrap();
+    Config::new("shop").pools(&pools, |_, origin| origin.address.clone(), |_| 0)
+}
+
+#[test]
+fn pools_are_read_with_their_defaults() {
+    let pools = pool(
+        r#"[{ "id": "eu", "name": "Europe", "minimum_origins": 2.0, "monitor": null,
+              "load_shedding": { "default_percent": 10.0, "session_percent": 5, "session_policy": "hash" },
+              "origins": [ { "name": "a", "address": "10.0.0.1", "weight": 0.56, "header": { "Host": ["x"] } },
+                           { "name": "b", "address": "10.0.0.2", "enabled": false, "disabled_at": "2027-01-15T08:00:00Z" } ] },
+            { "id": "us", "enabled": null, "origin_steering": null, "load_shedding": null, "origins": null }]"#,
+    )
+    .unwrap();
+    let eu = pools.pool("eu").unwrap();
+    assert_eq!((eu.minimum_origins(), eu.state(), eu.is_critical()), (2, State::Enabled, true));
+    assert_eq!(eu.shedding().default_percent.get(), 10);
+    let [a, b] = eu.endpoints().collect::<Vec<_>>()[..] else { panic!("two endpoints") };
+    assert_eq!((a.name(), a.target().as_str(), a.weight().get(), a.state()), ("a", "10.0.0.1", 56, State::Enabled));
+    assert_eq!(b.state(), State::Disabled { at: Some(support::NOW) });
+    assert_eq!(pools.pool("us").unwrap().minimum_origins(), 1);
+}
+
+#[test]
+fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
+    let rows = [
+        (r#"[{"id": ""}]"#, r#"pools.id is ""; allowed: 1 to 255 bytes without control characters"#),
+        (r#"[{"id": "eu"}, {"id": "eu"}]"#, r#"pools is "eu" twice; allowed: each id once"#),
+        (
+            r#"[{"id": "eu", "origins": [{"name": "a"}, {"name": "a"}]}]"#,
+            r#"pools[eu].origins is "a" twice; allowed: each name once in a pool"#,
+        ),
+        (
+            r#"[{"id": "eu", "origins": [{"address": "x"}]}]"#,
+            r#"pools[eu].origins.name is ""; allowed: 1 to 255 bytes without control characters"#,
+        ),
+        (
+            r#"[{"id": "eu", "origins": [{"name": "a", "weight": 0.125}]}]"#,
+            "pools[eu].origins[a].weight is 0.125; allowed: 0 to 1 in steps of 0.01",
+        ),
+        (
+            r#"[{"id": "eu", "origins": [{"name": "a", "weight": 1.01}]}]"#,
+            "pools[eu].origins[a].weight is 1.01; allowed: 0 to 1 in steps of 0.01",
+        ),
+        (
+            r#"[{"id": "eu", "load_shedding": {"default_percent": 101}}]"#,
+            "pools[eu].load_shedding.default_percent is 101; allowed: 0 to 100 percent",
+        ),
+        (
+            r#"[{"id": "eu", "minimum_origins": 4294967296}]"#,
+            "pools[eu].minimum_origins is 4294967296; allowed: 0 to 4294967295 endpoints",
+        ),
+    ];
+    for (json, message) in rows {
+        assert_eq!(pool(json).unwrap_err().to_string(), message);
+    }
+    for json in [
+        r#"[{"id": "eu", "origins": [{"name": "a", "disabled_at": "yesterday"}]}]"#,
+        r#"[{"id": "eu", "load_shedding": {"session_policy": "random"}}]"#,
+        r#"[{"id": "eu", "load_shedding": {"default_percent": 1.5}}]"#,
+        r#"[{"id": "eu", "origin_steering": {"policy": "fastest"}}]"#,
+    ] {
+        assert!(serde_json::from_str::<Vec<PoolConfig>>(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
+    let pools: Vec<PoolConfig> = ["a", "b", "c", "d"].map(|id| PoolConfig { id: id.into(), ..PoolConfig::default() }).into();
+    let config = |order: &[&str], fallback: Option<&str>| Config {
+        default_pools: Some(order.iter().map(|id| (*id).into()).collect()),
+        fallback_pool: fallback.map(Into::into),
+        ..Config::new("shop")
+    };
+    let names = |config: Config| {
+        let pools = config.pools(&pools, |_, _| (), |_| 0);
+        pools.map(|pools| pools.iter().map(|pool| pool.name().to_owned()).collect::<Vec<_>>()).map_err(|e| e.to_string())
+    };
+    assert_eq!(names(config(&["c", "a"], Some("d"))).unwrap(), ["c", "a", "d"]);
+    assert_eq!(names(config(&["c", "a"], Some("c"))).unwrap(), ["c", "a"]);
+    assert_eq!(names(Config::new("shop")).unwrap(), ["a", "b", "c", "d"]);
+    assert_eq!(names(config(&["x"], None)).unwrap_err(), r#"default_pools is "x"; allowed: the id of a pool that exists"#);
+    assert_eq!(names(config(&["a", "a"], None)).unwrap_err(), r#"default_pools is "a" twice; allowed: each id once"#);
+    assert_eq!(
+        names(config(&["a"], Some("x"))).unwrap_err(),
+        r#"fallback_pool is "x"; allowed: the id of a pool that exists"#
+    );
+}
+
+#[test]
+fn secrets_are_in_no_debug_output() {
+    let mut config = Config::new("shop");
+    config.extensions.session_secret = Some(Secret::new([65; 32]).unwrap());
+    let shown = format!("{config:?} {:?}", keyring());
+    assert!(shown.contains("Secret(..)") && !shown.contains("65, 65"), "{shown}");
+}

@@ -1,0 +1,430 @@
+//! Reading our cookie, writing it, and keeping it from endpoints and shared caches.
+
+use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+use session_affinity::*;
+
+mod support;
+use support::{NOW, cookie_policy, keyring, request, shop};
+
+fn cookies(lines: &[&[u8]]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+    }
+    headers
+}
+
+fn values(lines: &[&[u8]]) -> Vec<Vec<u8>> {
+    let headers = cookies(lines);
+    CookieName::default().values(&headers).map(<[u8]>::to_vec).collect()
+}
+
+fn stripped(lines: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut headers = cookies(lines);
+    CookieName::default().strip(&mut headers);
+    headers.get_all(COOKIE).iter().map(|line| line.as_bytes().to_vec()).collect()
+}
+
+/// "Every Cookie field line (HTTP/2 may split them): split at `;`, trim SP and HTAB, split at
+/// the first `=`, trim both sides; a part without `=` is skipped; the name compared to the
+/// letter, quotes not stripped."
+#[test]
+fn pairs_are_read_as_the_design_says() {
+    let rows: [(&[&[u8]], &[&[u8]]); 13] = [
+        (&[b"__cflb=a"], &[b"a"]),
+        (&[b"x=1; __cflb=a; y=2"], &[b"a"]),
+        (&[b"x=1;__cflb=a;y=2"], &[b"a"]),
+        (&[b" \t__cflb \t= \ta \t"], &[b"a"]),
+        (&[b"__cflb=a=b=c"], &[b"a=b=c"]),
+        (&[b"__cflb=a", b"x=1", b"__cflb=b"], &[b"a", b"b"]),
+        (&[b"__cflb=a; __cflb=b"], &[b"a", b"b"]),
+        (&[b"__cflb; x=1"], &[]),
+        (&[b"__cflb="], &[b""]),
+        (&[b"__CFLB=a; __cflb2=b; a__cflb=c; x=__cflb=d"], &[]),
+        (&[b"__cflb=\"a\""], &[b"\"a\""]),
+        (&[b"__cflb=\xff\xfe"], &[b"\xff\xfe"]),
+        (&[b";;; ;=;__cflb=a;;="], &[b"a"]),
+    ];
+    for (lines, expected) in rows {
+        assert_eq!(values(lines), expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(), "{lines:?}");
+    }
+}
+
+/// "Every pair of our name counts as tried, whatever its length, at most 4; the first that
+/// passes all checks, the times included, wins; if none does, the first one's reason is
+/// reported."
+#[test]
+fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
+    let policy = cookie_policy();
+    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let token = |endpoint: u64, issued: u64| {
+        let issued = UnixTime::from_secs(issued);
+        codec.seal(&Pin { endpoint: EndpointId::from_u64(endpoint), issued, expires: issued.saturating_add(82_800) })
+    };
+    let now = NOW.as_secs();
+    let (one, two, stale) = (token(1, now), token(2, now), token(3, now - 82_800));
+    let claim = |line: String| {
+        let headers = cookies(&[line.as_bytes()]);
+        policy.recall(&request(&headers), NOW).claim
+    };
+    let carried = |endpoint: u64| move |claim: Claim| matches!(claim, Claim::Carried(pin) if pin.endpoint == EndpointId::from_u64(endpoint));
+    assert!(carried(1)(claim(format!("__cflb={one}; __cflb={two}"))));
+    assert!(carried(2)(claim(format!("__cflb={stale}; __cflb={two}; __cflb={one}"))));
+    assert!(carried(1)(claim(format!("__cflb=; __cflb=x; __cflb={stale}; __cflb={one}"))));
+    assert_eq!(
+        claim(format!("__cflb={stale}; __cflb=; __cflb=x; __cflb=y; __cflb={one}")),
+        Claim::New(Some(Rejected::Expired))
+    );
+    assert_eq!(claim(format!("__cflb={}; __cflb={stale}", "x".repeat(60_000))), Claim::New(Some(Rejected::Malformed)));
+    assert_eq!(claim("__cflb".into()), Claim::New(None));
+}
+
+/// "Upstream: `strip` removes every pair of that name, and the field when nothing is left; the
+/// others stay as they were."
+#[test]
+fn only_our_cookie_is_stripped() {
+    let rows: [(&[&[u8]], &[&[u8]]); 13] = [
+        (&[b"__cflb=a"], &[]),
+        (&[b" __cflb = a ;"], &[]),
+        (&[b"__cflb=a; __cflb=b"], &[]),
+        (&[b"x=1; __cflb=a; y=2"], &[b"x=1; y=2"]),
+        (&[b"__cflb=a; x=1"], &[b"x=1"]),
+        (&[b"x=1; __cflb=a"], &[b"x=1"]),
+        (&[b"x=1;y=2;__cflb=a"], &[b"x=1;y=2"]),
+        (&[b"x=1;  y=\"2\" ; __cflb=a"], &[b"x=1;  y=\"2\" "]),
+        (&[b"__cflb; __cflb=a"], &[b"__cflb"]),
+        (&[b"x=\xff; __cflb=a"], &[b"x=\xff"]),
+        (&[b"x=1", b"__cflb=a", b"y=2; __cflb=b"], &[b"x=1", b"y=2"]),
+        (&[b" odd ;; line", b"__cflb=a"], &[b" odd ;; line"]),
+        (&[b" odd ;; line "], &[b" odd ;; line "]),
+    ];
+    for (lines, expected) in rows {
+        assert_eq!(stripped(lines), expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(), "{lines:?}");
+    }
+}
+
+#[test]
+fn stripping_leaves_other_headers_and_sensitivity_alone() {
+    let mut headers = HeaderMap::new();
+    let mut line = HeaderValue::from_static("x=1; __cflb=a");
+    line.set_sensitive(true);
+    headers.append(COOKIE, line);
+    headers.insert("x-other", HeaderValue::from_static("__cflb=a"));
+    CookieName::default().strip(&mut headers);
+    assert!(headers[COOKIE].is_sensitive());
+    assert_eq!(headers["x-other"], "__cflb=a");
+}
+
+proptest! {
+    #[test]
+    fn nothing_of_ours_is_left_after_stripping_and_the_others_are(
+        lines in proptest::collection::vec(proptest::collection::vec(part(), 0..6), 0..4),
+    ) {
+        let joined: Vec<Vec<u8>> = lines.iter().map(|parts| parts.join(&b';')).collect();
+        let lines: Vec<&[u8]> = joined.iter().map(Vec::as_slice).collect();
+        let after = stripped(&lines);
+        let after: Vec<&[u8]> = after.iter().map(Vec::as_slice).collect();
+        prop_assert_eq!(values(&after), Vec::<Vec<u8>>::new());
+        prop_assert_eq!(naive_pairs(&after, false), naive_pairs(&lines, false));
+        prop_assert_eq!(values(&lines), naive_pairs(&lines, true));
+    }
+}
+
+/// Parts that come close to our cookie more often than random bytes would.
+fn part() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(b"__cflb=v".to_vec()),
+        Just(b" __cflb\t=  w ".to_vec()),
+        Just(b"__cflb".to_vec()),
+        Just(b" ".to_vec()),
+        Just(b"".to_vec()),
+        proptest::collection::vec(prop_oneof![Just(b'='), Just(b' '), Just(b'a'), Just(0xff_u8), Just(b'"')], 0..8),
+    ]
+}
+
+/// The values of our pairs, or all other pairs whole, by way of strings.
+fn naive_pairs(lines: &[&[u8]], ours: bool) -> Vec<Vec<u8>> {
+    let blank = |c: char| c == ' ' || c == '\t';
+    let mut found = Vec::new();
+    for line in lines {
+        let line: String = line.iter().map(|byte| char::from(*byte)).collect();
+        for part in line.split(';') {
+            let Some((name, value)) = part.split_once('=') else { continue };
+            let (name, value) = (name.trim_matches(blank), value.trim_matches(blank));
+            match (name == "__cflb", ours) {
+                (true, true) => found.push(value.chars().map(|c| c as u8).collect()),
+                (false, false) => found.push(format!("{name}={value}").chars().map(|c| c as u8).collect()),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn line(name: &str, attributes: CookieAttributes, scheme: Scheme) -> Result<String, InvalidAttributes> {
+    let set_cookie = SetCookie::new(CookieName::new(name).unwrap(), attributes)?;
+    let policy = CookiePolicy::new(&shop(), &keyring(), set_cookie);
+    let affinity = Affinity::new(&shop(), policy);
+    let pools = support::pools(&["eu-1"]);
+    let headers = HeaderMap::new();
+    let visit = affinity.recall(&RequestMeta { scheme, ..request(&headers) }, NOW);
+    let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let value = affinity.settle(attempt, &pools).set_cookie.unwrap();
+    assert!(value.is_sensitive());
+    let value = value.to_str().unwrap().to_owned();
+    let (pair, rest) = value.split_once("; ").unwrap();
+    assert_eq!(pair.len(), name.len() + 1 + Token::LEN);
+    Ok(rest.to_owned())
+}
+
+/// "`__cflb=<48 characters>; Path=/; Expires=<IMF-fixdate>; Max-Age=<s>; HttpOnly[; Secure];
+/// SameSite=…[; Domain=…][; Partitioned]`"
+#[test]
+fn the_set_cookie_line_to_the_letter() {
+    let common = "Expires=Sat, 16 Jan 2027 07:00:00 GMT; Max-Age=82800; HttpOnly";
+    let plain = CookieAttributes::default();
+    assert_eq!(line("__cflb", plain.clone(), Scheme::Http).unwrap(), format!("Path=/; {common}; SameSite=Lax"));
+    assert_eq!(line("__cflb", plain, Scheme::Https).unwrap(), format!("Path=/; {common}; Secure; SameSite=None"));
+    let full = CookieAttributes {
+        samesite: SameSite::Strict,
+        secure: Secure::Always,
+        path: CookiePath::new("/shop").unwrap(),
+        domain: Some(CookieDomain::new("example.com").unwrap()),
+        partitioned: Partitioned::Yes,
+        ..CookieAttributes::default()
+    };
+    assert_eq!(
+        line("sid", full, Scheme::Http).unwrap(),
+        format!("Path=/shop; {common}; Secure; SameSite=Strict; Domain=example.com; Partitioned")
+    );
+}
+
+/// "Auto: Secure resolves first: a request over https, or `always_use_https`, gets it. SameSite
+/// Auto: `always_use_https` → Lax; https → None; else Lax. A None, explicit or Auto, that ends up
+/// without Secure is emitted as Lax, and Partitioned without Secure is left out."
+#[test]
+fn every_combination_of_samesite_secure_and_scheme() {
+    use {AlwaysUseHttps as Always, Scheme::*};
+    for samesite in [SameSite::Auto, SameSite::Lax, SameSite::None, SameSite::Strict] {
+        for secure in [Secure::Auto, Secure::Always, Secure::Never] {
+            for always_use_https in [Always::Off, Always::On] {
+                for partitioned in [Partitioned::No, Partitioned::Yes] {
+                    for scheme in [Http, Https] {
+                        let attributes =
+                            CookieAttributes { samesite, secure, always_use_https, partitioned, ..Default::default() };
+                        let result = line("__cflb", attributes, scheme);
+                        if secure == Secure::Never && samesite == SameSite::None {
+                            assert_eq!(result, Err(InvalidAttributes::NoneWithoutSecure));
+                            continue;
+                        }
+                        if secure == Secure::Never && partitioned == Partitioned::Yes {
+                            assert_eq!(result, Err(InvalidAttributes::PartitionedWithoutSecure));
+                            continue;
+                        }
+                        let is_secure = match secure {
+                            Secure::Always => true,
+                            Secure::Never => false,
+                            Secure::Auto => scheme == Https || always_use_https == Always::On,
+                        };
+                        let wanted = match samesite {
+                            SameSite::Strict => "Strict",
+                            SameSite::None if is_secure => "None",
+                            SameSite::Auto if is_secure && scheme == Https && always_use_https == Always::Off => "None",
+                            _ => "Lax",
+                        };
+                        let mut tail = String::from("; HttpOnly");
+                        tail += if is_secure { "; Secure" } else { "" };
+                        tail += &format!("; SameSite={wanted}");
+                        tail += if is_secure && partitioned == Partitioned::Yes { "; Partitioned" } else { "" };
+                        let line = result.unwrap();
+                        assert!(line.ends_with(&tail), "{samesite:?} {secure:?} {scheme:?} {always_use_https:?}: {line}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// "`__Host-`/`__Secure-` names without Secure=Always (or `always_use_https` with Secure other
+/// than Never) or whose other rules are broken" are refused.
+#[test]
+fn prefixed_names_keep_their_promise_or_are_refused() {
+    let secure = CookieAttributes { secure: Secure::Always, ..Default::default() };
+    let redirected = CookieAttributes { always_use_https: AlwaysUseHttps::On, ..Default::default() };
+    let with_path = CookieAttributes { path: CookiePath::new("/a").unwrap(), ..secure.clone() };
+    let with_domain = CookieAttributes { domain: Some(CookieDomain::new("a.example").unwrap()), ..secure.clone() };
+    let never = CookieAttributes { secure: Secure::Never, ..redirected.clone() };
+    for name in ["__Host-a", "__Secure-a", "__host-a", "__SECURE-a", "__Http-a", "__Host-Http-a"] {
+        assert!(line(name, secure.clone(), Scheme::Http).is_ok(), "{name}");
+        assert!(line(name, redirected.clone(), Scheme::Http).unwrap().contains("; Secure"), "{name}");
+        let refused = Err(InvalidAttributes::PrefixWithoutSecure(name.into()));
+        assert_eq!(line(name, CookieAttributes::default(), Scheme::Https), refused);
+        assert_eq!(line(name, never.clone(), Scheme::Https), refused);
+        let is_host = name.to_ascii_lowercase().starts_with("__host-");
+        let host_rule = |result: Result<String, _>| {
+            if is_host {
+                assert_eq!(result, Err(InvalidAttributes::HostPrefix(name.into())));
+            } else {
+                assert!(result.is_ok());
+            }
+        };
+        host_rule(line(name, with_path.clone(), Scheme::Https));
+        host_rule(line(name, with_domain.clone(), Scheme::Https));
+    }
+}
+
+/// "a cookie name, path or domain that could inject an attribute" is refused.
+#[test]
+fn nothing_can_be_injected() {
+    for name in ["", "a b", "a=b", "a;b", "a,b", "a\"", "a\r\n", "ä", "a\0", &"a".repeat(256), "(a)", "a/b", "a@b"] {
+        assert!(CookieName::new(name).is_err(), "{name:?}");
+    }
+    for path in ["", "a", "/;Domain=x", "/ a", "/a\t", "/\r\n", "/ä", "/\x7f", &format!("/{}", "a".repeat(1_024))] {
+        assert!(CookiePath::new(path).is_err(), "{path:?}");
+    }
+    for domain in ["", ".", "a..b", "a;b", "a b", "-a", "a-", "a_b", "ä.de", "a,b", "a\n", &"a".repeat(64), "a."] {
+        assert!(CookieDomain::new(domain).is_err(), "{domain:?}");
+    }
+    assert!(CookieDomain::new(".example.com").is_ok());
+    assert!(CookiePath::new("/a/b%20c,d=e\"f").is_ok());
+}
+
+#[test]
+fn refusals_name_the_field_what_it_was_and_what_is_allowed() {
+    let messages = [
+        (
+            CookieName::new("a b").unwrap_err().to_string(),
+            r#""a b" is no cookie name; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+        ),
+        (
+            CookiePath::new("x;y").unwrap_err().to_string(),
+            r#"cookie.path is "x;y"; allowed: / and then visible ASCII characters other than ;, 1024 in all"#,
+        ),
+        (
+            CookieDomain::new("x;y").unwrap_err().to_string(),
+            r#"cookie.domain is "x;y"; allowed: a host name of letters, digits, - and ., 253 in all"#,
+        ),
+        (
+            InvalidAttributes::NoneWithoutSecure.to_string(),
+            "session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always",
+        ),
+        (
+            InvalidAttributes::PartitionedWithoutSecure.to_string(),
+            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+        ),
+        (
+            InvalidAttributes::PrefixWithoutSecure("__Host-a".into()).to_string(),
+            r#"cookie.name is "__Host-a"; allowed with this prefix: secure Always, or always_use_https with secure Auto"#,
+        ),
+        (
+            InvalidAttributes::HostPrefix("__Host-a".into()).to_string(),
+            r#"cookie.name is "__Host-a"; allowed with the prefix __Host-: path / and no domain"#,
+        ),
+    ];
+    for (message, expected) in messages {
+        assert_eq!(message, expected);
+    }
+}
+
+/// "Expires equals the token's (clamped to the year 9999)."
+#[test]
+fn expires_is_clamped_to_the_year_9999() {
+    let affinity = Affinity::new(&shop(), cookie_policy());
+    let pools = support::pools(&["eu-1"]);
+    let dates = [
+        (0, "Thu, 01 Jan 1970 23:00:00 GMT"),
+        (951_782_400, "Tue, 29 Feb 2000 23:00:00 GMT"),
+        (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ];
+    for (now, date) in dates {
+        let headers = HeaderMap::new();
+        let visit = affinity.recall(&request(&headers), UnixTime::from_secs(now));
+        let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
+        assert!(line.to_str().unwrap().contains(&format!("; Expires={date}; ")), "{line:?}");
+    }
+}
+
+fn applied(lines: &[&'static str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static(line));
+    }
+    headers.insert("cdn-cache-control", HeaderValue::from_static("max-age=1"));
+    headers.insert("surrogate-control", HeaderValue::from_static("max-age=1"));
+    headers.insert(SET_COOKIE, HeaderValue::from_static("theirs=1"));
+    assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+    headers
+}
+
+/// "all Cache-Control lines become one without `public`, `s-maxage` and qualified `private`, with
+/// `private` added unless `no-store` or `private` is there; CDN-Cache-Control and
+/// Surrogate-Control are removed"
+#[test]
+fn the_cache_directive_keeps_shared_caches_away() {
+    let rows: [(&[&str], &str); 13] = [
+        (&[], "private"),
+        (&["public, max-age=60"], "max-age=60, private"),
+        (&["max-age=60"], "max-age=60, private"),
+        (&["PUBLIC", "S-MaxAge=10 , no-cache"], "no-cache, private"),
+        (&["s-maxage = 10"], "private"),
+        (&["private"], "private"),
+        (&["Private, max-age=1"], "Private, max-age=1"),
+        (&["no-store"], "no-store"),
+        (&["private=\"set-cookie\", max-age=1"], "max-age=1, private"),
+        (&["private=\"a, public\", no-cache=\"b, public\""], "no-cache=\"b, public\", private"),
+        (&["ext=\"a\\\", public\", public"], "ext=\"a\\\", public\", private"),
+        (&[" , ,public,, "], "private"),
+        (&["max-age=1, ext=\"open, public"], "max-age=1, private"),
+    ];
+    for (lines, expected) in rows {
+        let headers = applied(lines);
+        let found: Vec<&str> = headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap()).collect();
+        assert_eq!(found, [expected], "{lines:?}");
+        assert!(!headers.contains_key("cdn-cache-control") && !headers.contains_key("surrogate-control"));
+        assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 2);
+        assert!(headers.get_all(SET_COOKIE).iter().next_back().unwrap().is_sensitive());
+    }
+}
+
+/// "Only when there is a Set-Cookie."
+#[test]
+fn without_our_cookie_the_response_is_not_touched() {
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    let before = headers.clone();
+    assert!(Settlement::nothing().apply(&mut headers).is_none());
+    assert_eq!(headers, before);
+}
+
+#[test]
+fn a_guard_that_is_off_leaves_the_directives() {
+    let affinity = Affinity::new(&shop(), cookie_policy()).with_cache_guard(CacheGuard::Off);
+    let pools = support::pools(&["eu-1"]);
+    let none = HeaderMap::new();
+    let attempt = affinity.route(affinity.recall(&request(&none), NOW), Record::Absent, &pools, || 0).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    assert!(affinity.settle(attempt, &pools).apply(&mut headers).is_none());
+    assert_eq!(headers[CACHE_CONTROL], "public");
+    assert!(headers.contains_key(SET_COOKIE));
+}
+
+/// "appends (never replaces, never panics) the Set-Cookie"
+#[test]
+fn a_header_map_that_is_full_is_no_panic() {
+    let mut headers = HeaderMap::new();
+    let mut count = 0;
+    while headers
+        .try_append(http::HeaderName::from_bytes(format!("x-{count}").as_bytes()).unwrap(), HeaderValue::from_static("v"))
+        .is_ok()
+    {
+        count += 1;
+    }
+    let before = headers.len();
+    assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+    assert_eq!(headers.len(), before);
+}

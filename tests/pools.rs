@@ -1,0 +1,148 @@
+//! The snapshot: what is refused when it is built, and what a change leaves alone.
+
+use std::sync::Arc;
+
+use session_affinity::*;
+
+/// A target that cannot be cloned.
+struct Peer(u32);
+
+fn fleet() -> Pools<Peer> {
+    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", Peer(1))).endpoint(Endpoint::new("eu-2", Peer(2)));
+    let us = Pool { minimum_origins: 2, ..Pool::new("us") }.endpoint(Endpoint::new("us-1", Peer(3)));
+    Pools::builder().pool(eu).pool(us).build().unwrap()
+}
+
+#[test]
+fn names_that_are_none_or_occur_twice_are_refused() {
+    let pool = |name: &str, endpoints: &[&str]| {
+        endpoints.iter().fold(Pool::new(name), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
+    };
+    let refused = [
+        (
+            Pools::builder().pool(pool("eu", &[])).pool(pool("eu", &[])),
+            r#"pool "eu" is there twice; allowed: each name once"#,
+        ),
+        (
+            Pools::builder().pool(pool("eu", &[])).fallback_pool(pool("eu", &[])),
+            r#"pool "eu" is there twice; allowed: each name once"#,
+        ),
+        (
+            Pools::builder().pool(pool("eu", &["a", "b", "a"])),
+            r#"endpoint "a" is twice in pool "eu"; allowed: each name once in a pool"#,
+        ),
+        (Pools::builder().pool(pool("", &[])), r#""" is no name; allowed: 1 to 255 bytes without control characters"#),
+        (
+            Pools::builder().pool(pool("eu", &["a\n"])),
+            r#""a\n" is no name; allowed: 1 to 255 bytes without control characters"#,
+        ),
+        (
+            Pools::builder().pool(pool("eu", &[])).fallback("us"),
+            r#"fallback_pool is "us"; allowed: the name of a pool that was added"#,
+        ),
+    ];
+    for (builder, message) in refused {
+        assert_eq!(builder.build().unwrap_err().to_string(), message);
+    }
+    assert!(Pools::builder().pool(pool("eu", &["a"])).pool(pool("us", &["a"])).fallback("us").build().is_ok());
+    assert!(Pools::<()>::builder().build().is_ok());
+}
+
+#[test]
+fn a_change_shares_the_topology_and_leaves_the_old_snapshot_as_it_was() {
+    let before = fleet();
+    let id = EndpointId::new("eu", "eu-1");
+    let mut edit = before.edit();
+    edit.health(id, Health::Unhealthy).unwrap();
+    edit.weight(id, Weight::ZERO).unwrap();
+    edit.state(id, State::Disabled { at: None }).unwrap();
+    edit.pool_state("us", State::Disabled { at: Some(UnixTime::EPOCH) }).unwrap();
+    edit.minimum_origins("us", 0).unwrap();
+    edit.shedding("us", LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() }).unwrap();
+    let after = edit.build();
+    let (old, new) = (before.endpoint(id).unwrap(), after.endpoint(id).unwrap());
+    assert!(std::ptr::eq(old.target(), new.target()));
+    assert_eq!((old.health(), old.weight(), old.state()), (Health::Healthy, Weight::default(), State::Enabled));
+    assert_eq!((new.health(), new.weight(), new.state()), (Health::Unhealthy, Weight::ZERO, State::Disabled { at: None }));
+    let us = after.pool("us").unwrap();
+    assert_eq!((us.minimum_origins(), us.state()), (0, State::Disabled { at: Some(UnixTime::EPOCH) }));
+    assert_eq!(us.shedding().session_percent, Percent::MAX);
+    assert_eq!(before.pool("us").unwrap().state(), State::Enabled);
+}
+
+#[test]
+fn what_is_not_there_cannot_be_changed() {
+    let pools = fleet();
+    let mut edit = pools.edit();
+    let stranger = EndpointId::new("eu", "eu-9");
+    let message = format!("endpoint {stranger} is not in the snapshot; allowed: the id of one that is");
+    assert_eq!(edit.health(stranger, Health::Healthy).unwrap_err().to_string(), message);
+    assert!(edit.weight(stranger, Weight::ZERO).is_err() && edit.state(stranger, State::Enabled).is_err());
+    let message = r#"pool "asia" is not in the snapshot; allowed: the name of one that is"#;
+    assert_eq!(edit.pool_state("asia", State::Enabled).unwrap_err().to_string(), message);
+    assert!(edit.minimum_origins("asia", 1).is_err() && edit.shedding("asia", LoadShedding::default()).is_err());
+}
+
+/// "A pool is *critical* when fewer than `minimum_origins` of its endpoints are healthy and
+/// enabled (weight 0 counts, draining does not). It is *open* when it is enabled, not
+/// critical, and at least one endpoint takes new sessions."
+#[test]
+fn critical_and_open_follow_every_change() {
+    let pools = fleet();
+    let id = EndpointId::new("eu", "eu-1");
+    let both = [id, EndpointId::new("eu", "eu-2")];
+    let open = |pools: &Pools<Peer>| pools.pool("eu").map(|pool| (pool.is_critical(), pool.is_open())).unwrap();
+    assert_eq!(open(&pools), (false, true));
+    assert!(pools.pool("us").unwrap().is_critical());
+
+    let mut edit = pools.edit();
+    edit.minimum_origins("eu", 2).unwrap();
+    edit.weight(id, Weight::ZERO).unwrap();
+    let pools = edit.build();
+    assert_eq!(open(&pools), (false, true));
+
+    let mut edit = pools.edit();
+    edit.state(id, State::Disabled { at: None }).unwrap();
+    let pools = edit.build();
+    assert_eq!(open(&pools), (true, false));
+
+    let mut edit = pools.edit();
+    edit.minimum_origins("eu", 0).unwrap();
+    for id in both {
+        edit.state(id, State::Enabled).unwrap();
+        edit.weight(id, Weight::ZERO).unwrap();
+    }
+    assert_eq!(open(&edit.build()), (false, false));
+
+    let mut edit = pools.edit();
+    for id in both {
+        edit.health(id, Health::Unhealthy).unwrap();
+        edit.health(id, Health::Unhealthy).unwrap();
+        edit.health(id, Health::Healthy).unwrap();
+        edit.state(id, State::Enabled).unwrap();
+        edit.weight(id, Weight::default()).unwrap();
+    }
+    edit.pool_state("eu", State::Disabled { at: None }).unwrap();
+    assert_eq!(open(&edit.build()), (false, false));
+}
+
+#[test]
+fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
+    let before = fleet();
+    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-2", Peer(20))).endpoint(Endpoint::new("eu-3", Peer(30)));
+    let after = before.rebuild().pool(eu).build().unwrap();
+    assert!(after.target(EndpointId::new("eu", "eu-1")).is_none());
+    assert_eq!(after.target(EndpointId::new("eu", "eu-2")).map(|peer| peer.0), Some(20));
+    assert_eq!(
+        after.iter().flat_map(|pool| pool.endpoints().map(|endpoint| endpoint.name())).collect::<Vec<_>>(),
+        ["eu-2", "eu-3"]
+    );
+}
+
+#[test]
+fn a_snapshot_is_shared_by_threads_and_costs_pointers_to_copy() {
+    fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
+    let pools = fleet();
+    shared(&pools);
+    shared(&Arc::new(fleet()));
+}

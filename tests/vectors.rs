@@ -1,0 +1,137 @@
+//! Bytes against vectors from elsewhere: tokens, endpoint ids, session keys, choices.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+use session_affinity::*;
+
+const TOKEN: &str = include_str!("vectors/token.json");
+const MORE: &str = include_str!("vectors/more.json");
+
+#[test]
+fn endpoint_ids_are_those_of_the_vectors() {
+    let vectors: Value = serde_json::from_str(TOKEN).unwrap();
+    let entries = vectors["endpoint_ids"].as_array().unwrap();
+    for entry in entries {
+        let id = EndpointId::new(text(&entry["pool"]), text(&entry["endpoint"]));
+        assert_eq!(id.to_string(), text(&entry["id"]), "{entry}");
+    }
+    assert!(entries.len() >= 6);
+}
+
+#[test]
+fn tokens_open_or_are_refused_as_the_vectors_say() {
+    let vectors: Value = serde_json::from_str(TOKEN).unwrap();
+    let scopes: Vec<(TokenCodec, &Value)> = vectors["scopes"].as_array().unwrap().iter().map(|s| (codec(s), s)).collect();
+    let mut opened = 0;
+    for entry in vectors["open"].as_array().unwrap() {
+        let (codec, scope) = &scopes[entry["scope"].as_u64().unwrap() as usize];
+        opened += check(codec, scope, entry, entry["steps"]["key_id"].as_u64());
+    }
+    assert!(opened >= 7, "{opened} opened");
+}
+
+#[test]
+fn tokens_open_or_are_refused_where_those_leave_off() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    let codec = codec(&vectors["scope"]);
+    for entry in vectors["tokens"].as_array().unwrap() {
+        check(&codec, &vectors["scope"], entry, entry["key_id"].as_u64());
+    }
+}
+
+/// Opens the token, and seals its pin again where the entry names the key. Returns
+/// how many opened.
+fn check(codec: &TokenCodec, scope: &Value, entry: &Value, key_id: Option<u64>) -> usize {
+    let now = UnixTime::from_secs(entry["now"].as_u64().unwrap());
+    let token = text(&entry["token"]);
+    let opened = codec.open(token.as_bytes(), now);
+    if let Some(reason) = entry["reject"].as_str() {
+        let label = opened.map_err(|rejected| Outcome::Created(rejected.into()).label());
+        assert_eq!(label, Err(format!("created:{reason}").as_str()), "{entry}");
+        return 0;
+    }
+    let pin = Pin {
+        endpoint: EndpointId::from_u64(u64::from_str_radix(text(&entry["endpoint_id"]), 16).unwrap()),
+        issued: UnixTime::from_secs(entry["issued"].as_u64().unwrap()),
+        expires: UnixTime::from_secs(entry["expires"].as_u64().unwrap()),
+    };
+    assert_eq!(opened, Ok(pin), "{entry}");
+    if let Some(key_id) = key_id {
+        assert_eq!(sealing_with(scope, key_id).seal(&pin).as_str(), token, "{entry}");
+    }
+    1
+}
+
+#[test]
+fn session_keys_are_those_of_a_second_implementation() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    let secret = Secret::new(unhex(text(&vectors["scope"]["keys"][1]["secret_hex"]))).unwrap();
+    for entry in vectors["session_keys"].as_array().unwrap() {
+        let headers: Vec<&str> = entry["headers"].as_array().unwrap().iter().map(text).collect();
+        let require = if entry["require_all_headers"].as_bool().unwrap() { Require::All } else { Require::Any };
+        let policy =
+            HeaderPolicy::new(&Name::new("shop").unwrap(), &secret, &headers, require, CookieName::default()).unwrap();
+        let mut map = HeaderMap::new();
+        for header in entry["request"].as_array().unwrap() {
+            let name: HeaderName = text(&header[0]).parse().unwrap();
+            map.append(name, HeaderValue::from_bytes(text(&header[1]).as_bytes()).unwrap());
+        }
+        let request = RequestMeta { headers: &map, client_ip: None, scheme: Scheme::Http };
+        let key = policy.session_key(&request).map(|key| key.to_string());
+        assert_eq!(key.as_deref(), entry["key"].as_str(), "{entry}");
+    }
+}
+
+#[test]
+fn the_rendezvous_is_frozen() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    for entry in vectors["rendezvous"].as_array().unwrap() {
+        let mut pool = Pool::new(text(&entry["endpoints"][0][0]));
+        for endpoint in entry["endpoints"].as_array().unwrap() {
+            let weight = Weight::new(endpoint[2].as_u64().unwrap()).unwrap();
+            pool = pool.endpoint(Endpoint { weight, ..Endpoint::new(text(&endpoint[1]), ()) });
+        }
+        let mut pools = Pools::builder().pool(pool).build().unwrap();
+        let seed = u64::from_str_radix(text(&entry["seed"]), 16).unwrap();
+        let affinity = Affinity::new(&Name::new("shop").unwrap(), NoAffinity);
+        for expected in entry["order"].as_array().unwrap() {
+            let headers = HeaderMap::new();
+            let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
+            let visit = affinity.recall(&request, UnixTime::EPOCH);
+            let chosen = affinity.route(visit, Record::Absent, &pools, || seed).unwrap().endpoint();
+            assert_eq!(chosen.to_string(), text(expected), "{entry}");
+            // The next in the failover order is whom it prefers without this one.
+            let mut edit = pools.edit();
+            edit.health(chosen, Health::Unhealthy).unwrap();
+            pools = edit.build();
+        }
+    }
+}
+
+fn codec(scope: &Value) -> TokenCodec {
+    sealing_with(scope, scope["keys"][0]["id"].as_u64().unwrap())
+}
+
+/// The scope's codec, with this key moved to the front.
+fn sealing_with(scope: &Value, key_id: u64) -> TokenCodec {
+    let mut keys: Vec<Key> = scope["keys"].as_array().unwrap().iter().map(key).collect();
+    keys.sort_by_key(|key| u64::from(key.id()) != key_id);
+    let name = Name::new(text(&scope["load_balancer"])).unwrap();
+    let cookie = CookieName::new(text(&scope["cookie"])).unwrap();
+    TokenCodec::new(&name, &cookie, &Keyring::new(keys).unwrap())
+        .with_ttl(CookieTtl::new(scope["ttl"].as_u64().unwrap()).unwrap())
+        .with_clock_skew(ClockSkew::new(scope["clock_skew"].as_u64().unwrap()).unwrap())
+}
+
+fn key(entry: &Value) -> Key {
+    let id = entry["id"].as_u64().unwrap();
+    Key::new(u8::try_from(id).unwrap(), Secret::new(unhex(text(&entry["secret_hex"]))).unwrap())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""A second implementation of the crate's frozen functions, with Python's standard
+library alone. It prints more.json: what token.json leaves out.
+
+    python3 tests/vectors/independent.py > tests/vectors/more.json
+"""
+
+import base64, hashlib, hmac, json
+from decimal import Decimal, getcontext
+
+getcontext().prec = 60
+MASK = (1 << 64) - 1
+
+
+def rotl(x, b):
+    return ((x << b) | (x >> (64 - b))) & MASK
+
+
+def siphash(key, message, wide=False):
+    """SipHash-2-4 as in the reference code; 64 bits as a number, 128 bits as bytes."""
+    k0, k1 = (int.from_bytes(key[i : i + 8], "little") for i in (0, 8))
+    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+    if wide:
+        v[1] ^= 0xEE
+
+    def rounds(n):
+        for _ in range(n):
+            v[0] = (v[0] + v[1]) & MASK; v[1] = rotl(v[1], 13) ^ v[0]; v[0] = rotl(v[0], 32)
+            v[2] = (v[2] + v[3]) & MASK; v[3] = rotl(v[3], 16) ^ v[2]
+            v[0] = (v[0] + v[3]) & MASK; v[3] = rotl(v[3], 21) ^ v[0]
+            v[2] = (v[2] + v[1]) & MASK; v[1] = rotl(v[1], 17) ^ v[2]; v[2] = rotl(v[2], 32)
+
+    whole = len(message) // 8 * 8
+    for i in range(0, whole, 8):
+        word = int.from_bytes(message[i : i + 8], "little")
+        v[3] ^= word; rounds(2); v[0] ^= word
+    last = int.from_bytes(message[whole:], "little") | (len(message) & 0xFF) << 56
+    v[3] ^= last; rounds(2); v[0] ^= last
+    v[2] ^= 0xEE if wide else 0xFF
+    rounds(4)
+    first = v[0] ^ v[1] ^ v[2] ^ v[3]
+    if not wide:
+        return first
+    v[1] ^= 0xDD
+    rounds(4)
+    return first.to_bytes(8, "little") + (v[0] ^ v[1] ^ v[2] ^ v[3]).to_bytes(8, "little")
+
+
+assert siphash(bytes(range(16)), bytes(range(15))) == 0xA129CA6149BE45E5
+assert siphash(bytes(range(16)), b"", wide=True).hex() == "a3817f04ba25a8e66df67214c7550293"
+
+
+def prf(secret, *parts):
+    return hmac.new(secret, b"".join(parts), hashlib.sha256).digest()
+
+
+def endpoint_id(pool, name):
+    return siphash(b"session-affinity", pool.encode() + b"\0" + name.encode())
+
+
+def seal(secret, balancer, cookie, key_id, endpoint, issued, expires, version=1):
+    context = b"\0" + balancer.encode() + b"\0" + cookie.encode()
+    mac_key = prf(secret, b"session-affinity v1 mac", context)
+    mask_key = prf(secret, b"session-affinity v1 mask", context)[:16]
+    head = lambda e: bytes([version, key_id]) + e.to_bytes(8, "big") + issued.to_bytes(5, "big") + expires.to_bytes(5, "big")
+    tag = prf(mac_key, head(endpoint))[:16]
+    token = head(endpoint ^ siphash(mask_key, tag)) + tag
+    return base64.urlsafe_b64encode(token).decode()
+
+
+def u64(n):
+    return n.to_bytes(8, "little")
+
+
+def pairs(lines):
+    for line in lines:
+        for part in line.split(";"):
+            name, equals, value = part.partition("=")
+            if equals:
+                yield name.strip(" \t"), value.strip(" \t")
+
+
+def session_key(secret, balancer, entries, require_all, headers, own="__cflb"):
+    """headers: a list of (lower-case name, value)."""
+    key = prf(secret, b"session-affinity v1 header\0", balancer.encode())[:16]
+    lines = lambda field: [value for name, value in headers if name == field]
+    message, present = b"", 0
+    for index, entry in enumerate(entries):
+        if entry == "cookie":
+            rest = []
+            for line in lines("cookie"):
+                parts = [part for part in line.split(";") if part.partition("=")[0].strip(" \t") != own or "=" not in part]
+                if len(parts) < len(line.split(";")):
+                    while parts and not parts[0].strip(" \t"):
+                        parts.pop(0)
+                    line = ";".join(parts).lstrip(" \t") if len(parts) > 1 else "".join(parts).strip(" \t")
+                if line:
+                    rest.append(line)
+            text = "; ".join(rest).encode()
+            if not text:
+                continue
+            body = u64(len(text)) + text
+        elif entry.startswith("cookie:"):
+            names = entry[len("cookie:") :].split(",")
+            found = [[v for n, v in pairs(lines("cookie")) if n == name] for name in names]
+            there = [(i, values) for i, values in enumerate(found) if any(values)]
+            if not there or (require_all and len(there) < len(names)):
+                continue
+            body = u64(len(there))
+            for i, values in there:
+                body += u64(i) + u64(len(values)) + b"".join(u64(len(v.encode())) + v.encode() for v in values)
+        else:
+            values = lines(entry.lower())
+            if not any(values):
+                continue
+            body = u64(len(values)) + b"".join(u64(len(v.encode())) + v.encode() for v in values)
+        present += 1
+        message += u64(index) + body
+    if present == 0 or (require_all and present < len(entries)):
+        return None
+    return siphash(key, message, wide=True).hex()
+
+
+def mix(x):
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def choices(seed, endpoints):
+    """The whole failover order: ids by -log2(u) / weight, exactly enough with 60 digits."""
+    cost = lambda e: -(Decimal(max(1, mix(seed ^ e[0]))) / (1 << 64)).ln() / Decimal(e[1])
+    return [f"{id:016x}" for id, weight in sorted((e for e in endpoints if e[1]), key=lambda e: (cost(e), e[0]))]
+
+
+SECRET, OTHER = bytes(range(32)), bytes(range(100, 164))
+NOW, LAST = 1_800_000_000, (1 << 40) - 1
+eu1 = endpoint_id("eu", "eu-1")
+good = seal(SECRET, "shop", "__cflb", 0, eu1, NOW, NOW + 82_800)
+raw = base64.urlsafe_b64decode(good)
+
+
+def spelled(token, name, reject):
+    return {"name": name, "now": NOW, "token": token, "reject": reject}
+
+
+def opened(name, now, key_id, endpoint, issued, expires):
+    token = seal({0: SECRET, 7: OTHER}[key_id], "shop", "__cflb", key_id, endpoint, issued, expires)
+    return {"name": name, "now": now, "token": token, "endpoint_id": f"{endpoint:016x}", "key_id": key_id, "issued": issued, "expires": expires}
+
+
+tokens = [
+    opened("key id 0", NOW, 0, eu1, NOW, NOW + 82_800),
+    opened("a verifying key", NOW, 7, eu1, NOW, NOW + 82_800),
+    opened("the endpoint of all zeros", NOW, 0, 0, NOW, NOW + 1),
+    opened("the endpoint of all ones", NOW, 0, MASK, NOW, NOW + 1),
+    opened("issued at the epoch", 0, 0, eu1, 0, 82_800),
+    opened("the last second that can be named", LAST - 1, 0, eu1, LAST - 82_800, LAST),
+    spelled("", "empty", "malformed"),
+    spelled(good[:-1], "cut by one", "malformed"),
+    spelled(good + "A", "stretched by one", "malformed"),
+    spelled(good[:-1] + "=", "padded", "malformed"),
+    spelled(good[:10] + "+" + good[11:], "a character of the other base64 alphabet", "malformed"),
+    spelled(good[:10] + " " + good[11:], "a space inside", "malformed"),
+    spelled('"' + good[:-2] + '"', "quoted", "malformed"),
+    spelled(base64.urlsafe_b64encode(b"\0" + raw[1:]).decode(), "version 0", "unknown_version"),
+    spelled(seal(SECRET, "shop", "__cflb", 0, eu1, NOW, NOW + 60, version=2), "a well-made version 2", "unknown_version"),
+    spelled(seal(SECRET, "shop", "__cflb", 9, eu1, NOW, NOW + 60), "a key id that is not there", "unknown_key"),
+    spelled(seal(OTHER, "shop", "__cflb", 0, eu1, NOW, NOW + 60), "another secret under a known id", "forged"),
+    spelled(seal(SECRET, "shop", "other", 0, eu1, NOW, NOW + 60), "another cookie's", "forged"),
+    spelled(seal(SECRET, "shop2", "__cflb", 0, eu1, NOW, NOW + 60), "another load balancer's", "forged"),
+    spelled(seal(SECRET, "shop", "__cflb", 0, eu1, NOW + 301, NOW + 400), "one second too far ahead", "premature"),
+    spelled(seal(SECRET, "shop", "__cflb", 0, eu1, NOW - 82_800, NOW + 9), "older than the lifetime, whatever it says", "expired"),
+    spelled(seal(SECRET, "shop", "__cflb", 0, eu1, NOW + 301, NOW - 1), "premature comes before expired", "premature"),
+    spelled(base64.urlsafe_b64encode(raw[:20] + bytes(16)).decode(), "no tag", "forged"),
+    spelled("A" * 48, "all zero bits", "unknown_version"),
+    spelled("_" * 48, "all one bits", "unknown_version"),
+]
+
+KEY_CASES = [
+    (["x-user"], False, [("x-user", "alice")]),
+    (["X-User"], False, [("x-user", "bob")]),
+    (["x-user"], False, [("x-user", "alice"), ("x-user", "bob")]),
+    (["x-user"], False, [("x-user", "alicebob")]),
+    (["x-user"], False, [("x-user", ""), ("x-user", "alice")]),
+    (["x-user"], False, [("x-user", "")]),
+    (["x-user"], False, []),
+    (["x-user", "x-tenant"], False, [("x-tenant", "alice")]),
+    (["x-user", "x-tenant"], True, [("x-tenant", "alice")]),
+    (["x-user", "x-tenant"], True, [("x-user", "a"), ("x-tenant", "b")]),
+    (["cookie"], False, [("cookie", "a=1; b=2")]),
+    (["cookie"], False, [("cookie", "a=1"), ("cookie", "b=2")]),
+    (["cookie"], False, [("cookie", "a=1; __cflb=x"), ("cookie", "b=2")]),
+    (["cookie"], False, [("cookie", "__cflb=x; a=1; b=2")]),
+    (["cookie"], False, [("cookie", "__cflb=x")]),
+    (["cookie:sid,cart"], False, [("cookie", "cart=7; sid=abc")]),
+    (["cookie:sid,cart"], False, [("cookie", "cart=7")]),
+    (["cookie:sid,cart"], True, [("cookie", "cart=7")]),
+    (["cookie:sid,cart"], True, [("cookie", "cart=7; sid=abc; sid=def")]),
+    (["cookie:sid"], False, [("cookie", "sid=")]),
+    (["cookie:sid", "x-user", "cookie"], False, [("cookie", "sid=é"), ("x-user", "ü")]),
+]
+keys = [
+    {"headers": entries, "require_all_headers": every, "request": [list(header) for header in request],
+     "key": session_key(OTHER, "shop", entries, every, request)}
+    for entries, every, request in KEY_CASES
+]
+
+POOLS = [
+    [("eu", f"eu-{i}", 100) for i in range(1, 4)],
+    [("eu", "eu-1", 40), ("eu", "eu-2", 60)],
+    [("eu", f"eu-{i}", weight) for i, weight in enumerate([1, 100, 0, 7, 50, 99, 33], 1)],
+    [("big", f"n{i}", (i * 37) % 101) for i in range(64)],
+]
+orders = []
+for endpoints in POOLS:
+    ids = [(endpoint_id(pool, name), weight) for pool, name, weight in endpoints]
+    for seed in [0, 1, 0xDEADBEEF, 0x0123456789ABCDEF, MASK, siphash(b"session-affinity", b"golden")]:
+        orders.append({"endpoints": [list(e) for e in endpoints], "seed": f"{seed:016x}", "order": choices(seed, ids)})
+
+print(json.dumps(
+    {
+        "provenance": "Printed by independent.py beside this file: a second implementation in Python, written from the design, with the standard library alone.",
+        "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
+                  "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
+        "tokens": tokens, "session_keys": keys, "rendezvous": orders,
+    }, ensure_ascii=False, indent=1))
