@@ -262,7 +262,8 @@ fn an_origin_can_be_a_host_name_and_one_that_is_unknown_is_a_passive_failure() {
     let file = shop(&[&a, &a])
         .set("pools.0.origins.0.address", format!("localhost:{port}"))
         .set("pools.0.origins.1.name", "unknown")
-        .set("pools.0.origins.1.address", format!("nowhere.invalid:{port}"));
+        .set("pools.0.origins.1.address", format!("nowhere.invalid:{port}"))
+        .set("connect_timeout_ms", 1_000);
     let gateway = Gateway::start(&file);
     let outcomes: Vec<_> = (0..12).map(|_| gateway.visit()).map(|visit| (visit.served_by(), visit.outcome())).collect();
     assert!(outcomes.iter().all(|(name, _)| name == "a"));
