@@ -126,6 +126,8 @@ impl Endpoint {
     /// It goes: its connections are closed and new ones refused.
     pub(crate) fn go_down(&self) {
         self.stop_listening();
+        // A process that is just being started by another test holds the listener too, until it runs.
+        wait_until("connections are refused", || TcpStream::connect_timeout(&self.address, DEADLINE).is_err());
         self.close_connections();
     }
 
