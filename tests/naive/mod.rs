@@ -290,9 +290,8 @@ impl World {
     fn first_of(&self, pools: &[usize], tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
         let of = |pool: &usize, suspect: bool| -> Vec<EndpointId> {
             let pool = &self.pools[*pool];
-            let eligible = |e: &&NaiveEndpoint| {
-                pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect
-            };
+            let eligible =
+                |e: &&NaiveEndpoint| pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect;
             pool.endpoints.iter().filter(eligible).map(|e| e.id).collect()
         };
         let mut groups = Vec::new();
@@ -311,9 +310,8 @@ impl World {
         let Some(index) = self.fallback else { return Vec::new() };
         let pool = &self.pools[index];
         let usable = |suspect: bool| -> Vec<EndpointId> {
-            let usable = |e: &&NaiveEndpoint| {
-                self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect
-            };
+            let usable =
+                |e: &&NaiveEndpoint| self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect;
             pool.endpoints.iter().filter(usable).map(|e| e.id).collect()
         };
         let fresh = usable(false);
@@ -470,10 +468,11 @@ impl Walk {
         };
         let mut next = world.others(own, &self.tried, now);
         if next.is_empty() {
-            // "When nobody else is there, the pin itself is tried."
+            // "When nobody else is there, the pin itself is tried": a pin that is still the
+            // session's. Once rebound, the attempt is unpinned and goes by the table alone.
             let back = |pin: &EndpointId| {
                 let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
-                self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
+                self.skipped && pinned && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
             };
             next = match live.filter(back) {
                 Some(pin) => vec![pin],
