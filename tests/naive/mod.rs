@@ -254,8 +254,9 @@ impl World {
         e.healthy && (self.in_service(pool, e) || self.is_draining(pool, e, now))
     }
 
+    /// "Off by default: cooling_off = 0."
     pub(crate) fn is_suspect(&self, e: &NaiveEndpoint, now: u64) -> bool {
-        now < e.suspect_until
+        self.rules.cooling_off > 0 && now < e.suspect_until
     }
 
     /// "A passive failure marks its endpoint suspect for cooling_off seconds, doubling up to
@@ -466,18 +467,16 @@ impl Walk {
             Session::Live(pin) => Some(pin),
             Session::New(_) | Session::Unbound => None,
         };
-        let mut next = world.others(own, &self.tried, now);
+        let mut next = world.first_of(&world.reachable(own), &self.tried, now);
         if next.is_empty() {
-            // "When nobody else is there, the pin itself is tried": a pin that is still the
-            // session's. Once rebound, the attempt is unpinned and goes by the table alone.
+            // "When nobody else is there, the pin itself is tried", also one that takes only
+            // its pinned sessions. Once rebound, the attempt is unpinned and goes by the
+            // table alone.
             let back = |pin: &EndpointId| {
                 let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
                 self.skipped && pinned && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
             };
-            next = match live.filter(back) {
-                Some(pin) => vec![pin],
-                None => world.first_of(&world.reachable(own), &self.tried, now),
-            };
+            next.extend(live.filter(back));
         }
         let outcome = match outcome {
             Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {
