@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::time::Instant;
 
-use fixture::{Client, Kind, NOW, at, codec, key, load_balancer, token_of};
+use fixture::{Client, Kind, NOW, Random, at, codec, key, load_balancer, token_of};
 use naive::{Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
 use session_affinity::{
     AcrossPools, Affinity, AffinityPolicy, Attempt, Claim, CookieName, CoolingOff, Created, DrainDuration, EndpointId,
@@ -24,30 +24,6 @@ const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
 const APART: usize = 3;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn one_of<V: Copy>(&mut self, values: &[V]) -> V {
-        values[self.below(values.len())]
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
 
 /// A cookie as the browser keeps it, and what we know is in it.
 #[derive(Clone, Debug)]
