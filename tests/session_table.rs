@@ -791,6 +791,7 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
             while let Ok(next) = site.affinity.failover(attempt, &site.pools) {
                 attempt = next;
                 tried.push(attempt.endpoint());
+                assert!(tried.len() <= retries + 1, "{tried:?}");
             }
             let distinct: HashSet<_> = tried.iter().collect();
             assert_eq!((tried.len(), distinct.len()), (retries + 1, retries + 1), "{tried:?}");

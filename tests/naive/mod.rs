@@ -467,6 +467,7 @@ impl Walk {
             Session::Live(pin) => Some(pin),
             Session::New(_) | Session::Unbound => None,
         };
+        // A suspect pin that was passed over is one suspect among those of its pool.
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
         if next.is_empty() {
             // "When nobody else is there, the pin itself is tried", also one that takes only
