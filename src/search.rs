@@ -106,8 +106,8 @@ impl<'p, T> Search<'p, '_, T> {
         self.first_of(self.reachable_from(own), Eligible::TakingNew)
     }
 
-    /// Who is there that is no suspect?
-    pub(crate) fn instead_of_suspect(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+    /// The same without suspects.
+    pub(crate) fn next_trusted(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
         self.reachable_from(own).find_map(|pool| self.choose(pool, Eligible::TakingNew, Suspects::Left))
     }
 

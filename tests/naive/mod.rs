@@ -467,17 +467,18 @@ impl Walk {
             Session::Live(pin) => Some(pin),
             Session::New(_) | Session::Unbound => None,
         };
-        // A suspect pin that was passed over is one suspect among those of its pool.
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
-        if next.is_empty() {
-            // "When nobody else is there, the pin itself is tried", also one that takes only
-            // its pinned sessions. Once rebound, the attempt is unpinned and goes by the
-            // table alone.
-            let back = |pin: &EndpointId| {
-                let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
-                self.skipped && pinned && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
-            };
-            next.extend(live.filter(back));
+        // "When nobody else is there, the pin itself is tried": a suspect pin that was
+        // passed over comes after all who are no suspects and before those who are.
+        let back = |pin: &EndpointId| {
+            let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
+            self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
+        };
+        if let Some(pin) = live.filter(back) {
+            let is_suspect = |id: &EndpointId| world.find(*id).is_some_and(|(_, e)| world.is_suspect(&e, now));
+            if next.iter().all(is_suspect) {
+                next = vec![pin];
+            }
         }
         let outcome = match outcome {
             Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {
