@@ -9,18 +9,21 @@ pub struct Bench {
     pub rounds: usize,
     pub batch: Duration,
     pub quick: bool,
+    /// How much of a batch to run before it without a clock.
+    pub warm_up: f64,
 }
 
 impl Bench {
     pub fn new(quick: bool) -> Self {
         let (rounds, batch) = if quick { (31, 60) } else { (101, 250) };
-        Self { rounds, batch: Duration::from_micros(batch), quick }
+        Self { rounds, batch: Duration::from_micros(batch), quick, warm_up: 0.0 }
     }
 
-    /// Fewer and longer batches: for what needs its cache warm.
+    /// Fewer and longer batches, each after half a one: for what needs its cache warm, as
+    /// the others have just filled it with theirs.
     pub fn long(self) -> Self {
         let batch = Duration::from_millis(if self.quick { 2 } else { 10 });
-        Self { rounds: 31, batch, ..self }
+        Self { rounds: 31, batch, warm_up: 0.5, ..self }
     }
 
     /// Runs the cases in turn, again and again, so that what disturbs one disturbs all:
@@ -32,6 +35,10 @@ impl Bench {
         for round in 0..self.rounds {
             for step in 0..cases.len() {
                 let turn = if round % 2 == 0 { step } else { cases.len() - 1 - step };
+                let warm_up = (iterations[turn] as f64 * self.warm_up) as u64;
+                if warm_up > 0 {
+                    (cases[turn].0)(warm_up);
+                }
                 let time = (cases[turn].0)(iterations[turn]);
                 series[turn].0.push(time.as_nanos() as f64 / iterations[turn] as f64);
             }

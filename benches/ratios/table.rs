@@ -139,9 +139,10 @@ pub fn dash() -> String {
 pub fn figure(number: f64) -> String {
     match number.abs() {
         size if size >= 100.0 => grouped(number.round() as i64),
-        size if size >= 10.0 => format!("{number:.1}"),
-        0.0 => "0".into(),
+        size if size >= 10.0 => trimmed(format!("{number:.1}")),
         size if size >= 1.0 => trimmed(format!("{number:.2}")),
+        size if size >= 0.01 => trimmed(format!("{number:.3}")),
+        0.0 => "0".into(),
         _ => trimmed(format!("{number:.4}")),
     }
 }
