@@ -44,7 +44,7 @@ fn endpoints(bench: &Bench, known: bool) -> Panel {
         };
         (count, Race::new("serve", serve).run(bench).ours.median())
     };
-    let cost = if known { "kept cookie request" } else { "created cookie request, steering included" };
+    let cost = if known { "kept cookie request" } else { "created cookie request, steered" };
     Panel { what: "endpoints", cost, points: [10, 30, 100, 300, 1_000, 3_000, 10_000].map(point).into() }
 }
 

@@ -81,16 +81,17 @@ fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
         "<polyline points=\"{}\" fill=\"none\" stroke=\"#2563eb\" stroke-width=\"2\" stroke-linejoin=\"round\"/>",
         corners.join(" ")
     );
-    let ends = [panel.points.first(), panel.points.last()];
     for (size, ns) in &panel.points {
         let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2563eb\"/>", x(*size), y(ns.log10()));
     }
-    for (size, ns) in ends.into_iter().flatten() {
-        let at = y(ns.log10()) - 9.0;
+    // The first cost stands inside, away from the axis; the last one is centred.
+    let ends = [(panel.points.first(), "start"), (panel.points.last(), "middle")];
+    for ((size, ns), anchor) in ends.into_iter().filter_map(|(end, anchor)| Some((end?, anchor))) {
         let _ = writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"{at:.1}\" text-anchor=\"middle\" font-weight=\"600\" fill=\"#1d4ed8\">{}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" font-weight=\"600\" fill=\"#1d4ed8\">{}</text>",
             x(*size),
+            y(ns.log10()) - 9.0,
             figure(ns.round())
         );
     }
