@@ -665,8 +665,13 @@ fn random_histories_keep_the_laws() {
     }
     assert!(steps >= 100_000);
     assert_eq!(all.len(), Outcome::ALL.len());
-    println!("{steps} steps, {requests} requests, {:?}", start.elapsed());
+    print(&format!("{steps} steps, {requests} requests, {:?}", start.elapsed()));
     for (label, count) in all {
-        println!("{label:>26} {count}");
+        print(&format!("{label:>26} {count}"));
     }
+}
+
+/// Past the capture of the test runner: the counts are to be seen when the test passes.
+fn print(line: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
 }

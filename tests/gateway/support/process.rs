@@ -1,0 +1,299 @@
+//! The gateway's process.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{Browser, Connection, Request, Response, get, request, wait_until};
+
+/// A gateway that runs. It is killed when the test is done with it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    child: Child,
+    output: Lines,
+    errors: Lines,
+    _directory: Directory,
+}
+
+impl Gateway {
+    /// Starts it with this file and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(file: &impl Display) -> Self {
+        Self::start_with(Some(&file.to_string()), &[])
+    }
+
+    /// Starts it with a file or without, and with further flags.
+    #[track_caller]
+    pub(crate) fn start_with(file: Option<&str>, flags: &[&str]) -> Self {
+        let directory = Directory::new();
+        let mut child = spawn(&directory, file, flags);
+        let output = Lines::collect(child.stdout.take());
+        let errors = Lines::collect(child.stderr.take());
+        let mut ended = None;
+        wait_until("the ready lines", || {
+            ended = child.try_wait().expect("a child");
+            ended.is_some() || output.get().len() >= 2
+        });
+        let lines = output.get();
+        assert!(lines.len() >= 2, "it ended with {ended:?}: {:?}", errors.get());
+        let address = |line: &str, before: &str| -> SocketAddr {
+            let address = line.strip_prefix(before).and_then(|address| address.parse().ok());
+            address.unwrap_or_else(|| panic!("this is no ready line: {line:?}"))
+        };
+        Self {
+            address: address(&lines[0], "gateway listening on http://"),
+            admin: address(&lines[1], "admin listening on http://"),
+            child,
+            output,
+            errors,
+            _directory: directory,
+        }
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub(crate) fn fetch(&self, request: &Request) -> Response {
+        Connection::open(self.address).exchange(request)
+    }
+
+    /// A new session's first request.
+    #[track_caller]
+    pub(crate) fn visit(&self) -> Response {
+        self.fetch(&get("/"))
+    }
+
+    /// The next request of the session with this cookie.
+    #[track_caller]
+    pub(crate) fn revisit(&self, cookie: &str) -> Response {
+        self.fetch(&get("/").with("Cookie", cookie))
+    }
+
+    pub(crate) fn browser(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// A browser with a session at this endpoint.
+    #[track_caller]
+    pub(crate) fn browser_at(&self, endpoint: &str) -> Browser {
+        for _ in 0..100 {
+            let mut browser = self.browser();
+            if browser.get("/").served_by() == endpoint {
+                return browser;
+            }
+        }
+        panic!("no new session goes to {endpoint}");
+    }
+
+    /// A call to the admin listener: status and JSON.
+    #[track_caller]
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut call = request(method, path);
+        if !body.is_empty() {
+            call = call.with("Content-Type", "application/json").body(body);
+        }
+        let response = Connection::open(self.admin).exchange(&call);
+        let json = match response.body.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("no JSON: {response:?}")),
+        };
+        (response.status, json)
+    }
+
+    /// A call to the admin listener that succeeds.
+    #[track_caller]
+    pub(crate) fn change(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, json) = self.admin(method, path, &body.to_string());
+        assert!((200..300).contains(&status), "{method} {path} {body}: {status} {json}");
+        json
+    }
+
+    #[track_caller]
+    pub(crate) fn patch(&self, path: &str, body: Value) {
+        self.change("PATCH", path, &body);
+    }
+
+    #[track_caller]
+    pub(crate) fn set_clock(&self, offset_seconds: i64) {
+        self.change("PUT", "/clock", &json!({ "offset_seconds": offset_seconds }));
+    }
+
+    #[track_caller]
+    pub(crate) fn state(&self) -> Value {
+        self.admin("GET", "/state", "").1
+    }
+
+    /// The gateway's clock.
+    #[track_caller]
+    pub(crate) fn clock(&self) -> u64 {
+        self.state()["clock"].as_u64().expect("a time")
+    }
+
+    /// An origin, as `/state` shows it.
+    #[track_caller]
+    pub(crate) fn origin(&self, pool: &str, name: &str) -> Value {
+        let state = self.state();
+        let named = |list: &Value, key: &str, name: &str| {
+            list.as_array().and_then(|list| list.iter().find(|item| item[key] == name).cloned()).expect("it is there")
+        };
+        named(&named(&state["pools"], "id", pool)["origins"], "name", name)
+    }
+
+    /// How often `/state` says that this has become of a request.
+    #[track_caller]
+    pub(crate) fn counted(&self, outcome: &str) -> u64 {
+        self.state()["outcomes"][outcome].as_u64().unwrap_or(0)
+    }
+
+    /// What it has written to stdout.
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.output.get()
+    }
+
+    /// What it has written to stderr.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.errors.get()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.child)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the gateway's stderr: {:?}", self.errors());
+        }
+    }
+}
+
+/// How a gateway that did not start has ended.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs it until it ends by itself.
+#[track_caller]
+pub(crate) fn run_to_its_end(file: Option<&str>, flags: &[&str]) -> Refused {
+    let directory = Directory::new();
+    let mut child = spawn(&directory, file, flags);
+    let stdout = Lines::collect(child.stdout.take());
+    let stderr = Lines::collect(child.stderr.take());
+    let mut status = None;
+    // A gateway that does start instead prints that it is ready.
+    wait_until("its end", || {
+        status = child.try_wait().expect("a child");
+        status.is_some() || stdout.get().iter().any(|line| line.starts_with("admin listening"))
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    Refused { status: status.and_then(|status| status.code()), stdout: stdout.all(), stderr: stderr.all() }
+}
+
+#[track_caller]
+fn ended(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    wait_until("the gateway's end", || {
+        status = child.try_wait().expect("a child");
+        status.is_some()
+    });
+    status.expect("a status")
+}
+
+fn spawn(directory: &Directory, file: Option<&str>, flags: &[&str]) -> Child {
+    let mut command = Command::new(binary());
+    if let Some(file) = file {
+        let path = directory.0.join("gateway.json");
+        fs::write(&path, file).expect("a file");
+        command.arg("--config").arg(path);
+    }
+    command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the gateway")
+}
+
+/// Beside the tests, where cargo puts examples.
+fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("a path");
+    let profile = tests.parent().and_then(Path::parent).expect("a directory");
+    let binary = profile.join("examples").join(format!("gateway{}", std::env::consts::EXE_SUFFIX));
+    assert!(binary.exists(), "the gateway is not built: cargo build --example gateway");
+    binary
+}
+
+/// The lines of an output, collected as they come.
+#[derive(Debug)]
+struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Lines {
+    fn collect(output: Option<impl Read + Send + 'static>) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (sink, output) = (Arc::clone(&lines), BufReader::new(output.expect("an output")));
+        let thread = thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                sink.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Self { lines, thread }
+    }
+
+    fn get(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All there was, once the output is closed.
+    fn all(self) -> String {
+        wait_until("the end of an output", || self.thread.is_finished());
+        self.get().join("\n")
+    }
+}
+
+/// A directory of its own for each process, removed with it.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("session-affinity-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
