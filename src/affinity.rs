@@ -186,6 +186,7 @@ impl<P: AffinityPolicy> Affinity<P> {
             pool: endpoint.pool().id(),
             drawn: entropy.drawn(),
             tried: Tried::none(),
+            passed_over: course.passed_over(),
             seeds,
             course,
             record,
@@ -209,7 +210,7 @@ impl<P: AffinityPolicy> Affinity<P> {
             return Ok(shed.map_or(kept, |endpoint| (endpoint, Course::Moved(pin, Moved::Shed))));
         }
         if search.is_suspect(endpoint) {
-            let next = search.instead_of_suspect(endpoint.pool().id());
+            let next = search.next_trusted(endpoint.pool().id());
             return Ok(match (decide(self.mode, Standing::Pinned, next.map(|next| next.id())), next) {
                 (Verdict::Lend(_), Some(next)) => (next, Course::Lent(pin, Lent::Suspect)),
                 (Verdict::Rebind(_), Some(next)) => (next, Course::Moved(pin, Moved::Suspect)),
@@ -250,13 +251,14 @@ impl<P: AffinityPolicy> Affinity<P> {
         let entropy = Entropy::new(&mut drawn);
         let tried = attempt.tried.as_slice();
         let search = self.search(pools, attempt.seeds, &attempt.visit, tried, &entropy);
-        // A suspect pin that was passed over has not been tried yet.
-        let pinned = || {
-            let pin = attempt.course.pin().filter(|pin| !tried.contains(&pin.endpoint))?;
-            let endpoint = pools.endpoint(pin.endpoint)?;
-            search.takes_pinned(endpoint, self.drain_duration).is_ok().then_some(endpoint)
-        };
-        search.next(attempt.pool).or_else(pinned)
+        // A suspect pin that was passed over comes back before other suspects do.
+        let passed_over = attempt.passed_over.filter(|pin| !tried.contains(pin));
+        match passed_over.and_then(|pin| pools.endpoint(pin)) {
+            Some(pin) if search.takes_pinned(pin, self.drain_duration).is_ok() => {
+                search.next_trusted(attempt.pool).or(Some(pin))
+            }
+            _ => search.next(attempt.pool),
+        }
     }
 
     fn search<'p, 's, T>(

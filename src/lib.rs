@@ -127,6 +127,7 @@
 )]
 
 mod affinity;
+mod base64url;
 mod bounds;
 mod client;
 pub mod config;

@@ -29,7 +29,7 @@ pub use view::{EndpointView, PoolView};
 
 /// All pools at one moment, as health checks and operators left them. It does not
 /// change: a change makes a [new snapshot](Pools::edit) that shares the topology (names,
-/// ids, targets) and the marks with the old one. `Clone` copies three pointers.
+/// ids, targets) and the marks with the old one. `Clone` copies four pointers.
 ///
 /// Hold it behind an `Arc`, a lock or an `ArcSwap`; the verbs take `&Pools<T>`.
 ///
@@ -52,6 +52,9 @@ pub struct Pools<T> {
     topology: Arc<Topology<T>>,
     pools: Arc<[PoolStanding]>,
     endpoints: Arc<[EndpointStanding]>,
+    /// The weights of those that take new sessions, and 0 for the others: what steering
+    /// reads, close together.
+    taking: Arc<[Weight]>,
 }
 
 impl<T> Pools<T> {
@@ -101,6 +104,11 @@ impl<T> Pools<T> {
         PoolView::new(self, self.topology.fallback?)
     }
 
+    fn of(topology: Arc<Topology<T>>, pools: Vec<PoolStanding>, endpoints: Vec<EndpointStanding>) -> Self {
+        let taking = endpoints.iter().map(EndpointStanding::taking).collect();
+        Self { topology, pools: pools.into(), endpoints: endpoints.into(), taking }
+    }
+
     /// Notes the time from which on this snapshot's new endpoints are watched.
     pub(crate) fn begin_census(&self, now: UnixTime) {
         marks::begin(&self.topology.began, now);
@@ -123,7 +131,12 @@ impl<T> Pools<T> {
 
 impl<T> Clone for Pools<T> {
     fn clone(&self) -> Self {
-        Self { topology: self.topology.clone(), pools: self.pools.clone(), endpoints: self.endpoints.clone() }
+        Self {
+            topology: self.topology.clone(),
+            pools: self.pools.clone(),
+            endpoints: self.endpoints.clone(),
+            taking: self.taking.clone(),
+        }
     }
 }
 
@@ -132,6 +145,8 @@ impl<T> Clone for Pools<T> {
 struct Topology<T> {
     pools: Vec<PoolTopology<T>>,
     endpoints: Vec<EndpointTopology<T>>,
+    /// Their ids once more, close together.
+    ids: Vec<EndpointId>,
     positions: HashMap<EndpointId, usize, BuildHasherDefault<IdHasher>>,
     /// How many of the pools are in failover order; they come first.
     in_order: usize,
@@ -201,6 +216,10 @@ struct EndpointStanding {
 impl EndpointStanding {
     fn is_serving(&self) -> bool {
         self.health == Health::Healthy && self.state.is_enabled()
+    }
+
+    fn taking(&self) -> Weight {
+        if self.is_serving() { self.weight } else { Weight::ZERO }
     }
 
     fn is_taking(&self) -> bool {

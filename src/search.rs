@@ -32,23 +32,24 @@ pub(crate) struct Search<'p, 's, T> {
 /// Who decides the choices for a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Seeds {
-    /// A live session, by weights alone: its concurrent requests agree on every node.
+    /// A live session with a key, by weights alone: its concurrent requests agree on every
+    /// node.
     Live(u64),
+    /// The same for one that has no key, by its pin. Most requests are kept and never ask.
+    Pinned(Pin),
     /// The policy.
     Policy(u64),
     /// Each pool's steering.
     Pool,
 }
 
-impl Seeds {
-    /// The seed of a live session that has no key: its pin's endpoint and issued time.
-    pub(crate) fn of_pin(pin: Pin) -> Self {
-        let mut message = [0; 16];
-        let (endpoint, issued) = message.split_at_mut(8);
-        endpoint.copy_from_slice(&pin.endpoint.as_u64().to_be_bytes());
-        issued.copy_from_slice(&pin.issued.as_secs().to_be_bytes());
-        Self::Live(SipHasher24::new_with_key(b"session-affinity").hash(&message))
-    }
+/// The seed of a live session that has no key: its pin's endpoint and issued time.
+fn seed_of(pin: Pin) -> u64 {
+    let mut message = [0; 16];
+    let (endpoint, issued) = message.split_at_mut(8);
+    endpoint.copy_from_slice(&pin.endpoint.as_u64().to_be_bytes());
+    issued.copy_from_slice(&pin.issued.as_secs().to_be_bytes());
+    SipHasher24::new_with_key(b"session-affinity").hash(&message)
 }
 
 /// Random bits, drawn once and only when needed.
@@ -106,8 +107,8 @@ impl<'p, T> Search<'p, '_, T> {
         self.first_of(self.reachable_from(own), Eligible::TakingNew)
     }
 
-    /// Who is there that is no suspect?
-    pub(crate) fn instead_of_suspect(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+    /// The same without suspects.
+    pub(crate) fn next_trusted(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
         self.reachable_from(own).find_map(|pool| self.choose(pool, Eligible::TakingNew, Suspects::Left))
     }
 
@@ -187,6 +188,7 @@ impl<'p, T> Search<'p, '_, T> {
         candidates.iter().next()?;
         let chosen = match self.seeds {
             Seeds::Live(seed) => candidates.preferred(seed),
+            Seeds::Pinned(pin) => candidates.preferred(seed_of(pin)),
             Seeds::Policy(seed) => steered(pool, &candidates, Seed::Stable(seed)),
             Seeds::Pool => steered(pool, &candidates, self.pool_seed(pool)),
         };

@@ -16,6 +16,10 @@ use crate::endpoint::EndpointId;
 use crate::pools::Candidates;
 
 mod log2;
+mod rendezvous;
+
+use rendezvous::ByLoad;
+pub(crate) use rendezvous::{ByWeight, Race, Runner, rendezvous};
 
 /// How a pool chooses the endpoint of a new session, and of a request that can have
 /// none. It is not asked for live sessions: those move by weights and a seed of their
@@ -165,69 +169,7 @@ impl<T, F: Fn(&T) -> u32 + Send + Sync> Steering<T> for LeastConnections<F> {
 
 fn least_loaded<'a, T>(candidates: &Candidates<'a, T>, seed: Seed, load: impl Fn(&T) -> u32) -> Option<Candidate<'a, T>> {
     match seed {
-        Seed::Entropy(seed) => rendezvous(seed, candidates.iter(), |candidate| load(candidate.target)),
+        Seed::Entropy(seed) => candidates.preferred_by(seed, &ByLoad(load)),
         Seed::Stable(seed) => candidates.preferred(seed),
     }
-}
-
-/// The weighted rendezvous: the candidate with the least -log2(u) × (load + 1) / weight,
-/// where u in (0, 1) is a hash of seed and id. That is a race of exponential clocks,
-/// one for each candidate, which the weights win in exact proportion. Ties go to the
-/// lower id.
-pub(crate) fn rendezvous<'a, T>(
-    seed: u64,
-    candidates: impl Iterator<Item = Candidate<'a, T>>,
-    load: impl Fn(&Candidate<'a, T>) -> u32,
-) -> Option<Candidate<'a, T>> {
-    let mut best: Option<(Cost, Candidate<'a, T>)> = None;
-    for candidate in candidates {
-        let weight = u128::from(candidate.weight.get());
-        if weight == 0 {
-            continue;
-        }
-        let slowness = u128::from(load(&candidate)).saturating_add(1);
-        let hash = mix(seed ^ candidate.id.as_u64());
-        if let Some((cost, _)) = &best {
-            // Most candidates are out by this bound, which costs no logarithm.
-            let at_least = Cost::new(log2::at_least(hash), slowness, weight);
-            if at_least.exceeds(cost) {
-                continue;
-            }
-        }
-        let cost = Cost::new(log2::negative(hash), slowness, weight);
-        let wins = match &best {
-            None => true,
-            Some((least, holder)) => least.exceeds(&cost) || (!cost.exceeds(least) && candidate.id < holder.id),
-        };
-        if wins {
-            best = Some((cost, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
-}
-
-/// A fraction: a logarithm of up to 63 bits times a load of up to 33, over a weight
-/// of up to 7. Cross products fit 103 bits.
-struct Cost {
-    numerator: u128,
-    weight: u128,
-}
-
-impl Cost {
-    fn new(logarithm: u64, slowness: u128, weight: u128) -> Self {
-        Self { numerator: u128::from(logarithm).saturating_mul(slowness), weight }
-    }
-
-    fn exceeds(&self, other: &Self) -> bool {
-        self.numerator.saturating_mul(other.weight) > other.numerator.saturating_mul(self.weight)
-    }
-}
-
-/// 64 bits, each of which depends on each of the input's: the finaliser of
-/// SplitMix64 in Stafford's variant 13. Seed and id are SipHash results or random, so
-/// no client can aim at it.
-const fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

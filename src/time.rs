@@ -57,17 +57,6 @@ impl UnixTime {
     fn from_signed(seconds: i64) -> Self {
         Self::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
-
-    /// The five bytes of a token: an unsigned 40-bit number, big-endian.
-    pub(crate) const fn to_u40(self) -> [u8; 5] {
-        let [_, _, _, a, b, c, d, e] = self.0.to_be_bytes();
-        [a, b, c, d, e]
-    }
-
-    /// Reads what [`UnixTime::to_u40`] wrote. Any five bytes are a time.
-    pub(crate) const fn from_u40([a, b, c, d, e]: [u8; 5]) -> Self {
-        Self(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
-    }
 }
 
 /// Fractions of a second are cut off; times before 1970 become [`UnixTime::EPOCH`].
@@ -116,14 +105,5 @@ mod tests {
         assert_eq!(UnixTime::EPOCH.saturating_sub(1), UnixTime::EPOCH);
         assert_eq!(UnixTime::EPOCH.seconds_since(UnixTime::MAX), 0);
         assert_eq!(UnixTime::from_secs(7).seconds_since(UnixTime::from_secs(2)), 5);
-    }
-
-    #[test]
-    fn forty_bits_survive_the_trip_through_five_bytes() {
-        for secs in [0, 1, 255, 256, 1_800_000_000, (1 << 40) - 1] {
-            let time = UnixTime::from_secs(secs);
-            assert_eq!(UnixTime::from_u40(time.to_u40()), time);
-        }
-        assert_eq!(UnixTime::from_secs(0x01_0203_0405).to_u40(), [1, 2, 3, 4, 5]);
     }
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::digest::zeroize::Zeroizing;
 use siphasher::sip::SipHasher24;
 
+use crate::base64url;
 use crate::bounds::{ClockSkew, CookieTtl};
 use crate::cookies::CookieName;
 use crate::endpoint::EndpointId;
@@ -222,30 +223,32 @@ struct Plain {
 
 impl Plain {
     fn to_bytes(self) -> [u8; HEAD] {
-        let [a, b, c, d, e, f, g, h] = self.endpoint.to_be_bytes();
-        let [i, j, k, l, m] = self.issued.to_u40();
-        let [n, o, p, q, r] = self.expires.to_u40();
-        [VERSION, self.key_id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r]
+        let (issued, expires) = (self.issued.as_secs(), self.expires.as_secs());
+        let first = u64::from(VERSION) << 56 | u64::from(self.key_id) << 48 | self.endpoint >> 16;
+        let second = self.endpoint << 48 | issued << 8 | expires >> 32;
+        let mut bytes = [0; HEAD];
+        let (eight, rest) = bytes.split_at_mut(8);
+        let (sixteen, last) = rest.split_at_mut(8);
+        eight.copy_from_slice(&first.to_be_bytes());
+        sixteen.copy_from_slice(&second.to_be_bytes());
+        last.copy_from_slice(&(expires as u32).to_be_bytes());
+        bytes
     }
 
     fn decode(value: &[u8]) -> Result<(Self, Tag), Rejected> {
-        let mut bytes = [0; SEALED];
-        if value.len() != Token::LEN || URL_SAFE_NO_PAD.decode_slice(value, &mut bytes) != Ok(SEALED) {
-            return Err(Rejected::Malformed);
-        }
-        let (head, tag) = bytes.split_first_chunk::<HEAD>().ok_or(Rejected::Malformed)?;
-        let tag = Tag::from_be_bytes(tag.try_into().map_err(|_| Rejected::Malformed)?);
-        let &[version, key_id, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = head;
-        if version != VERSION {
+        let text = <&[u8; Token::LEN]>::try_from(value).map_err(|_| Rejected::Malformed)?;
+        // Six groups of 6 bytes; fields end within them.
+        let [a, b, c, d, e, f] = base64url::decode(text).ok_or(Rejected::Malformed)?;
+        if a >> 40 != u64::from(VERSION) {
             return Err(Rejected::UnknownVersion);
         }
         let masked = Self {
-            key_id,
-            endpoint: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            issued: UnixTime::from_u40([i, j, k, l, m]),
-            expires: UnixTime::from_u40([n, o, p, q, r]),
+            key_id: (a >> 32) as u8,
+            endpoint: a << 32 | b >> 16,
+            issued: UnixTime::from_secs((b & 0xffff) << 24 | c >> 24),
+            expires: UnixTime::from_secs((c & 0x00ff_ffff) << 16 | d >> 32),
         };
-        Ok((masked, tag))
+        Ok((masked, Tag::from(d) << 96 | Tag::from(e) << 48 | Tag::from(f)))
     }
 }
 

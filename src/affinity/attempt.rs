@@ -45,6 +45,8 @@ pub struct Attempt {
     pub(super) seeds: Seeds,
     pub(super) drawn: Option<u64>,
     pub(super) tried: Tried,
+    /// The session's own endpoint, where another one is tried first as it is suspect.
+    pub(super) passed_over: Option<EndpointId>,
 }
 
 impl Attempt {
@@ -103,11 +105,11 @@ impl Course {
         }
     }
 
-    /// The pin that is still the session's.
-    pub(super) fn pin(self) -> Option<Pin> {
+    /// The pin's endpoint, if it is left aside for being suspect.
+    pub(super) fn passed_over(self) -> Option<EndpointId> {
         match self {
-            Self::Kept(pin) | Self::Lent(pin, _) => Some(pin),
-            Self::Created(_) | Self::Moved(..) | Self::Unbound => None,
+            Self::Lent(pin, Lent::Suspect) | Self::Moved(pin, Moved::Suspect) => Some(pin.endpoint),
+            _ => None,
         }
     }
 

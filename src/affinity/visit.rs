@@ -50,7 +50,7 @@ impl Visit {
     pub(super) fn seeds(&self, live: Option<Pin>) -> Seeds {
         match (live, self.claim, self.seed) {
             (Some(_), Claim::Stored { .. }, Some(seed)) => Seeds::Live(seed),
-            (Some(pin), ..) => Seeds::of_pin(pin),
+            (Some(pin), ..) => Seeds::Pinned(pin),
             (None, _, Some(seed)) => Seeds::Policy(seed),
             (None, _, None) => Seeds::Pool,
         }

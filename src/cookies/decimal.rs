@@ -2,55 +2,28 @@
 
 use crate::time::UnixTime;
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110 section 5.6.7.
+/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110 section 5.6.7, clamped to the year 9999.
+///
+/// By arithmetic, as a calendar type costs four times as much and is thrown away at once.
+/// A test holds it to one.
 pub(super) fn imf_fixdate(time: UnixTime) -> [u8; 29] {
     const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
-    let clamped = i64::try_from(time.as_secs().min(LAST)).unwrap_or(0);
-    let date = time::UtcDateTime::from_unix_timestamp(clamped).unwrap_or(time::UtcDateTime::UNIX_EPOCH);
-    let [d0, d1, d2] = *match date.weekday() {
-        time::Weekday::Monday => b"Mon",
-        time::Weekday::Tuesday => b"Tue",
-        time::Weekday::Wednesday => b"Wed",
-        time::Weekday::Thursday => b"Thu",
-        time::Weekday::Friday => b"Fri",
-        time::Weekday::Saturday => b"Sat",
-        time::Weekday::Sunday => b"Sun",
-    };
-    let [m0, m1, m2] = *match date.month() {
-        time::Month::January => b"Jan",
-        time::Month::February => b"Feb",
-        time::Month::March => b"Mar",
-        time::Month::April => b"Apr",
-        time::Month::May => b"May",
-        time::Month::June => b"Jun",
-        time::Month::July => b"Jul",
-        time::Month::August => b"Aug",
-        time::Month::September => b"Sep",
-        time::Month::October => b"Oct",
-        time::Month::November => b"Nov",
-        time::Month::December => b"Dec",
-    };
-    let year = date.year().unsigned_abs();
+    let seconds = time.as_secs().min(LAST);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    // 1970-01-01 was a Thursday.
+    let [d0, d1, d2] = name(b"ThuFriSatSunMonTueWed", days % 7);
+    let [m0, m1, m2] = name(b"MarAprMayJunJulAugSepOctNovDecJanFeb", month);
     let [y0, y1] = two_digits(year / 100);
     let [y2, y3] = two_digits(year % 100);
-    let [a0, a1] = two_digits(date.day().into());
-    let [h0, h1] = two_digits(date.hour().into());
-    let [i0, i1] = two_digits(date.minute().into());
-    let [s0, s1] = two_digits(date.second().into());
+    let [a0, a1] = two_digits(day);
+    let [h0, h1] = two_digits(second / 3_600);
+    let [i0, i1] = two_digits(second / 60 % 60);
+    let [s0, s1] = two_digits(second % 60);
     [
         d0, d1, d2, b',', b' ', a0, a1, b' ', m0, m1, m2, b' ', y0, y1, y2, y3, b' ', h0, h1, b':', i0, i1, b':', s0, s1,
         b' ', b'G', b'M', b'T',
     ]
-}
-
-/// The last two decimal digits of a number.
-fn two_digits(number: u32) -> [u8; 2] {
-    [digit(u64::from(number) / 10), digit(u64::from(number))]
-}
-
-/// The last decimal digit of a number.
-fn digit(number: u64) -> u8 {
-    b'0'.saturating_add((number % 10) as u8)
 }
 
 /// A number in decimal, right-aligned in `buffer`: 20 digits hold any.
@@ -65,4 +38,86 @@ pub(super) fn decimal(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
         }
     }
     buffer.get(start..).unwrap_or_default()
+}
+
+/// Year, month (0 is March) and day of the month, by days since 1970-01-01. Years that
+/// begin in March have their leap day last, so that a month's first day is a straight
+/// line, cut off.
+#[expect(clippy::arithmetic_side_effects, reason = "days are below 2_932_897, the first of the year 10 000")]
+fn civil(days: u64) -> (u64, u64, u64) {
+    // From 0000-03-01, in cycles of 400 years.
+    let days = days + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    // Without the leap days that have come before: each 4th year but each 100th, and the
+    // last of the cycle.
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    // January and February belong to the next year.
+    (400 * cycle + year + month / 10, month, day)
+}
+
+/// The three letters at this place in a list.
+fn name(list: &[u8], index: u64) -> [u8; 3] {
+    let start = (index as usize).saturating_mul(3);
+    list.get(start..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
+}
+
+/// The last two decimal digits of a number.
+fn two_digits(number: u64) -> [u8; 2] {
+    [digit(number / 10), digit(number)]
+}
+
+/// The last decimal digit of a number.
+fn digit(number: u64) -> u8 {
+    b'0'.saturating_add((number % 10) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// By the calendar of `time`.
+    fn plain(seconds: u64) -> String {
+        let date = time::UtcDateTime::from_unix_timestamp(seconds as i64).unwrap();
+        let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
+        format!(
+            "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+            &weekday[..3],
+            date.day(),
+            &month[..3],
+            date.year(),
+            date.hour(),
+            date.minute(),
+            date.second()
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn dates_are_those_of_a_calendar(seconds in 0_u64..253_402_300_800) {
+            let date = imf_fixdate(UnixTime::from_secs(seconds));
+            prop_assert_eq!(String::from_utf8(date.to_vec()).unwrap(), plain(seconds));
+        }
+
+        #[test]
+        fn numbers_are_in_decimal(number: u64) {
+            let mut buffer = [0; 20];
+            let text = std::str::from_utf8(decimal(number, &mut buffer)).map(str::to_owned);
+            prop_assert_eq!(text, Ok(number.to_string()));
+        }
+    }
+
+    #[test]
+    fn every_day_until_the_year_9999() {
+        for day in 0..2_932_897 {
+            let date = imf_fixdate(UnixTime::from_secs(day * 86_400));
+            // The calendar is slow: it is asked for the days around months' ends.
+            if date[5..7] == *b"01" || date[5] >= b'2' && date[6] >= b'8' || date[5] == b'3' {
+                assert_eq!(std::str::from_utf8(&date).unwrap(), plain(day * 86_400));
+            }
+        }
+    }
 }

@@ -66,7 +66,17 @@ fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
     let after = line.get(end..)?;
     let equals = after.iter().position(|byte| !is_blank(byte)).filter(|at| after.get(*at) == Some(&b'='))?;
     let value = after.get(equals.checked_add(1)?..)?;
-    Some(trim(value.split(|byte| *byte == b';').next()?))
+    Some(trim(value.get(..end_of_pair(value))?))
+}
+
+#[cfg(feature = "memchr")]
+fn end_of_pair(rest: &[u8]) -> usize {
+    memchr::memchr(b';', rest).unwrap_or(rest.len())
+}
+
+#[cfg(not(feature = "memchr"))]
+fn end_of_pair(rest: &[u8]) -> usize {
+    rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len())
 }
 
 fn is_blank(byte: &u8) -> bool {

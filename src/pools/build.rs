@@ -132,6 +132,7 @@ impl<T> PoolsBuilder<T> {
         let mut topology = Topology {
             pools: Vec::with_capacity(specs.len()),
             endpoints: Vec::new(),
+            ids: Vec::new(),
             positions: Default::default(),
             in_order,
             fallback,
@@ -168,6 +169,7 @@ impl<T> PoolsBuilder<T> {
                     Some(mark) => mark.clone(),
                     None => Arc::new(Mark::new(topology.began.clone())),
                 };
+                topology.ids.push(id);
                 topology.endpoints.push(EndpointTopology { id, pool: index, name: endpoint_name, target, mark });
                 let endpoint = EndpointStanding { weight, health, state };
                 standing.count(&endpoint);
@@ -181,7 +183,7 @@ impl<T> PoolsBuilder<T> {
             });
             pools.push(standing);
         }
-        Ok(Pools { topology: Arc::new(topology), pools: pools.into(), endpoints: endpoints.into() })
+        Ok(Pools::of(Arc::new(topology), pools, endpoints))
     }
 }
 

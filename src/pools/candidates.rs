@@ -1,9 +1,11 @@
 //! Which endpoints of a pool can be chosen right now.
 
-use super::{PoolView, Pools};
+use std::ops::Range;
+
+use super::PoolView;
 use crate::bounds::Weight;
 use crate::endpoint::EndpointId;
-use crate::steering::{Candidate, rendezvous};
+use crate::steering::{ByWeight, Candidate, Race, Runner, rendezvous};
 use crate::time::UnixTime;
 
 /// The endpoints of one pool that can take this request: they take new sessions and
@@ -55,33 +57,79 @@ impl<'a, T> Candidates<'a, T> {
 
     /// The candidates, in the order of the pool.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'a, T>> + use<'_, 'a, T> {
-        let pools: &'a Pools<T> = self.pool.pools;
-        let range = self.pool.topology.endpoints.clone();
-        let enabled = self.pool.state().is_enabled();
-        let topology = pools.topology.endpoints.get(range.clone()).unwrap_or_default();
-        let standing = pools.endpoints.get(range.clone()).unwrap_or_default();
-        range.zip(topology).zip(standing).filter_map(move |((position, endpoint), standing)| {
-            let eligible = match self.eligible {
-                Eligible::TakingNew => standing.is_taking(),
-                Eligible::Enabled => standing.state.is_enabled() && standing.weight != Weight::ZERO,
-            };
-            let wanted = match self.suspects {
-                Suspects::Ignored => true,
-                Suspects::Left => !endpoint.mark.is_suspect(self.now),
-                Suspects::Taken => endpoint.mark.is_suspect(self.now),
-            };
-            (enabled && eligible && wanted && !self.tried.contains(&endpoint.id)).then(|| Candidate {
-                position,
-                id: endpoint.id,
-                weight: standing.weight,
-                name: endpoint.name.as_str(),
-                target: &endpoint.target,
-            })
-        })
+        self.weights()
+            .filter(|(position, id, weight)| *weight != Weight::ZERO && self.may_win(*position, *id))
+            .filter_map(|(position, ..)| self.at(position))
     }
 
     /// Whom the weighted rendezvous prefers for a seed.
     pub fn preferred(&self, seed: u64) -> Option<Candidate<'a, T>> {
-        rendezvous(seed, self.iter(), |_| 0)
+        self.preferred_by(seed, &ByWeight)
+    }
+
+    pub(crate) fn preferred_by<R: Race<T>>(&self, seed: u64, race: &R) -> Option<Candidate<'a, T>> {
+        let target = |position: usize| Some(&self.pool.pools.topology.endpoints.get(position)?.target);
+        let may_win = |position, id| self.may_win(position, id);
+        // Two loops, as the first is the one that runs all the time.
+        let position = match self.eligible {
+            Eligible::TakingNew => rendezvous(seed, self.taking(), race, target, may_win),
+            Eligible::Enabled => rendezvous(seed, self.enabled(), race, target, may_win),
+        };
+        self.at(position?)
+    }
+
+    /// The pool's endpoints, each with the weight that it has for this request: 0 for those
+    /// that cannot serve it.
+    fn weights(&self) -> impl Iterator<Item = Runner> + use<'_, 'a, T> {
+        let taking = (self.eligible == Eligible::TakingNew).then(|| self.taking());
+        let enabled = (self.eligible == Eligible::Enabled).then(|| self.enabled());
+        taking.into_iter().flatten().chain(enabled.into_iter().flatten())
+    }
+
+    fn taking(&self) -> impl Iterator<Item = Runner> + use<'a, T> {
+        let range = self.range();
+        let ids = self.pool.pools.topology.ids.get(range.clone()).unwrap_or_default();
+        let weights = self.pool.pools.taking.get(range.clone()).unwrap_or_default();
+        range.zip(ids.iter().zip(weights)).map(|(position, (id, weight))| (position, *id, *weight))
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = Runner> + use<'a, T> {
+        let range = self.range();
+        let ids = self.pool.pools.topology.ids.get(range.clone()).unwrap_or_default();
+        let all = self.pool.pools.endpoints.get(range.clone()).unwrap_or_default();
+        range.zip(ids.iter().zip(all)).map(|(position, (id, standing))| {
+            let weight = if standing.state.is_enabled() { standing.weight } else { Weight::ZERO };
+            (position, *id, weight)
+        })
+    }
+
+    /// The endpoints' places in the snapshot; none for a pool that is disabled.
+    fn range(&self) -> Range<usize> {
+        if self.pool.state().is_enabled() { self.pool.topology.endpoints.clone() } else { 0..0 }
+    }
+
+    fn may_win(&self, position: usize, id: EndpointId) -> bool {
+        let suspect = || {
+            let endpoint = self.pool.pools.topology.endpoints.get(position);
+            endpoint.is_some_and(|endpoint| endpoint.mark.is_suspect(self.now))
+        };
+        let wanted = match self.suspects {
+            Suspects::Ignored => true,
+            Suspects::Left => !suspect(),
+            Suspects::Taken => suspect(),
+        };
+        wanted && !self.tried.contains(&id)
+    }
+
+    fn at(&self, position: usize) -> Option<Candidate<'a, T>> {
+        let endpoint = self.pool.pools.topology.endpoints.get(position)?;
+        let standing = self.pool.pools.endpoints.get(position)?;
+        Some(Candidate {
+            position,
+            id: endpoint.id,
+            weight: standing.weight,
+            name: endpoint.name.as_str(),
+            target: &endpoint.target,
+        })
     }
 }

@@ -83,7 +83,7 @@ impl<T> PoolsEdit<T> {
 
     /// The next snapshot.
     pub fn build(self) -> Pools<T> {
-        Pools { topology: self.topology, pools: self.pools.into(), endpoints: self.endpoints.into() }
+        Pools::of(self.topology, self.pools, self.endpoints)
     }
 
     fn endpoint(&mut self, id: EndpointId, change: impl FnOnce(&mut EndpointStanding)) -> Result<(), UnknownEndpoint> {

@@ -7,8 +7,8 @@
     reason = "every intermediate is bounded as its comment says, for all 2^64 arguments; the index is masked to the table"
 )]
 
-/// -log2(x / 2^64) with 57 fractional bits, off by less than 2^-48 absolute. 0 counts
-/// as 1.
+/// -log2(x / 2^64) with 50 fractional bits, off by less than 2^-47 absolute; 56 bits in all. 0
+/// counts as 1.
 pub(super) const fn negative(x: u64) -> u64 {
     let x = if x == 0 { 1 } else { x };
     let zeros = x.leading_zeros();
@@ -25,14 +25,14 @@ pub(super) const fn negative(x: u64) -> u64 {
     let series = times(e, (1 << 63) - series);
     let series = e - times(e, series);
     let fraction = logarithm + ((series as u128 * LOG2_E) >> 70) as u64;
-    (((zeros as u64) + 1) << 57).saturating_sub(fraction)
+    (((zeros as u64) + 1) << 57).saturating_sub(fraction) >> 7
 }
 
 /// A lower bound of [`negative`] without a logarithm: -log2(1 - y) is at least
 /// 1.4375 × y. It is less by more than the error of the other.
 pub(super) const fn at_least(x: u64) -> u64 {
-    let y = (u64::MAX - x) >> 7;
-    (y + (y >> 2) + (y >> 3) + (y >> 4)).saturating_sub(1 << 10)
+    let y = (u64::MAX - x) >> 14;
+    (y + (y >> 2) + (y >> 3) + (y >> 4)).saturating_sub(1 << 4)
 }
 
 const FIFTH: u64 = u64::MAX / 5;
@@ -92,7 +92,7 @@ mod tests {
         #[test]
         fn it_is_the_logarithm(x in 1_u64.., shift in 0_u32..64) {
             let x = (x >> shift).max(1);
-            let ours = negative(x) as f64 / (1_u64 << 57) as f64;
+            let ours = negative(x) as f64 / (1_u64 << 50) as f64;
             prop_assert!((ours - float(x)).abs() < 1e-13 * (1.0 + float(x)) + 2e-14, "{x}: {ours} {}", float(x));
         }
 
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn whole_powers_are_exact_to_the_last_bits() {
         for power in 0..64_u32 {
-            let exact = u64::from(64 - power) << 57;
-            assert!(negative(1 << power).abs_diff(exact) < 1 << 9, "2^{power}");
+            let exact = u64::from(64 - power) << 50;
+            assert!(negative(1 << power).abs_diff(exact) < 1 << 3, "2^{power}");
         }
         assert_eq!(negative(0), negative(1));
-        assert!(negative(u64::MAX) < 1 << 9);
+        assert!(negative(u64::MAX) < 1 << 3);
     }
 }

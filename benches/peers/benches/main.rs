@@ -1,0 +1,70 @@
+//! What everything costs beside what it must cost at least, and beside what others take:
+//! `cargo bench --bench ratios`. How to read it is in `benches/README.md`.
+
+use std::time::Instant;
+
+mod cookie_header;
+mod growth;
+mod heap;
+mod marks;
+mod measure;
+mod moves;
+mod plot;
+mod requests;
+mod rivals;
+mod scene;
+mod snapshot;
+mod steering;
+mod store;
+mod table;
+mod token;
+
+type Subject = fn(&measure::Bench, &mut table::Report);
+
+/// In the order in which they are printed.
+const SUBJECTS: [(&str, Subject); 8] = [
+    ("token", token::run),
+    ("requests", requests::run),
+    ("cookie_header", cookie_header::run),
+    ("steering", steering::run),
+    ("moves", moves::run),
+    ("snapshot", snapshot::run),
+    ("store", store::run),
+    ("marks", marks::run),
+];
+
+fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let (mut quick, mut svg, mut wanted, mut measure) = (false, None, Vec::new(), false);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => measure = true,
+            "--quick" => quick = true,
+            "--svg" => svg = arguments.next(),
+            other => wanted.push(other.to_owned()),
+        }
+    }
+    // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
+    if !measure {
+        println!("to measure: cargo bench --bench ratios");
+        return Ok(());
+    }
+    let is_wanted = |subject: &str| wanted.is_empty() || wanted.iter().any(|word| subject.contains(word.as_str()));
+    let start = Instant::now();
+    let bench = measure::Bench::new(quick);
+    let mut report = table::Report::default();
+    for (subject, run) in SUBJECTS {
+        if is_wanted(subject) {
+            run(&bench, &mut report);
+        }
+    }
+    if is_wanted("growth") || svg.is_some() {
+        let panels = growth::run(&bench, &mut report);
+        if let Some(path) = svg {
+            std::fs::write(path, plot::svg(&panels))?;
+        }
+    }
+    report.summary();
+    println!("\nMeasured in {} s.", start.elapsed().as_secs());
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Measuring: calibrated batches in interleaved rounds, and the median of them.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// How long to measure.
+#[derive(Clone, Copy)]
+pub struct Bench {
+    pub rounds: usize,
+    pub batch: Duration,
+    pub quick: bool,
+    /// How much of a batch to run before it without a clock.
+    pub warm_up: f64,
+}
+
+impl Bench {
+    pub fn new(quick: bool) -> Self {
+        let (rounds, batch) = if quick { (31, 60) } else { (101, 250) };
+        Self { rounds, batch: Duration::from_micros(batch), quick, warm_up: 0.0 }
+    }
+
+    /// Fewer and longer batches, each after half a one: for what needs its cache warm, as
+    /// the others have just filled it with theirs.
+    pub fn long(self) -> Self {
+        let batch = Duration::from_millis(if self.quick { 2 } else { 10 });
+        Self { rounds: 31, batch, warm_up: 0.5, ..self }
+    }
+
+    /// Runs the cases in turn, again and again, so that what disturbs one disturbs all:
+    /// a neighbour on the same core, a change of clock rate. Every other round goes
+    /// backwards, so that nobody always comes after the same one.
+    pub fn run(&self, cases: &mut [Case<'_>]) -> Vec<Series> {
+        let iterations: Vec<u64> = cases.iter_mut().map(|case| self.calibrate(case)).collect();
+        let mut series = vec![Series(Vec::with_capacity(self.rounds)); cases.len()];
+        for round in 0..self.rounds {
+            for step in 0..cases.len() {
+                let turn = if round % 2 == 0 { step } else { cases.len() - 1 - step };
+                let warm_up = (iterations[turn] as f64 * self.warm_up) as u64;
+                if warm_up > 0 {
+                    (cases[turn].0)(warm_up);
+                }
+                let time = (cases[turn].0)(iterations[turn]);
+                series[turn].0.push(time.as_nanos() as f64 / iterations[turn] as f64);
+            }
+        }
+        series
+    }
+
+    /// How many iterations fill a batch.
+    fn calibrate(&self, case: &mut Case<'_>) -> u64 {
+        let mut iterations = 1_u64;
+        loop {
+            let time = (case.0)(iterations);
+            if time * 4 >= self.batch {
+                let scale = self.batch.as_secs_f64() / time.as_secs_f64();
+                return ((iterations as f64 * scale) as u64).max(1);
+            }
+            iterations *= 2;
+        }
+    }
+}
+
+/// Something to measure: runs this many times and says how long it took.
+pub struct Case<'a>(Box<dyn FnMut(u64) -> Duration + 'a>);
+
+impl<'a> Case<'a> {
+    pub fn new<R>(mut work: impl FnMut() -> R + 'a) -> Self {
+        Self::timed(move |iterations| {
+            let start = Instant::now();
+            for _ in 0..iterations {
+                black_box(work());
+            }
+            start.elapsed()
+        })
+    }
+
+    /// One that reads the clock itself, to leave out what it prepares.
+    pub fn timed(run: impl FnMut(u64) -> Duration + 'a) -> Self {
+        Self(Box::new(run))
+    }
+}
+
+/// What one case took in each round, in ns.
+#[derive(Clone)]
+pub struct Series(Vec<f64>);
+
+impl Series {
+    pub fn median(&self) -> f64 {
+        median(self.0.clone())
+    }
+
+    /// The median of the rounds' ratios: both sides of each were measured within a
+    /// moment of each other.
+    pub fn over(&self, other: &Self) -> f64 {
+        median(self.0.iter().zip(&other.0).map(|(this, that)| this / that).collect())
+    }
+
+    /// The median of the rounds' differences.
+    pub fn less(&self, other: &Self) -> f64 {
+        median(self.0.iter().zip(&other.0).map(|(this, that)| this - that).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Ours beside the least it could cost and what others take for the same.
+pub struct Race<'a> {
+    operation: String,
+    ours: Case<'a>,
+    limit: Option<(&'static str, Case<'a>)>,
+    rivals: Vec<(&'static str, Case<'a>)>,
+}
+
+impl<'a> Race<'a> {
+    pub fn new<R>(operation: impl Into<String>, ours: impl FnMut() -> R + 'a) -> Self {
+        Self::of(operation, Case::new(ours))
+    }
+
+    pub fn of(operation: impl Into<String>, ours: Case<'a>) -> Self {
+        Self { operation: operation.into(), ours, limit: None, rivals: Vec::new() }
+    }
+
+    pub fn limit<R>(self, name: &'static str, work: impl FnMut() -> R + 'a) -> Self {
+        self.limited_by(name, Case::new(work))
+    }
+
+    pub fn limited_by(self, name: &'static str, case: Case<'a>) -> Self {
+        Self { limit: Some((name, case)), ..self }
+    }
+
+    pub fn rival<R>(self, name: &'static str, work: impl FnMut() -> R + 'a) -> Self {
+        self.against(name, Case::new(work))
+    }
+
+    pub fn against(mut self, name: &'static str, case: Case<'a>) -> Self {
+        self.rivals.push((name, case));
+        self
+    }
+
+    pub fn run(self, bench: &Bench) -> Finish {
+        let mut names = Vec::new();
+        let mut cases = vec![self.ours];
+        let limit = self.limit.map(|(name, case)| {
+            cases.push(case);
+            name
+        });
+        for (name, case) in self.rivals {
+            names.push(name);
+            cases.push(case);
+        }
+        let mut series = bench.run(&mut cases).into_iter();
+        Finish {
+            operation: self.operation,
+            ours: series.next().expect("ours was measured"),
+            limit: limit.zip(series.by_ref().take(limit.is_some().into()).next()),
+            rivals: names.into_iter().zip(series).collect(),
+        }
+    }
+}
+
+/// How a race ended.
+pub struct Finish {
+    pub operation: String,
+    pub ours: Series,
+    pub limit: Option<(&'static str, Series)>,
+    pub rivals: Vec<(&'static str, Series)>,
+}
+
+impl Finish {
+    /// How many times the limit ours takes.
+    pub fn over_limit(&self) -> f64 {
+        self.limit.as_ref().map_or(f64::NAN, |(_, limit)| self.ours.over(limit))
+    }
+
+    /// How many times faster than this one ours is.
+    pub fn faster_than(&self, rival: &str) -> f64 {
+        self.rivals.iter().find(|(name, _)| *name == rival).map_or(f64::NAN, |(_, series)| series.over(&self.ours))
+    }
+
+    /// The fastest rival.
+    pub fn best(&self) -> Option<&(&'static str, Series)> {
+        self.rivals.iter().min_by(|(_, a), (_, b)| a.median().total_cmp(&b.median()))
+    }
+}

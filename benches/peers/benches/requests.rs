@@ -1,0 +1,139 @@
+//! Whole requests: recall, route and settle, for each policy and each way they can end.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use cookie::time::{Duration, OffsetDateTime};
+use cookie::{Cookie, CookieJar, SameSite as TheirSameSite};
+use http::{HeaderMap, HeaderValue};
+use session_affinity::*;
+
+use crate::heap::allocations;
+use crate::measure::{Bench, Race};
+use crate::scene::*;
+use crate::table::{Budget, Report};
+use crate::token::{VALUE, key, other, signed_value, verify_with_cookie};
+
+/// One request after another, each with a seed of its own.
+fn serve<'a, P: AffinityPolicy>(
+    affinity: &'a Affinity<P>,
+    pools: &'a Pools<usize>,
+    headers: &'a HeaderMap,
+) -> impl FnMut() -> Settlement + 'a {
+    let mut seed = 0_u64;
+    move || {
+        seed = seed.wrapping_add(1);
+        let visit = affinity.recall(black_box(&request(headers)), NOW);
+        let attempt = affinity.route(visit, Record::Absent, pools, || seed).expect("there is an endpoint");
+        black_box(pools.target(attempt.endpoint()));
+        affinity.settle(attempt, pools)
+    }
+}
+
+/// A signed cookie as one writes it with `cookie`, up to the header value.
+fn set_with_cookie(key: &cookie::Key, expires: Option<OffsetDateTime>) -> Option<HeaderValue> {
+    let mut cookie = Cookie::build((NAME, VALUE))
+        .path("/")
+        .max_age(Duration::seconds(82_800))
+        .http_only(true)
+        .secure(true)
+        .same_site(TheirSameSite::None)
+        .build();
+    if let Some(expires) = expires {
+        cookie.set_expires(expires);
+    }
+    let mut jar = CookieJar::new();
+    jar.signed_mut(key).add(cookie);
+    HeaderValue::from_str(&jar.get(NAME)?.to_string()).ok()
+}
+
+pub fn run(bench: &Bench, report: &mut Report) {
+    report.section(
+        "Requests",
+        "From the request's headers to what the response is told: recall, route, settle. Three endpoints of mixed weights unless it\nsays one, and 300 bytes of cookies with ours last. The alternative to a kept request reads and verifies a signed cookie\nand looks its endpoint up in a HashMap; the alternative to a created one signs a cookie and writes its Set-Cookie.",
+    );
+    let (three, one) = (pools(3, Mix::Weights), pools(1, Mix::Weights));
+    let (block, limit) = ([0x5a; 64], TwoCompressions::new());
+    let two = || limit.run(black_box(&block));
+    let token = codec().seal(&pin());
+    let known = cookie_header(300, Place::Last, token.as_str());
+    let theirs = cookie_header(300, Place::Last, &signed_value());
+    let none = {
+        let mut headers = known.clone();
+        headers.remove(http::header::COOKIE);
+        headers
+    };
+    let (key, jar) = (key(), CookieJar::new());
+    let endpoints: HashMap<String, usize> = (0..3).map(|n| (format!("{VALUE}{n}"), n)).chain([(VALUE.into(), 3)]).collect();
+    let verified = || verify_with_cookie(black_box(&theirs), &jar, &key).and_then(|it| endpoints.get(it.value()).copied());
+    assert!(verified().is_some());
+
+    let cookie = Affinity::new(&shop(), cookie_policy());
+    let ip_cookie = Affinity::new(&shop(), IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie_policy()));
+    let mut rows = Vec::new();
+
+    let kept = Race::new("kept, cookie", serve(&cookie, &three, &known))
+        .limit("2C", two)
+        .rival("cookie SignedJar", verified)
+        .run(bench);
+    let budgets = vec![
+        Budget::at_most("a kept cookie request", " × 2C", 2.3, kept.over_limit()),
+        Budget::at_most("a kept cookie request", " allocations", 0.0, allocations(serve(&cookie, &three, &known)) as f64),
+    ];
+    rows.push((kept, budgets));
+    let kept = Race::new("kept, ip_cookie", serve(&ip_cookie, &three, &known)).limit("2C", two);
+    rows.push((kept.rival("cookie SignedJar", verified).run(bench), vec![]));
+    rows.push((header_session(&known, &three).run(bench), vec![]));
+
+    let expires = OffsetDateTime::from_unix_timestamp(1_800_082_800).ok();
+    let created = |operation, pools| {
+        Race::new(operation, serve(&cookie, pools, &none))
+            .limit("2C", two)
+            .rival("cookie SignedJar", || set_with_cookie(black_box(&key), None))
+            .rival("cookie SignedJar, Expires too", || set_with_cookie(black_box(&key), expires))
+    };
+    let finish = created("created, cookie, one endpoint: no steering", &one).run(bench);
+    let count = allocations(serve(&cookie, &one, &none)) as f64;
+    let budgets = vec![
+        Budget::at_most("a created session", " × 2C", 2.5, finish.over_limit()),
+        Budget::at_least("a created session", " × as fast as SignedJar", 3.0, finish.faster_than("cookie SignedJar")),
+        Budget::at_most("a created session", " allocations", 1.0, count),
+    ];
+    rows.push((finish, budgets));
+    rows.push((created("created, cookie, three endpoints", &three).run(bench), vec![]));
+
+    let temporary = Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+    let lent = Race::new("lent: one connection refused", || {
+        let visit = temporary.recall(black_box(&request(&known)), NOW);
+        let attempt = temporary.route(visit, Record::Absent, &three, || 0).expect("there is an endpoint");
+        let attempt = temporary.failover(attempt, &three).expect("there is another endpoint");
+        temporary.settle(attempt, &three)
+    });
+    rows.push((lent.limit("2C", two).run(bench), vec![]));
+
+    let mut forged = token.as_str().to_owned();
+    let last = other(forged.remove(40) as u8);
+    forged.insert(40, char::from(last));
+    let forged = cookie_header(300, Place::Last, &forged);
+    assert_eq!(cookie.recall(&request(&forged), NOW).claim(), Claim::New(Some(Rejected::Forged)));
+    let recall = Race::new("a forgery refused: recall alone", || cookie.recall(black_box(&request(&forged)), NOW));
+    rows.push((recall.limit("2C", two).run(bench), vec![]));
+    let whole = Race::new("a forgery refused, and created anew", serve(&cookie, &three, &forged));
+    rows.push((whole.limit("2C twice", || (two(), two())).run(bench), vec![]));
+    report.races(rows);
+}
+
+/// A header session is not signed: its limit is another.
+fn header_session<'a>(known: &'a HeaderMap, pools: &'a Pools<usize>) -> Race<'a> {
+    let secret = Secret::new([5; 32]).unwrap();
+    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let affinity = Affinity::new(&shop(), header);
+    let store = MemoryStore::new(100_000).unwrap();
+    Race::new("kept, header, with its MemoryStore", move || {
+        let visit = affinity.recall(black_box(&request(known)), NOW);
+        let record = store.record(&visit);
+        let attempt = affinity.route(visit, record, pools, || 0).expect("there is an endpoint");
+        black_box(pools.target(attempt.endpoint()));
+        store.settle(&affinity.settle(attempt, pools))
+    })
+}

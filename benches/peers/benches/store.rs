@@ -1,0 +1,194 @@
+//! The memory store: hits of live sessions, a flood of new ones, and what is left after it.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::Instant;
+
+use session_affinity::MemoryStore;
+
+use crate::heap::held;
+use crate::measure::{Bench, Case, Race};
+use crate::rivals::{Dash, Moka, Quick, Sessions, Sharded, Unlocked, key};
+use crate::scene::{NOW, Numbers};
+use crate::table::{Budget, Grid, Report, figure};
+
+const SESSIONS: usize = 1_000_000;
+
+pub fn run(bench: &Bench, report: &mut Report) {
+    report.section(
+        "Memory store, 1 M live sessions",
+        "A hit reads a session and restarts its idle timer: for ours load and save, as a request does. Limit: a HashMap of one\nthread without a lock. Nobody hashes: the keys are hashes. Two threads: the time of each, both at once. Flood: new\nsessions into a store that is full.",
+    );
+    let ours = Filled::<MemoryStore>::new();
+    let (plain, sharded, dash) = (Filled::<Unlocked>::new(), Filled::<Sharded>::new(), Filled::<Dash>::new());
+    let (quick, moka) = (Filled::<Quick>::new(), Filled::<Moka>::new());
+    let long = bench.long();
+    let mut rows = Vec::new();
+    for (trace, name) in [(zipf(), "zipf"), (uniform(), "uniform")] {
+        let trace = &trace;
+        let finish = Race::of(format!("hit, {name}"), ours.hits(trace))
+            .against("Mutex shards", sharded.hits(trace))
+            .against("dashmap", dash.hits(trace))
+            .against("quick_cache", quick.hits(trace))
+            .against("moka", moka.hits(trace))
+            .limited_by("HashMap", plain.hits(trace))
+            .run(&long);
+        let what = format!("store hit with touch, {name}");
+        let budgets = vec![
+            Budget::at_most(&what, " × HashMap", 1.5, finish.over_limit()),
+            Budget::at_most(&what, " × quick_cache", 0.4, 1.0 / finish.faster_than("quick_cache")),
+            Budget::at_most(&what, " × moka", 0.15, 1.0 / finish.faster_than("moka")),
+        ];
+        rows.push((finish, budgets));
+        let finish = Race::of(format!("hit, {name}, two threads"), ours.two(trace))
+            .against("Mutex shards", sharded.two(trace))
+            .against("dashmap", dash.two(trace))
+            .against("quick_cache", quick.two(trace))
+            .against("moka", moka.two(trace))
+            .run(&long);
+        rows.push((finish, vec![]));
+    }
+    let lost = (SESSIONS - ours.store.count(NOW)) as f64 * 100.0 / SESSIONS as f64;
+    let flood = Race::of("flood of new sessions", ours.flood())
+        .against("quick_cache", quick.flood())
+        .against("moka", moka.flood())
+        .run(&long);
+    rows.push((flood, vec![]));
+    report.races(rows);
+
+    let mut grid = Grid::new(["1 M sessions in", "bytes for each"].map(String::from).to_vec());
+    let each = |bytes: usize| figure(bytes as f64 / SESSIONS as f64);
+    let stores = [
+        ("MemoryStore", ours.bytes),
+        ("HashMap", plain.bytes),
+        ("Mutex shards", sharded.bytes),
+        ("dashmap", dash.bytes),
+        ("quick_cache", quick.bytes),
+        ("moka", moka.bytes),
+    ];
+    println!();
+    stores.into_iter().for_each(|(name, bytes)| grid.row(vec![name.into(), each(bytes)]));
+    grid.print();
+    let bytes = ours.bytes as f64 / SESSIONS as f64;
+    drop((ours, plain, sharded, dash, quick, moka));
+
+    let size = if bench.quick { 20_000 } else { 100_000 };
+    let survivors = survivors::<MemoryStore>(size);
+    println!(
+        "\nOf {} sessions used twice, so many survive eight times as many new ones: ours {survivors:.2} %, quick_cache {:.2} %, moka {:.2} %.",
+        figure(size as f64),
+        self::survivors::<Quick>(size),
+        self::survivors::<Moka>(size),
+    );
+    let budgets = vec![
+        Budget::at_most("memory store", " bytes for each session", 48.0, bytes),
+        Budget::at_most("memory store, lost when full to its capacity", " %", 0.1, lost),
+        Budget::at_least("memory store, survivors of a flood", " %", 95.0, survivors),
+    ];
+    println!("\nOurs: {}.", report.judge(budgets));
+}
+
+/// A store that is full to its capacity.
+pub struct Filled<S> {
+    store: S,
+    sessions: usize,
+    bytes: usize,
+}
+
+impl<S: Sessions> Filled<S> {
+    fn new() -> Self {
+        Self::with(SESSIONS)
+    }
+
+    pub fn with(sessions: usize) -> Self {
+        let (store, bytes) = held(|| {
+            let store = S::with_room_for(sessions);
+            (0..sessions as u64).for_each(|number| store.create(key(number), NOW));
+            store.count(NOW);
+            store
+        });
+        Self { store, sessions, bytes }
+    }
+
+    pub fn hits<'a>(&'a self, trace: &'a [u32]) -> Case<'a> {
+        let mut at = 0;
+        Case::new(move || {
+            at = (at + 1) % trace.len();
+            self.store.hit(key(u64::from(trace[at])), NOW)
+        })
+    }
+
+    /// New sessions, one after another.
+    fn flood(&self) -> Case<'_> {
+        let mut next = self.sessions as u64;
+        Case::new(move || {
+            next += 1;
+            self.store.create(key(next), NOW);
+        })
+    }
+}
+
+impl<S: Sessions + Sync> Filled<S> {
+    /// Two threads at once, each with half of the trace.
+    fn two<'a>(&'a self, trace: &'a [u32]) -> Case<'a> {
+        Case::timed(move |iterations| {
+            let barrier = Barrier::new(2);
+            let work = |half: &[u32]| {
+                barrier.wait();
+                let start = Instant::now();
+                for number in half.iter().cycle().take(iterations as usize) {
+                    black_box(self.store.hit(key(u64::from(*number)), NOW));
+                }
+                start.elapsed()
+            };
+            let (first, second) = trace.split_at(trace.len() / 2);
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| work(second));
+                work(first).max(other.join().expect("nobody panics"))
+            })
+        })
+    }
+}
+
+/// How many percent of the sessions that were used twice are left after a flood.
+fn survivors<S: Sessions>(size: usize) -> f64 {
+    let store = S::with_room_for(size);
+    let sessions = 0..size as u64;
+    for number in sessions.clone() {
+        store.create(key(number), NOW);
+        store.hit(key(number), NOW);
+    }
+    store.count(NOW);
+    let later = NOW.saturating_add(60);
+    (size as u64..9 * size as u64).for_each(|number| store.create(key(number), later));
+    store.count(later);
+    let left = sessions.filter(|number| store.hit(key(*number), later).is_some()).count();
+    left as f64 * 100.0 / size as f64
+}
+
+const DRAWS: usize = 1 << 20;
+
+pub fn uniform() -> Vec<u32> {
+    uniform_below(SESSIONS)
+}
+
+pub fn uniform_below(sessions: usize) -> Vec<u32> {
+    let mut numbers = Numbers(3);
+    (0..DRAWS).map(|_| (numbers.draw() % sessions as u64) as u32).collect()
+}
+
+/// The session of rank r comes with a probability in proportion to 1 / r.
+fn zipf() -> Vec<u32> {
+    let mut sums = Vec::with_capacity(SESSIONS);
+    let mut sum = 0.0;
+    for rank in 1..=SESSIONS {
+        sum += 1.0 / rank as f64;
+        sums.push(sum);
+    }
+    let mut numbers = Numbers(3);
+    let mut draw = || {
+        let point = (numbers.draw() >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        sums.partition_point(|upto| *upto < point).min(SESSIONS - 1) as u32
+    };
+    (0..DRAWS).map(|_| draw()).collect()
+}

@@ -1,0 +1,533 @@
+//! Every combination of the tables' conditions, against the naive model, through every
+//! failover step: which endpoint, which outcome, what is written.
+
+mod fixture;
+mod naive;
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use fixture::{Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of};
+use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
+use session_affinity::{
+    AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId, FailoverMode, Key, Keyring, Pin,
+    Pools, Record, Retries, Secret, SessionKey, Settlement, StoreWrite,
+};
+
+/// Combinations are numbered; each digit of the number is one condition.
+struct Digits(usize);
+
+impl Digits {
+    fn take<const N: usize, V: Copy>(&mut self, values: [V; N]) -> V {
+        let value = values[self.0 % N];
+        self.0 /= N;
+        value
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Own {
+    Healthy,
+    WeightZero,
+    Draining,
+    DrainOver,
+    NoStamp,
+    Unhealthy,
+    DrainingUnhealthy,
+    DrainOverUnhealthy,
+    Removed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum OwnPool {
+    Enabled,
+    Critical,
+    Draining,
+    DrainOver,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum OtherPool {
+    Open,
+    Unhealthy,
+    Disabled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fallback {
+    None,
+    Own,
+    Other,
+    Apart,
+    ApartUnhealthy,
+    ApartUnusable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shedding {
+    None,
+    DefaultOwn,
+    DefaultAll,
+    SessionOwn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Suspect {
+    No,
+    Pin,
+    PinAndSome,
+    Others,
+    All,
+}
+
+/// The conditions of one combination that concern the pools.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    own: Own,
+    own_pool: OwnPool,
+    siblings_healthy: bool,
+    other: OtherPool,
+    fallback: Fallback,
+    shedding: Shedding,
+    suspect: Suspect,
+    across: bool,
+    drain: u64,
+}
+
+const PLACES: usize = 9 * 4 * 5 * 3 * 6 * 4 * 2 * 2 * 2;
+const LOAD_BALANCER: &str = "shop.example.com";
+const ENDPOINTS: [&str; 7] = ["a/pin", "a/s1", "a/s2", "b/1", "b/2", "f/1", "f/2"];
+const DRAIN: u64 = 600;
+const FALLBACKS: [Fallback; 6] =
+    [Fallback::None, Fallback::Own, Fallback::Other, Fallback::Apart, Fallback::ApartUnhealthy, Fallback::ApartUnusable];
+
+impl Place {
+    fn number(number: usize) -> Self {
+        let mut digits = Digits(number);
+        use {Own::*, Suspect::*};
+        Self {
+            own: digits.take([
+                Healthy,
+                WeightZero,
+                Own::Draining,
+                Own::DrainOver,
+                NoStamp,
+                Own::Unhealthy,
+                DrainingUnhealthy,
+                DrainOverUnhealthy,
+                Removed,
+            ]),
+            own_pool: digits.take([OwnPool::Enabled, OwnPool::Critical, OwnPool::Draining, OwnPool::DrainOver]),
+            suspect: digits.take([No, Pin, PinAndSome, Others, All]),
+            other: digits.take([OtherPool::Open, OtherPool::Unhealthy, OtherPool::Disabled]),
+            fallback: digits.take(FALLBACKS),
+            shedding: digits.take([Shedding::None, Shedding::DefaultOwn, Shedding::DefaultAll, Shedding::SessionOwn]),
+            across: digits.take([false, true]),
+            siblings_healthy: digits.take([true, false]),
+            drain: digits.take([DRAIN, 0]),
+        }
+    }
+
+    /// Whether it is worth a look: without a drain duration only what would drain differs, and
+    /// healthy siblings show that.
+    fn is_of_interest(&self) -> bool {
+        let would_drain = matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
+            || self.own_pool == OwnPool::Draining;
+        self.drain > 0 || (would_drain && self.siblings_healthy)
+    }
+
+    fn world(&self, empty: &World, now: u64) -> World {
+        let mut world = empty.clone();
+        world.rules.drain_duration = self.drain;
+        world.rules.across_pools = self.across;
+        world.rules.cooling_off = 1;
+        let draining = Service::Disabled(Some(now - 10));
+        let over = Service::Disabled(Some(now - DRAIN));
+        let own_pool = &mut world.pools[0];
+        match self.own_pool {
+            OwnPool::Enabled => {}
+            OwnPool::Critical => own_pool.minimum_origins = 9,
+            OwnPool::Draining => own_pool.service = draining,
+            OwnPool::DrainOver => own_pool.service = over,
+        }
+        for sibling in &mut own_pool.endpoints[1..] {
+            sibling.healthy = self.siblings_healthy;
+        }
+        let own = &mut own_pool.endpoints[0];
+        own.healthy = !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
+        match self.own {
+            Own::WeightZero => own.weight = 0,
+            Own::Draining | Own::DrainingUnhealthy => own.service = draining,
+            Own::DrainOver | Own::DrainOverUnhealthy => own.service = over,
+            Own::NoStamp => own.service = Service::Disabled(None),
+            Own::Healthy | Own::Unhealthy | Own::Removed => {}
+        }
+        if self.own == Own::Removed {
+            own_pool.endpoints.remove(0);
+        }
+        match self.other {
+            OtherPool::Open => {}
+            OtherPool::Unhealthy => world.pools[1].endpoints.iter_mut().for_each(|e| e.healthy = false),
+            OtherPool::Disabled => world.pools[1].service = Service::Disabled(None),
+        }
+        match self.fallback {
+            Fallback::ApartUnhealthy => world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false),
+            Fallback::ApartUnusable => world.pools[2].service = Service::Disabled(None),
+            _ => {}
+        }
+        match self.shedding {
+            Shedding::None => {}
+            Shedding::DefaultOwn => world.pools[0].default_percent = 100,
+            Shedding::DefaultAll => world.pools.iter_mut().for_each(|pool| pool.default_percent = 100),
+            Shedding::SessionOwn => world.pools[0].session_percent = 100,
+        }
+        world
+    }
+
+    fn suspects(&self) -> Vec<EndpointId> {
+        let pin = vec![pin_id()];
+        let others = || ENDPOINTS[1..].iter().map(|path| id(path)).collect();
+        match self.suspect {
+            Suspect::No => vec![],
+            Suspect::Pin => pin,
+            Suspect::PinAndSome => ["a/pin", "a/s1", "b/2"].map(id).into(),
+            Suspect::Others => others(),
+            Suspect::All => ENDPOINTS.map(id).into(),
+        }
+    }
+}
+
+fn id(path: &str) -> EndpointId {
+    let (pool, endpoint) = path.split_once('/').unwrap();
+    EndpointId::new(pool, endpoint)
+}
+
+fn pin_id() -> EndpointId {
+    id("a/pin")
+}
+
+fn empty_world(fallback: Fallback) -> World {
+    let mut world = World::new(vec![
+        NaivePool::new("a", &["pin", "s1", "s2"]),
+        NaivePool::new("b", &["1", "2"]),
+        NaivePool::new("f", &["1", "2"]),
+    ]);
+    world.pools[2].in_order = false;
+    world.fallback = match fallback {
+        Fallback::None => None,
+        Fallback::Own => Some(0),
+        Fallback::Other => Some(1),
+        Fallback::Apart | Fallback::ApartUnhealthy | Fallback::ApartUnusable => Some(2),
+    };
+    world
+}
+
+/// What a request says about its session, told to both sides.
+#[derive(Clone, Debug)]
+struct Case {
+    session: Session,
+    record: Record,
+    client: Client,
+}
+
+/// The crate's side: snapshots of each topology, and two nodes of each configuration.
+struct Bench {
+    kind: Kind,
+    topologies: Vec<(World, Pools<()>, Pools<()>)>,
+    nodes: Vec<[Affinity<Box<dyn AffinityPolicy>>; 2]>,
+    refusers: Vec<(EndpointId, Affinity<PinnedTo>)>,
+    now: u64,
+    entropy: u64,
+    combinations: usize,
+    steps: usize,
+    settled: usize,
+}
+
+const MODES: [FailoverMode; 3] = [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
+
+impl Bench {
+    fn new(kind: Kind) -> Self {
+        let topology = |fallback| {
+            let world = empty_world(fallback);
+            let whole = world.describe(Pools::builder());
+            let mut without = world.clone();
+            without.pools[0].endpoints.remove(0);
+            let without = without.describe(whole.rebuild());
+            (world, whole, without)
+        };
+        let node = |number: usize| {
+            let mut digits = Digits(number);
+            let mode = digits.take(MODES);
+            let mode = if kind == Kind::Header && mode == FailoverMode::Sticky { FailoverMode::None } else { mode };
+            Affinity::new(&load_balancer(), kind.policy(&keyring()))
+                .with_failover(mode)
+                .unwrap()
+                .with_retries(Retries::new(digits.take([1, 2])).unwrap())
+                .with_across_pools(digits.take([AcrossPools::No, AcrossPools::Yes]))
+                .with_drain_duration(DrainDuration::new(digits.take([DRAIN, 0])).unwrap())
+                .with_cooling_off(CoolingOff::new(1).unwrap())
+        };
+        let refuser = |id| {
+            let cooling_off = CoolingOff::new(1).unwrap();
+            (id, Affinity::new(&load_balancer(), PinnedTo(id)).with_cooling_off(cooling_off))
+        };
+        Self {
+            kind,
+            topologies: FALLBACKS.map(topology).into(),
+            nodes: (0..3 * 2 * 2 * 2).map(|number| [node(number), node(number)]).collect(),
+            refusers: ENDPOINTS.map(|path| refuser(id(path))).into(),
+            now: fixture::NOW,
+            entropy: 1,
+            combinations: 0,
+            steps: 0,
+            settled: 0,
+        }
+    }
+
+    /// Makes endpoints suspect: each is refused once.
+    fn refuse(&self, pools: &Pools<()>, suspects: &[EndpointId]) {
+        let client = Client::default();
+        for (id, affinity) in self.refusers.iter().filter(|(id, _)| suspects.contains(id)) {
+            if pools.endpoint(*id).is_some() {
+                let visit = affinity.recall(&client.request(), at(self.now));
+                let attempt = affinity.route(visit, Record::Absent, pools, || 0).unwrap();
+                assert_eq!(attempt.endpoint(), *id);
+                let _ = affinity.failover(attempt, pools).unwrap_err();
+            }
+        }
+    }
+
+    /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
+    fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
+        self.combinations += 1;
+        self.entropy = self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let mut before: Vec<Step> = Vec::new();
+        for failures in 0..=retries + 1 {
+            // Whoever was suspect is not any more.
+            self.now += 16;
+            match self.chain(place, case, mode, retries, failures) {
+                None => break,
+                Some(taken) => {
+                    // The same seeds, snapshot and marks, on the other node: the same choices.
+                    assert_eq!(before[..], taken[..before.len()], "two nodes: {place:?} {case:?}");
+                    before = taken;
+                }
+            }
+        }
+    }
+
+    /// One request: so many passive failures, then an answer. `None` if it does not come
+    /// so far.
+    fn chain(
+        &mut self,
+        place: Place,
+        case: &Case,
+        mode: FailoverMode,
+        retries: usize,
+        failures: usize,
+    ) -> Option<Vec<Step>> {
+        let now = self.now;
+        let (empty, whole, without) = &self.topologies[place.fallback as usize];
+        let mut world = place.world(empty, now);
+        world.rules.mode = mode;
+        world.rules.retries = retries;
+        let suspects = place.suspects();
+        self.refuse(whole, &suspects);
+        suspects.iter().for_each(|suspect| world.failed(*suspect, now));
+        let pools = world.edit(if place.own == Own::Removed { without } else { whole });
+
+        let node = mode as usize + 3 * (retries - 1) + 6 * usize::from(place.across) + 12 * usize::from(place.drain == 0);
+        let affinity = &self.nodes[node][failures % 2];
+        let visit = affinity.recall(&case.client.request(), at(now));
+        let key = visit.lookup().map(|lookup| lookup.key);
+        let drawn = Cell::new(false);
+        let entropy = || {
+            drawn.set(true);
+            self.entropy
+        };
+        let ask = Ask { now, session: case.session, hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)) };
+        let mut permitted = world.route(&ask);
+        let mut taken: Vec<Step> = Vec::new();
+        let explain = |law: &str, permitted: &[Step], taken: &[Step]| {
+            let kind = self.kind;
+            format!(
+                "{law}\n{place:?}\n{case:?}\n{kind:?}, {mode:?}, {retries} retries\n{taken:?}\nthen permitted: {permitted:?}"
+            )
+        };
+        let Ok(mut attempt) = affinity.route(visit, case.record, &pools, entropy) else {
+            assert!(permitted.is_empty(), "{}", explain("there is an endpoint", &permitted, &taken));
+            return None;
+        };
+        if matches!(case.session, Session::Live(_)) {
+            assert!(!drawn.get(), "{}", explain("a live session draws no entropy", &permitted, &taken));
+        }
+        let mut walk: Option<Walk> = None;
+        loop {
+            let step = Step { endpoint: attempt.endpoint(), outcome: attempt.outcome() };
+            taken.push(step);
+            self.steps += 1;
+            assert!(permitted.contains(&step), "{}", explain("the last step is not permitted", &permitted, &taken));
+            let walk = match &mut walk {
+                None => walk.insert(Walk::begin(ask, step)),
+                Some(walk) => {
+                    walk.go_on(step);
+                    walk
+                }
+            };
+            if taken.len() > failures {
+                break;
+            }
+            permitted = walk.fail(&mut world);
+            match affinity.failover(attempt, &pools) {
+                Ok(next) => attempt = next,
+                Err(_) => {
+                    assert!(permitted.is_empty(), "{}", explain("gave up too early", &permitted, &taken));
+                    return None;
+                }
+            }
+        }
+        let Step { endpoint, outcome } = taken[failures];
+        let settlement = affinity.settle(attempt, &pools);
+        let written = written(&settlement, endpoint, key, now);
+        let expected = write_of(outcome, self.kind.has_cookie(), case.record);
+        assert_eq!(written, expected, "{}", explain("what is written", &permitted, &taken));
+        self.settled += 1;
+        Some(taken)
+    }
+
+    /// Those sessions that a policy can find, and whether each is live.
+    fn cases(&self) -> Vec<Case> {
+        let now = self.now;
+        let pin = Pin { endpoint: pin_id(), issued: at(now), expires: at(now + 80_000) };
+        let client = Client::number(7);
+        let new = |reason, client| Case { session: Session::New(reason), record: Record::Absent, client };
+        let with_token = |pin, keyring| client.clone().with_token(codec(&keyring).seal(&pin).as_str());
+        let stored = |session, record| Case { session, record, client: client.clone().with_user("ann") };
+        match self.kind {
+            Kind::Cookie | Kind::IpCookie => {
+                let early = Pin { issued: at(now + 900_000), expires: at(now + 980_000), ..pin };
+                let late = Pin { issued: at(now - 90_000), expires: at(now - 10_000), ..pin };
+                let forger = Keyring::from(Key::new(1, Secret::new([77; 32]).unwrap()));
+                let version_2 = format!("Ag{}", &codec(&keyring()).seal(&pin).as_str()[2..]);
+                vec![
+                    Case { session: Session::Live(pin_id()), record: Record::Absent, client: client.clone().with_pin(pin) },
+                    new(Created::NoCookie, client.clone()),
+                    new(Created::NoCookie, Client::without_address()),
+                    new(Created::Expired, client.clone().with_pin(late)),
+                    new(Created::Premature, client.clone().with_pin(early)),
+                    new(Created::Malformed, client.clone().with_token("short")),
+                    new(Created::Forged, with_token(pin, forger)),
+                    new(Created::UnknownKey, with_token(pin, Keyring::from(key(5)))),
+                    new(Created::UnknownVersion, client.clone().with_token(&version_2)),
+                ]
+            }
+            Kind::Header => vec![
+                stored(Session::Live(pin_id()), Record::Found(pin)),
+                stored(Session::New(Created::NoRecord), Record::Absent),
+                stored(Session::New(Created::Unreadable), Record::Unreadable),
+                stored(Session::New(Created::StoreUnreachable), Record::Unreachable),
+                Case { session: Session::Unbound, record: Record::Absent, client: client.clone() },
+            ],
+            Kind::NoAffinity => vec![Case { session: Session::Unbound, record: Record::Absent, client }],
+        }
+    }
+
+    /// Live sessions in each of these modes, at every so manieth place; sessions that are not
+    /// live, which do not ask for the mode, at every so manieth.
+    fn run(kind: Kind, modes: &[(FailoverMode, u64)], new_every: u64) {
+        let start = Instant::now();
+        let mut bench = Self::new(kind);
+        let mut cases = bench.cases();
+        let mut renewed = bench.now;
+        for number in 0..PLACES {
+            let place = Place::number(number);
+            if !place.is_of_interest() {
+                continue;
+            }
+            if bench.now > renewed + 40_000 {
+                renewed = bench.now;
+                cases = bench.cases();
+            }
+            // What is left out is spread over all conditions.
+            let mut spread = Random(number as u64);
+            let (live, new): (Vec<&Case>, Vec<_>) = cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
+            for (mode, every) in modes {
+                if spread.next().is_multiple_of(*every) {
+                    bench.check(place, live[0], *mode, 1 + spread.below(2));
+                }
+            }
+            if spread.next().is_multiple_of(new_every) {
+                let mode = modes.get(spread.below(3)).map_or(FailoverMode::None, |(mode, _)| *mode);
+                bench.check(place, new[spread.below(new.len())], mode, 1 + spread.below(2));
+            }
+        }
+        print(&format!(
+            "{kind:?}: {} combinations, {} attempts, {} settled, {:?}",
+            bench.combinations,
+            bench.steps,
+            bench.settled,
+            start.elapsed()
+        ));
+    }
+}
+
+/// What a settlement writes; every field of it must be right.
+fn written(settlement: &Settlement, endpoint: EndpointId, key: Option<SessionKey>, now: u64) -> Write {
+    const IDLE: u64 = 1_800;
+    const ABSOLUTE: u64 = 82_800;
+    let now = at(now);
+    match (&settlement.set_cookie, settlement.store_write) {
+        (None, None) => Write::Nothing,
+        (Some(_), None) => {
+            let token = token_of(settlement).unwrap();
+            let pin = codec(&keyring()).open(token.as_bytes(), now).unwrap();
+            assert_eq!(pin, Pin { endpoint, issued: now, expires: now.saturating_add(ABSOLUTE) });
+            Write::SetCookie
+        }
+        (None, Some(write)) => {
+            let key = key.expect("only header sessions are stored");
+            let (expected, kind) = match write {
+                StoreWrite::Touch { .. } => (StoreWrite::Touch { key, ttl: IDLE, now }, Write::Touch),
+                StoreWrite::Create { .. } => (StoreWrite::Create { key, endpoint, ttl: IDLE, now }, Write::Create),
+                StoreWrite::Replace { .. } => (StoreWrite::Replace { key, endpoint, ttl: IDLE, now }, Write::Replace),
+            };
+            assert_eq!(write, expected);
+            kind
+        }
+        (Some(_), Some(_)) => panic!("a session lives in one place"),
+    }
+}
+
+// The policies differ in where they look and what they write, not in the tables: `temporary`
+// and `sticky` meet every combination with one of them, and a part with the others.
+
+/// The tables of section 5, for sessions in a store.
+#[test]
+fn every_combination_of_the_tables_for_header() {
+    Bench::run(Kind::Header, &[(FailoverMode::None, 5), (FailoverMode::Temporary, 1)], 3);
+}
+
+/// The tables of section 5, for sessions in a cookie.
+#[test]
+fn every_combination_of_the_tables_for_cookie() {
+    let modes = [(FailoverMode::None, 9), (FailoverMode::Temporary, 9), (FailoverMode::Sticky, 1)];
+    Bench::run(Kind::Cookie, &modes, 9);
+}
+
+/// The tables of section 5, where the client's address makes the first choice.
+#[test]
+fn every_combination_of_the_tables_for_ip_cookie() {
+    let modes = [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
+    Bench::run(Kind::IpCookie, &modes, 9);
+}
+
+/// "Unbound: steering chooses every time, by the same pools", and nothing is written.
+#[test]
+fn every_combination_of_the_tables_for_none() {
+    Bench::run(Kind::NoAffinity, &[], 5);
+}
+
+/// Past the capture of the test runner: the counts are to be seen when the test passes.
+fn print(line: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
+}

@@ -1,0 +1,529 @@
+//! The tables once more, as naively as they can be written: lists, loops and copies, row
+//! by row in the order of the text. Where a rendezvous decides among several endpoints,
+//! all of them are permitted here.
+
+#![allow(dead_code)] // Each test uses its part.
+
+use std::net::IpAddr;
+
+use session_affinity::{
+    Created, Endpoint, EndpointId, FailoverMode, Health, Lent, LoadShedding, Moved, Outcome, Percent, Pool, Pools,
+    PoolsBuilder, Record, ShedBy, State, UnixTime, Weight,
+};
+use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher24;
+
+/// What holds for the whole load balancer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) mode: FailoverMode,
+    pub(crate) retries: usize,
+    pub(crate) across_pools: bool,
+    pub(crate) drain_duration: u64,
+    pub(crate) cooling_off: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { mode: FailoverMode::None, retries: 1, across_pools: false, drain_duration: 0, cooling_off: 0 }
+    }
+}
+
+/// What the operator says: enabled, or disabled, perhaps with the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Enabled,
+    Disabled(Option<u64>),
+}
+
+impl Service {
+    pub(crate) fn state(self) -> State {
+        match self {
+            Self::Enabled => State::Enabled,
+            Self::Disabled(at) => State::Disabled { at: at.map(UnixTime::from_secs) },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NaiveEndpoint {
+    pub(crate) name: &'static str,
+    pub(crate) id: EndpointId,
+    pub(crate) weight: u8,
+    pub(crate) healthy: bool,
+    pub(crate) service: Service,
+    /// Suspect until then.
+    pub(crate) suspect_until: u64,
+    /// Passive failures since the last answer, those while already suspect not counted.
+    pub(crate) failures: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NaivePool {
+    pub(crate) name: &'static str,
+    /// A fallback pool may stand apart from the failover order.
+    pub(crate) in_order: bool,
+    pub(crate) service: Service,
+    pub(crate) minimum_origins: u32,
+    pub(crate) default_percent: u8,
+    pub(crate) default_by_hash: bool,
+    pub(crate) session_percent: u8,
+    pub(crate) endpoints: Vec<NaiveEndpoint>,
+}
+
+/// All pools and all rules.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) rules: Rules,
+    pub(crate) pools: Vec<NaivePool>,
+    pub(crate) fallback: Option<usize>,
+}
+
+/// What a request says about its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    Live(EndpointId),
+    New(Created),
+    Unbound,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) now: u64,
+    pub(crate) session: Session,
+    /// The client's shedding hash, if its address is known.
+    pub(crate) hash: Option<u64>,
+}
+
+/// One endpoint that may be tried now, and what becomes of the session if it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) outcome: Outcome,
+}
+
+/// What is written once an endpoint has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Nothing,
+    SetCookie,
+    Touch,
+    Create,
+    Replace,
+}
+
+impl NaivePool {
+    pub(crate) fn new(name: &'static str, endpoints: &[&'static str]) -> Self {
+        Self {
+            name,
+            in_order: true,
+            service: Service::Enabled,
+            minimum_origins: 1,
+            default_percent: 0,
+            default_by_hash: false,
+            session_percent: 0,
+            endpoints: endpoints.iter().map(|endpoint| NaiveEndpoint::new(name, endpoint)).collect(),
+        }
+    }
+
+    pub(crate) fn shedding(&self) -> LoadShedding {
+        LoadShedding {
+            default_percent: Percent::new(self.default_percent.into()).unwrap(),
+            default_policy: if self.default_by_hash { ShedBy::Hash } else { ShedBy::Random },
+            session_percent: Percent::new(self.session_percent.into()).unwrap(),
+        }
+    }
+
+    fn described(&self) -> Pool<()> {
+        let mut pool = Pool::new(self.name);
+        pool.state = self.service.state();
+        pool.minimum_origins = self.minimum_origins;
+        pool.shedding = self.shedding();
+        pool.endpoints = self.endpoints.iter().map(NaiveEndpoint::described).collect();
+        pool
+    }
+
+    /// "A pool is critical when fewer than minimum_origins of its endpoints are healthy and
+    /// enabled (weight 0 counts, draining does not)."
+    pub(crate) fn is_critical(&self) -> bool {
+        let good = self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
+        good < self.minimum_origins as usize
+    }
+
+    /// "It is open when it is enabled, not critical, and at least one endpoint takes new
+    /// sessions."
+    pub(crate) fn is_open(&self) -> bool {
+        let enabled = self.service == Service::Enabled;
+        enabled && !self.is_critical() && self.endpoints.iter().any(|e| self.takes_new(e))
+    }
+
+    /// The endpoint table, last column.
+    pub(crate) fn takes_new(&self, e: &NaiveEndpoint) -> bool {
+        e.healthy && e.service == Service::Enabled && self.service == Service::Enabled && e.weight > 0
+    }
+}
+
+impl NaiveEndpoint {
+    fn new(pool: &str, name: &'static str) -> Self {
+        let id = EndpointId::new(pool, name);
+        Self { name, id, weight: 100, healthy: true, service: Service::Enabled, suspect_until: 0, failures: 0 }
+    }
+
+    fn described(&self) -> Endpoint<()> {
+        Endpoint {
+            weight: Weight::new(self.weight.into()).unwrap(),
+            health: self.health(),
+            state: self.service.state(),
+            ..Endpoint::new(self.name, ())
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        if self.healthy { Health::Healthy } else { Health::Unhealthy }
+    }
+}
+
+impl World {
+    pub(crate) fn new(pools: Vec<NaivePool>) -> Self {
+        Self { rules: Rules::default(), pools, fallback: None }
+    }
+
+    /// The same pools for the crate.
+    pub(crate) fn describe(&self, mut builder: PoolsBuilder<()>) -> Pools<()> {
+        for (index, pool) in self.pools.iter().enumerate() {
+            builder = match (pool.in_order, self.fallback == Some(index)) {
+                (true, _) => builder.pool(pool.described()),
+                (false, true) => builder.fallback_pool(pool.described()),
+                (false, false) => builder,
+            };
+        }
+        if let Some(index) = self.fallback {
+            let pool = &self.pools[index];
+            if pool.in_order {
+                builder = builder.fallback(pool.name);
+            }
+        }
+        builder.build().unwrap()
+    }
+
+    /// A changed copy of the crate's snapshot that says the same as this world. The
+    /// membership is the same.
+    pub(crate) fn edit(&self, pools: &Pools<()>) -> Pools<()> {
+        let mut edit = pools.edit();
+        for pool in self.pools.iter().filter(|pool| pools.pool(pool.name).is_some()) {
+            edit.pool_state(pool.name, pool.service.state()).unwrap();
+            edit.minimum_origins(pool.name, pool.minimum_origins).unwrap();
+            edit.shedding(pool.name, pool.shedding()).unwrap();
+            for endpoint in &pool.endpoints {
+                edit.health(endpoint.id, endpoint.health()).unwrap();
+                edit.state(endpoint.id, endpoint.service.state()).unwrap();
+                edit.weight(endpoint.id, Weight::new(endpoint.weight.into()).unwrap()).unwrap();
+            }
+        }
+        edit.build()
+    }
+
+    pub(crate) fn find(&self, id: EndpointId) -> Option<(usize, NaiveEndpoint)> {
+        self.pools.iter().enumerate().find_map(|(index, pool)| {
+            let known = pool.in_order || self.fallback == Some(index);
+            Some((index, *pool.endpoints.iter().find(|e| known && e.id == id)?))
+        })
+    }
+
+    fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut NaiveEndpoint> {
+        self.pools.iter_mut().flat_map(|pool| &mut pool.endpoints).find(|e| e.id == id)
+    }
+
+    /// Both the endpoint and its pool are enabled.
+    fn in_service(&self, pool: usize, e: &NaiveEndpoint) -> bool {
+        e.service == Service::Enabled && self.pools[pool].service == Service::Enabled
+    }
+
+    /// "Draining: disabled, and now < disabled_at + drain_duration. A disabled pool drains
+    /// its endpoints likewise; where both are disabled the earlier end counts; disabled
+    /// without a stamp means the drain is over." And with a duration of 0 it is over too.
+    pub(crate) fn is_draining(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
+        let drain = self.rules.drain_duration;
+        let disabled = [e.service, self.pools[pool].service].into_iter().filter(|s| *s != Service::Enabled);
+        let goes_on = |service| matches!(service, Service::Disabled(Some(at)) if now < at + drain);
+        drain > 0 && !self.in_service(pool, e) && disabled.into_iter().all(goes_on)
+    }
+
+    /// The endpoint table, second column.
+    pub(crate) fn takes_pinned(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
+        e.healthy && (self.in_service(pool, e) || self.is_draining(pool, e, now))
+    }
+
+    /// "Off by default: cooling_off = 0."
+    pub(crate) fn is_suspect(&self, e: &NaiveEndpoint, now: u64) -> bool {
+        self.rules.cooling_off > 0 && now < e.suspect_until
+    }
+
+    /// "A passive failure marks its endpoint suspect for cooling_off seconds, doubling up to
+    /// eight times that when it fails again afterwards (a failure while already suspect does
+    /// not double)."
+    pub(crate) fn failed(&mut self, id: EndpointId, now: u64) {
+        let cooling_off = self.rules.cooling_off;
+        let Some(e) = self.endpoint_mut(id) else { return };
+        if cooling_off == 0 || now < e.suspect_until {
+            return;
+        }
+        e.failures += 1;
+        e.suspect_until = now + (cooling_off * (1 << (e.failures - 1).min(3)));
+    }
+
+    /// "… cleared by an answer."
+    pub(crate) fn answered(&mut self, id: EndpointId) {
+        if let Some(e) = self.endpoint_mut(id) {
+            e.suspect_until = 0;
+            e.failures = 0;
+        }
+    }
+
+    /// The open pools, in failover order.
+    pub(crate) fn open(&self) -> Vec<usize> {
+        (0..self.pools.len()).filter(|index| self.pools[*index].in_order && self.pools[*index].is_open()).collect()
+    }
+
+    /// "Suspects come last among the candidates of their own pool, and before other pools
+    /// unless failover_across_pools." Those that may be chosen first, of these pools in
+    /// this order.
+    fn first_of(&self, pools: &[usize], tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
+        let of = |pool: &usize, suspect: bool| -> Vec<EndpointId> {
+            let pool = &self.pools[*pool];
+            let eligible =
+                |e: &&NaiveEndpoint| pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect;
+            pool.endpoints.iter().filter(eligible).map(|e| e.id).collect()
+        };
+        let mut groups = Vec::new();
+        if self.rules.across_pools {
+            groups.extend(pools.iter().map(|pool| of(pool, false)));
+            groups.extend(pools.iter().map(|pool| of(pool, true)));
+        } else {
+            groups.extend(pools.iter().flat_map(|pool| [of(pool, false), of(pool, true)]));
+        }
+        groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default()
+    }
+
+    /// "An enabled endpoint, with weight > 0, of the fallback pool, itself enabled; health,
+    /// minimum_origins and shedding ignored." Suspects come last here too.
+    fn of_fallback(&self, now: u64) -> Vec<EndpointId> {
+        let Some(index) = self.fallback else { return Vec::new() };
+        let pool = &self.pools[index];
+        let usable = |suspect: bool| -> Vec<EndpointId> {
+            let usable =
+                |e: &&NaiveEndpoint| self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect;
+            pool.endpoints.iter().filter(usable).map(|e| e.id).collect()
+        };
+        let fresh = usable(false);
+        if fresh.is_empty() { usable(true) } else { fresh }
+    }
+
+    /// Who takes a new session when exactly these pools shed it.
+    fn for_new(&self, sheds: &dyn Fn(usize) -> bool, now: u64) -> Vec<EndpointId> {
+        let open = self.open();
+        let willing: Vec<usize> = open.iter().copied().filter(|pool| !sheds(*pool)).collect();
+        if !willing.is_empty() {
+            return self.first_of(&willing, &[], now);
+        }
+        // "A new one that every open pool sheds goes to the fallback pool, and without one
+        // to the first open pool after all."
+        let fallback = self.of_fallback(now);
+        if fallback.is_empty() { self.first_of(&open, &[], now) } else { fallback }
+    }
+
+    /// All who may take a new session: where a pool's shedding is drawn, both ways.
+    fn all_for_new(&self, ask: &Ask) -> Vec<EndpointId> {
+        let share = |pool: usize| -> Option<bool> {
+            let pool = &self.pools[pool];
+            match (pool.default_percent, pool.default_by_hash, ask.hash) {
+                (0, ..) => Some(false),
+                (100, ..) => Some(true),
+                (percent, true, Some(hash)) => Some(is_shed(hash, percent)),
+                _ => None,
+            }
+        };
+        let mut all = Vec::new();
+        for drawn in 0..1_u32 << self.pools.len() {
+            let sheds = |pool: usize| share(pool).unwrap_or(drawn & (1 << pool) != 0);
+            all.extend(self.for_new(&sheds, ask.now));
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Whether this pool sheds this client's live sessions.
+    pub(crate) fn sheds_session(&self, pool: usize, ask: &Ask) -> bool {
+        ask.hash.is_some_and(|hash| is_shed(hash, self.pools[pool].session_percent))
+    }
+
+    /// Why a live session's endpoint does not take it any more.
+    fn why_moved(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> Moved {
+        if !self.in_service(pool, e) && !self.is_draining(pool, e, now) {
+            if self.rules.drain_duration == 0 { Moved::Disabled } else { Moved::Drained }
+        } else {
+            Moved::Unhealthy
+        }
+    }
+
+    /// The session table: all that is permitted now. Nothing means no endpoint.
+    pub(crate) fn route(&self, ask: &Ask) -> Vec<Step> {
+        let all = |endpoints: Vec<EndpointId>, outcome| -> Vec<Step> {
+            endpoints.into_iter().map(|endpoint| Step { endpoint, outcome }).collect()
+        };
+        let now = ask.now;
+        let pinned = match ask.session {
+            Session::Unbound => return all(self.all_for_new(ask), Outcome::Unbound),
+            Session::New(reason) => return all(self.all_for_new(ask), Outcome::Created(reason)),
+            Session::Live(pinned) => pinned,
+        };
+        let kept = vec![Step { endpoint: pinned, outcome: Outcome::Kept }];
+        // "Moved: the first open pool", and "to be moved, and no pool is open: the fallback".
+        let moved = |reason| {
+            let open = self.first_of(&self.open(), &[], now);
+            all(if open.is_empty() { self.of_fallback(now) } else { open }, Outcome::Moved(reason))
+        };
+        let Some((pool, e)) = self.find(pinned) else { return moved(Moved::Removed) };
+        // "Its endpoint is an enabled one of the fallback pool, and no other pool is open."
+        if self.fallback == Some(pool) && self.in_service(pool, &e) && self.open().iter().all(|open| *open == pool) {
+            return kept;
+        }
+        if !self.takes_pinned(pool, &e, now) {
+            return moved(self.why_moved(pool, &e, now));
+        }
+        if self.sheds_session(pool, ask) {
+            // A pool apart from the order has none after it.
+            let after = |open: &usize| self.pools[pool].in_order && *open > pool;
+            let open: Vec<usize> = self.open().into_iter().filter(after).collect();
+            let mut to = self.first_of(&open, &[], now);
+            if to.is_empty() && self.fallback != Some(pool) {
+                to = self.of_fallback(now);
+            }
+            return if to.is_empty() { kept } else { all(to, Outcome::Moved(Moved::Shed)) };
+        }
+        if self.is_suspect(&e, now) {
+            let others = self.others(pool, &[], now);
+            return match self.rules.mode {
+                _ if others.is_empty() => kept,
+                FailoverMode::None => kept,
+                FailoverMode::Temporary => all(others, Outcome::Lent(Lent::Suspect)),
+                FailoverMode::Sticky => all(others, Outcome::Moved(Moved::Suspect)),
+            };
+        }
+        kept
+    }
+
+    /// Where failover looks from this pool: the pool itself, then perhaps the other open ones.
+    fn reachable(&self, own: usize) -> Vec<usize> {
+        let mut pools = vec![own];
+        if self.rules.across_pools {
+            pools.extend(self.open().into_iter().filter(|pool| *pool != own));
+        }
+        pools
+    }
+
+    /// Who is there that is no suspect?
+    fn others(&self, own: usize, tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
+        let mut first = self.first_of(&self.reachable(own), tried, now);
+        first.retain(|id| self.find(*id).is_some_and(|(_, e)| !self.is_suspect(&e, now)));
+        first
+    }
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    ask: Ask,
+    pub(crate) step: Step,
+    tried: Vec<EndpointId>,
+    /// Its suspect pin was passed over.
+    skipped: bool,
+}
+
+impl Walk {
+    /// The crate has chosen one of the permitted steps.
+    pub(crate) fn begin(ask: Ask, step: Step) -> Self {
+        let skipped = matches!(step.outcome, Outcome::Lent(Lent::Suspect) | Outcome::Moved(Moved::Suspect));
+        Self { ask, step, tried: Vec::new(), skipped }
+    }
+
+    pub(crate) fn go_on(&mut self, step: Step) {
+        self.step = step;
+    }
+
+    /// A passive failure, and the failover table: all that is permitted next. Nothing means
+    /// giving up.
+    pub(crate) fn fail(&mut self, world: &mut World) -> Vec<Step> {
+        let (now, Step { endpoint: failed, outcome }) = (self.ask.now, self.step);
+        world.failed(failed, now);
+        self.tried.push(failed);
+        let pinned = matches!(outcome, Outcome::Kept | Outcome::Lent(_));
+        if self.tried.len() > world.rules.retries || (pinned && world.rules.mode == FailoverMode::None) {
+            return Vec::new();
+        }
+        let Some((own, _)) = world.find(failed) else { return Vec::new() };
+        let live = match self.ask.session {
+            Session::Live(pin) => Some(pin),
+            Session::New(_) | Session::Unbound => None,
+        };
+        let mut next = world.first_of(&world.reachable(own), &self.tried, now);
+        // "When nobody else is there, the pin itself is tried": a suspect pin that was
+        // passed over comes after all who are no suspects and before those who are.
+        let back = |pin: &EndpointId| {
+            let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
+            self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
+        };
+        if let Some(pin) = live.filter(back) {
+            let is_suspect = |id: &EndpointId| world.find(*id).is_some_and(|(_, e)| world.is_suspect(&e, now));
+            if next.iter().all(is_suspect) {
+                next = vec![pin];
+            }
+        }
+        let outcome = match outcome {
+            Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {
+                Outcome::Lent(Lent::ConnectFailed)
+            }
+            Outcome::Kept | Outcome::Lent(_) | Outcome::Moved(_) => Outcome::Moved(Moved::ConnectFailed),
+            Outcome::Created(_) => Outcome::Created(Created::ConnectFailed),
+            other => other,
+        };
+        let step = |endpoint| match live {
+            Some(pin) if pin == endpoint => Step { endpoint, outcome: Outcome::Kept },
+            _ => Step { endpoint, outcome },
+        };
+        next.into_iter().map(step).collect()
+    }
+}
+
+/// The writes of the tables: Set-Cookie for a pin that is new, Create, Replace or Touch
+/// where sessions are stored.
+pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Write {
+    match (outcome, in_cookie) {
+        (Outcome::Kept | Outcome::Lent(_), true) => Write::Nothing,
+        (Outcome::Created(_) | Outcome::Moved(_), true) => Write::SetCookie,
+        (Outcome::Kept | Outcome::Lent(_), false) => Write::Touch,
+        (Outcome::Moved(_), false) => Write::Replace,
+        (Outcome::Created(_), false) => match record {
+            Record::Absent | Record::Unreachable => Write::Create,
+            Record::Unreadable | Record::Found(_) => Write::Replace,
+        },
+        (Outcome::Unbound | Outcome::NoEndpoint | Outcome::GaveUp, _) => Write::Nothing,
+    }
+}
+
+/// "In integers: hash × 100 < percent × 2^64."
+pub(crate) fn is_shed(hash: u64, percent: u8) -> bool {
+    u128::from(hash) * 100 < u128::from(percent) << 64
+}
+
+/// "SipHash of the client's IP under a label of its own", by section 7's last paragraph.
+pub(crate) fn shedding_hash(load_balancer: &str, ip: IpAddr) -> u64 {
+    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
+    let key: [u8; 16] = digest[..16].try_into().unwrap();
+    let address = match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => (v6.to_bits() >> 64 << 64).to_be_bytes(),
+    };
+    SipHasher24::new_with_key(&key).hash(&address)
+}
