@@ -177,7 +177,8 @@ impl Connection {
     #[track_caller]
     pub(crate) fn exchange(&mut self, request: &Request) -> Response {
         self.send(request);
-        self.try_response(request.method == "HEAD").expect("a whole response")
+        let response = self.try_response(request.method == "HEAD");
+        response.unwrap_or_else(|error| panic!("no whole response to {request:?}: {error}"))
     }
 
     /// This many bytes.

@@ -36,7 +36,7 @@ pub(crate) fn shop_of_pools(pools: &[(&str, &[&Endpoint])]) -> Config {
         "admin": "127.0.0.1:0",
         "keys": [{ "id": 2, "secret": SECRETS[1] }, { "id": 1, "secret": SECRETS[0] }],
         "explain": true,
-        "connect_timeout_ms": 10_000,
+        "connect_timeout_ms": 4_000,
         "load_balancer": {
             "name": "shop.example.com",
             "session_affinity": "cookie",
