@@ -39,7 +39,7 @@
 #
 # Exit status: 0 measured, 1 something failed, 2 something is missing or wrongly set.
 
-set -euo pipefail
+set -Eeuo pipefail
 export LC_ALL=C
 # Debian keeps servers where users do not look.
 PATH=$PATH:/usr/sbin:/sbin
@@ -128,6 +128,7 @@ finish() {
     rm -rf "$DIR"
 }
 trap finish EXIT
+trap 'echo "load.sh: line $LINENO failed" >&2' ERR
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
