@@ -101,7 +101,10 @@ impl Upstream {
 
     /// HTTP/1.1 asks for a host, and a client of HTTP/1.0 may have named none.
     fn set_host(&self, request: &mut Request<Incoming>) {
-        if let (false, Ok(host)) = (request.headers().contains_key(HOST), HeaderValue::try_from(self.address.to_string())) {
+        if request.headers().contains_key(HOST) {
+            return;
+        }
+        if let Ok(host) = HeaderValue::try_from(self.address.to_string()) {
             request.headers_mut().insert(HOST, host);
         }
     }
