@@ -17,7 +17,7 @@ pub use attributes::{
 pub use cache_guard::CacheGuard;
 pub use set_cookie::SetCookie;
 
-use needle::Needle;
+use needle::{Needle, parts};
 
 /// The name of the affinity cookie: a token of RFC 9110 section 5.6.2, at most 255
 /// bytes, compared to the letter. By default `__cflb`.
@@ -104,11 +104,11 @@ impl CookieName {
     /// Hands over, piece by piece, what a field line is without our cookie. A line
     /// that does not have it stays whole.
     pub(crate) fn rest_of(&self, line: &[u8], piece: &mut impl FnMut(&[u8])) {
-        if !split(line).any(|part| self.value_in(part).is_some()) {
+        if self.0.values(line).next().is_none() {
             return piece(line);
         }
         let mut started = false;
-        for part in split(line).filter(|part| self.value_in(part).is_none()) {
+        for part in parts(line).filter(|part| !self.0.names(part)) {
             if started {
                 piece(b";");
                 piece(part);
@@ -117,12 +117,6 @@ impl CookieName {
                 started = !trim(part).is_empty();
             }
         }
-    }
-
-    /// The value, where this part of a field line is a cookie of our name.
-    fn value_in<'a>(&self, part: &'a [u8]) -> Option<&'a [u8]> {
-        let (name, value) = split_pair(part)?;
-        (name == self.as_str().as_bytes()).then_some(value)
     }
 }
 
@@ -145,18 +139,6 @@ impl fmt::Display for CookieName {
 pub struct InvalidCookieName {
     /// What was given.
     pub name: String,
-}
-
-/// The parts of a field line, untrimmed.
-fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b';')
-}
-
-/// Name and value of one part of a `Cookie` field line, trimmed.
-fn split_pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = part.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = part.split_at_checked(equals)?;
-    Some((trim(name), trim(value.get(1..)?)))
 }
 
 /// Without the spaces and tabs around it.

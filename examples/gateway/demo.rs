@@ -106,34 +106,36 @@ async fn endpoint(listener: TcpListener, name: &'static str) {
 
 /// Lines to copy, in the order in which they tell a story.
 pub(crate) fn what_to_try(gateway: SocketAddr, admin: SocketAddr) -> String {
+    // Each demo has a jar of its own.
+    let jar = format!("/tmp/affinity-{}.cookies", gateway.port());
     format!(
         "\
 The endpoints eu-1, eu-2 and us-1 are in this process. In another terminal, try:
 
 # A session begins, and is kept however often you ask.
-curl -i -c /tmp/jar http://{gateway}/
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
+curl -i -c {jar} http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
 
 # Its endpoint dies. The next request finds that out, and the session moves with it.
-curl -X DELETE -b /tmp/jar http://{gateway}/
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
+curl -X DELETE -b {jar} http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
 
 # A health check says that all of eu is ill: the session moves to us.
 curl -X PATCH -d '{{\"healthy\": false}}' http://{admin}/pools/eu/origins/eu-1
 curl -X PATCH -d '{{\"healthy\": false}}' http://{admin}/pools/eu/origins/eu-2
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
 
-# eu is well again, and us taken out of service: its sessions stay for an hour all the same.
+# The health check calls eu well again, and us is taken out of service: its sessions stay for an hour all the same.
 curl -X PATCH -d '{{\"healthy\": true}}' http://{admin}/pools/eu/origins/eu-1
 curl -X PATCH -d '{{\"healthy\": true}}' http://{admin}/pools/eu/origins/eu-2
 curl -X PATCH -d '{{\"enabled\": false}}' http://{admin}/pools/us
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
 curl http://{admin}/drain/us/us-1
 
 # A day passes: the session has expired, and another one begins.
 curl -X PUT -d '{{\"offset_seconds\": 86400}}' http://{admin}/clock
-curl -i -b /tmp/jar -c /tmp/jar http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
 
 # What happened so far.
 curl http://{admin}/state

@@ -102,6 +102,8 @@ impl Gateway {
                     Ok(next) => (attempt, request) = (next, *whole),
                     Err(gave_up) => return self.failure(StatusCode::BAD_GATEWAY, UNREACHED, gave_up.outcome()),
                 },
+                // Nobody is left to answer; no outcome is the endpoint's.
+                Err(Failed::Abandoned) => return plain(StatusCode::BAD_REQUEST, "the request's body broke off\n"),
                 Err(Failed::BrokeOff) => {
                     return self.failure(StatusCode::BAD_GATEWAY, "the endpoint broke off\n", attempt.give_up().outcome());
                 }

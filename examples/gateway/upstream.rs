@@ -40,6 +40,15 @@ pub(crate) enum Failed {
     Unconnected(Box<Request<Incoming>>),
     /// There was a connection, and the endpoint broke it off.
     BrokeOff,
+    /// There was a connection, and the client did not send the rest of its body.
+    Abandoned,
+}
+
+impl From<hyper::Error> for Failed {
+    fn from(error: hyper::Error) -> Self {
+        // To the client side of hyper, whoever sends the body is the user.
+        if error.is_user() { Self::Abandoned } else { Self::BrokeOff }
+    }
 }
 
 /// How many requests an endpoint has not answered to the end.
@@ -71,7 +80,10 @@ impl Upstream {
             self.set_host(&mut request);
             match connection.try_send_request(request).await {
                 Ok(response) => return self.answer(response, connection, upgrades),
-                Err(mut error) => request = error.take_message().ok_or(Failed::BrokeOff)?,
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(error.into_error().into()),
+                },
             }
         }
         let Some(mut connection) = self.connect(connect_timeout).await else {
@@ -80,7 +92,7 @@ impl Upstream {
         self.set_host(&mut request);
         match connection.try_send_request(request).await {
             Ok(response) => self.answer(response, connection, upgrades),
-            Err(_) => Err(Failed::BrokeOff),
+            Err(error) => Err(error.into_error().into()),
         }
     }
 

@@ -45,6 +45,12 @@ impl Needle {
         })
     }
 
+    /// Whether a part of a line is a pair of this name.
+    pub(super) fn names(&self, part: &[u8]) -> bool {
+        let after = trim(part).strip_prefix(self.name.as_bytes());
+        after.is_some_and(|after| trim(after).first() == Some(&b'='))
+    }
+
     #[cfg(feature = "memchr")]
     fn find(&self, rest: &[u8]) -> Option<usize> {
         self.finder.find(rest)
@@ -54,6 +60,17 @@ impl Needle {
     fn find(&self, rest: &[u8]) -> Option<usize> {
         rest.windows(self.name.len()).position(|window| window == self.name.as_bytes())
     }
+}
+
+/// The parts of a field line, untrimmed.
+pub(super) fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest.take()?;
+        let (part, after) = line.split_at_checked(end_of_pair(line))?;
+        rest = after.split_first().map(|(_, after)| after);
+        Some(part)
+    })
 }
 
 /// The value, if what stands from `start` to `end` is the whole name of a pair: before it

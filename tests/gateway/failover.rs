@@ -244,6 +244,20 @@ fn an_endpoint_that_breaks_off_after_the_request_was_sent_ends_the_attempt() {
     }
 }
 
+/// "`gave_up` (also an endpoint that broke off after the request was sent)": an endpoint, not
+/// a client.
+#[test]
+fn a_client_that_breaks_off_is_no_failure_of_the_endpoint() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]));
+    let mut connection = Connection::open(gateway.address);
+    connection.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+    a.wait_for("the first bytes", |seen| seen.body == b"half");
+    connection.finish_writing();
+    connection.rest();
+    assert_eq!(gateway.counted("gave_up"), 0);
+}
+
 #[test]
 fn an_answer_that_is_no_http_ends_the_attempt() {
     let a = Endpoint::start("a");
