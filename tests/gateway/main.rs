@@ -13,6 +13,7 @@ mod demo;
 mod drain;
 mod failover;
 mod forwarding;
+mod hostile;
 mod keys;
 mod outcomes;
 mod pools;
