@@ -9,11 +9,11 @@ pub(crate) fn values<'a>(lines: &[&'a [u8]], name: &str) -> Vec<&'a [u8]> {
 }
 
 /// "Removes every pair of that name, and the field when nothing is left; the others stay as they
-/// were", but for blanks and empty parts before the first.
+/// were", but for blanks and empty parts before the first, and for lines that are empty.
 pub(crate) fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     let is_ours = |part: &&[u8]| pair(part).is_some_and(|(of, _)| of == name.as_bytes());
     if !parts(line).any(|part| is_ours(&part)) {
-        return Some(line.to_vec());
+        return (!line.is_empty()).then(|| line.to_vec());
     }
     let others = parts(line).filter(|part| !is_ours(part)).skip_while(|part| trim(part).is_empty());
     let mut others: Vec<&[u8]> = others.collect();
