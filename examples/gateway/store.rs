@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use session_affinity::{MemoryStore, Record, SessionStore, StoreWrite, UnixTime, Visit};
 
-/// How many sessions the store in memory is made for: 48 bytes for each, taken at the start.
+/// How many sessions the store in memory is made for: 45 bytes for each, taken at the start.
 const CAPACITY: usize = 100_000;
 
 /// The session store. Its methods are async because a store across the network is no
