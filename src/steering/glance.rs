@@ -171,7 +171,7 @@ mod tests {
         #[test]
         fn both_bounds_hold(x: u64, shift in 0_u32..64, hundredths in 1_u64..=100) {
             for x in [x, x >> shift, u64::MAX - (x >> shift)] {
-                let exact = u128::from(log2::negative(x)) * 100 * (1 << 24) / u128::from(hundredths) >> 34;
+                let exact = (u128::from(log2::negative(x)) * 100 * (1 << 24) / u128::from(hundredths)) >> 34;
                 let least = at_least(x, weight(hundredths));
                 let most = least + STEP * (reciprocal(weight(hundredths)) + 1) + (least >> 24);
                 prop_assert!(u128::from(least) <= exact && exact < u128::from(most), "{x}: {least} {exact} {most}");
