@@ -122,6 +122,7 @@
 //! - `memchr`: our cookie is found by vector instructions. On by default; without it the
 //!   result is the same.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 #![cfg_attr(
