@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --example gateway                        # a demo that needs nothing else
 //! cargo run --release --example gateway -- --config shop.json
+//! cargo run --release --example gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! ```
 
 use std::io::Write;

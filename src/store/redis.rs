@@ -12,8 +12,10 @@ use crate::store::{Lookup, Record, StoreWrite};
 use crate::token::Pin;
 
 mod error;
+mod keeper;
 mod layout;
 mod link;
+mod state;
 
 pub use error::{InvalidRedisUrl, RedisError};
 use layout::Layout;
@@ -39,8 +41,9 @@ use link::Link;
 /// 50 ms to one second, and asks a silent server for a sign of life; until then calls fail at
 /// once. The connection is made at the first call, or by [`RedisStore::connect`].
 ///
-/// **One server**, or what looks like one: a name that follows the primary, or a proxy. It does
-/// not follow the redirections of Redis Cluster. The user needs the commands `GET`, `SET`,
+/// **One server**, or what looks like one: a proxy, or a name that follows the primary (it is
+/// looked up again when a write is refused by a replica). Redirections of Redis Cluster are not
+/// followed. The user needs the commands `GET`, `SET`,
 /// `EXPIRE` and `PING`. Let the server have a `maxmemory` and evict (`volatile-ttl`): made-up
 /// headers make sessions there too.
 ///
@@ -88,8 +91,8 @@ use link::Link;
 /// ```
 ///
 /// # Panics
-/// Its methods panic in a Tokio runtime that was built without its timer or its I/O. Without a
-/// runtime they fail.
+/// Its methods panic in a Tokio runtime that was built without its timer. Without its I/O, or
+/// without a runtime, they fail.
 pub struct RedisStore {
     link: Link,
     layout: Layout,
