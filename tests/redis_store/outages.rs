@@ -1,6 +1,8 @@
 //! A server that goes, hangs or was never there.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use session_affinity::*;
@@ -8,7 +10,7 @@ use session_affinity::*;
 use crate::client::*;
 use crate::redis_server::RedisServer;
 use crate::store_laws::{endpoint, found};
-use crate::stubs::{blackhole, refusing};
+use crate::stubs::{answering, blackhole, refusing};
 use crate::support::NOW;
 
 #[test]
@@ -88,6 +90,29 @@ fn a_server_that_hung_from_the_start_costs_the_deadline_once() {
     let ((), elapsed) = timed(|| (0..10).for_each(|_| assert!(client.load(1).is_err())));
     // An attempt to connect takes a second.
     assert!((200..700).contains(&elapsed.as_millis()), "{elapsed:?}");
+}
+
+/// As when a firewall has forgotten it: nothing comes any more, not even an end.
+#[test]
+fn a_connection_that_goes_dead_while_idle_is_replaced_before_a_call_meets_it() {
+    let pings = Arc::new(AtomicUsize::new(0));
+    let counter = pings.clone();
+    let url = answering(move |words| match (words[0].as_str(), counter.load(SeqCst)) {
+        ("PING", 2) => {
+            counter.fetch_add(1, SeqCst);
+            Some("")
+        }
+        ("PING", _) => {
+            counter.fetch_add(1, SeqCst);
+            Some("+PONG\r\n")
+        }
+        _ => Some("$-1\r\n"),
+    });
+    let client = Client::at(&url);
+    client.connect().unwrap();
+    assert_eq!(pings.load(SeqCst), 2, "that of the connection and that of the call");
+    wait_until("another connection", || pings.load(SeqCst) == 4);
+    assert_eq!(client.load(1), Ok(Record::Absent));
 }
 
 #[test]
