@@ -108,6 +108,13 @@
 //! Health checks, connection pooling, DNS, TLS, reading configuration files, deciding which
 //! peers to trust for X-Forwarded-For: the embedder's. No encryption of the session's times.
 //!
+//! # The manual
+//!
+//! [Concepts](manual::concepts), [the tables](manual::tables), [choosing a policy](manual::choosing),
+//! [several gateways](manual::gateways), [draining](manual::draining), [keys](manual::keys),
+//! [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
+//! Traefik or YARP](manual::coming_from), [security](manual::security), [design questions](manual::design).
+//!
 //! # Features
 //!
 //! - `redis`: `RedisStore` keeps header sessions in Redis or Valkey, for gateways on more than
@@ -141,6 +148,8 @@ mod endpoint;
 mod failover;
 mod keys;
 mod mac;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod marks;
 mod names;
 mod outcome;

@@ -102,6 +102,29 @@ fn a_store_that_is_full_to_its_capacity_has_lost_almost_nobody() {
     }
 }
 
+/// A policy of one's own may have keys that are no hashes.
+#[test]
+fn keys_that_are_far_from_random_are_spread_as_well() {
+    let capacity = 20_000_u64;
+    let patterns: [fn(u64) -> u128; 6] = [
+        |number| u128::from(number) << 64,
+        |number| u128::from(number) << 100,
+        |number| u128::from(number) << 40,
+        |number| u128::from(number) << 64 | u128::from(number),
+        |number| u128::from(number * 4_096),
+        |number| u128::from(number.reverse_bits()) << 64 | 7,
+    ];
+    for (index, pattern) in patterns.iter().enumerate() {
+        let store = MemoryStore::new(capacity as usize).unwrap();
+        for number in 0..capacity {
+            let key = SessionKey(pattern(number).to_be_bytes());
+            save(&store, StoreWrite::Create { key, endpoint: endpoint(1), ttl: 1_800, now: NOW });
+        }
+        let lost = capacity as usize - store.live(NOW);
+        assert!(lost * 1_000 < capacity as usize, "pattern {index}: {lost} of {capacity} lost");
+    }
+}
+
 /// "95 % of the sessions used twice survive eight times as many made-up ones"
 #[test]
 fn made_up_sessions_displace_few_that_are_in_use() {
@@ -161,7 +184,7 @@ fn threads_share_it() {
 #[test]
 fn a_capacity_that_cannot_be_is_an_error() {
     let none = MemoryStore::new(0).unwrap_err().to_string();
-    assert_eq!(none, "capacity is 0; allowed: 1 or more sessions, as many as there is memory for at 48 bytes each");
+    assert_eq!(none, "capacity is 0; allowed: 1 or more sessions, as many as there is memory for at 45 bytes each");
     assert!(MemoryStore::new(usize::MAX).is_err());
     assert_eq!(MemoryStore::new(1).unwrap().capacity(), 1);
 }

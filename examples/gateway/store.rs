@@ -10,7 +10,7 @@ use session_affinity::{MemoryStore, Name, Record, SessionStore, StoreWrite, Unix
 #[cfg(feature = "redis")]
 mod redis;
 
-/// How many sessions the store in memory is made for: 48 bytes for each, taken at the start.
+/// How many sessions the store in memory is made for: 45 bytes for each, taken at the start.
 const CAPACITY: usize = 100_000;
 
 /// The session store, in this process or across the network.
