@@ -117,6 +117,8 @@
 //!
 //! # Features
 //!
+//! - `redis`: `RedisStore` keeps header sessions in Redis or Valkey, for gateways on more than
+//!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API. Off by default.
 //! - `memchr`: our cookie is found by vector instructions. On by default; without it the
@@ -163,6 +165,8 @@ mod time;
 mod token;
 
 pub use affinity::{AcrossPools, Affinity, Attempt, GaveUp, NoEndpoint, UnsupportedMode, Visit};
+#[cfg(feature = "redis")]
+pub use bounds::StoreDeadline;
 pub use bounds::{
     ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Percent, Retries, Weight,
 };
@@ -187,6 +191,8 @@ pub use pools::{
 pub use request::{RequestMeta, Scheme};
 pub use shedding::{LoadShedding, ShedBy};
 pub use store::{InvalidCapacity, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite};
+#[cfg(feature = "redis")]
+pub use store::{InvalidRedisUrl, RedisError, RedisStore};
 pub use time::UnixTime;
 pub use token::{Pin, Rejected, Token, TokenCodec};
 
