@@ -870,6 +870,17 @@ fn a_lent_session_comes_back_to_its_suspect_pin_as_the_last_resort() {
     assert_eq!((back.endpoint(), back.outcome()), (eu(1), Outcome::Kept));
 }
 
+/// The same when the pin was taken out between the two tries, by another snapshot.
+#[test]
+fn a_lent_session_does_not_come_back_to_a_suspect_pin_that_takes_it_no_more() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    site.weight(eu(1), 0);
+    site.after(1, &live(eu(1)));
+    let lent = site.route(&live(eu(1))).unwrap();
+    site.unhealthy(&[eu(1)]);
+    assert_eq!(site.affinity.failover(lent, &site.pools).err(), Some(session_affinity::GaveUp));
+}
+
 /// "A passive failure marks its endpoint suspect for cooling_off seconds, by the now of the
 /// request"
 #[test]
