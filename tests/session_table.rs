@@ -799,6 +799,28 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
     }
 }
 
+/// "One seed gives the whole failover order": the number drawn for the first choice decides
+/// the next one too.
+#[test]
+fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
+    let pools = Pools::builder().pool(pool("eu", 9)).build().unwrap();
+    let mut next = HashSet::new();
+    for drawn in (1..100_u64).map(|step| step.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+        let site = site().pools(pools.clone());
+        let (client, now) = (Client::number(1), at(NOW));
+        let visit = || site.affinity.recall(&client.request(), now);
+        let first = site.affinity.route(visit(), Record::Absent, &site.pools, || drawn).unwrap();
+        let failed = first.endpoint();
+        let second = site.affinity.failover(first, &site.pools).unwrap().endpoint();
+        let mut edit = site.pools.edit();
+        edit.health(failed, Health::Unhealthy).unwrap();
+        let without = site.affinity.route(visit(), Record::Absent, &edit.build(), || drawn).unwrap();
+        assert_eq!(second, without.endpoint());
+        next.insert(second);
+    }
+    assert_eq!(next.len(), 9);
+}
+
 /// "`sticky` with `header` is refused at construction."
 #[test]
 fn sticky_header_sessions_are_refused() {
