@@ -185,7 +185,9 @@ impl<'p, T> Search<'p, '_, T> {
     fn choose(&self, pool: PoolView<'p, T>, eligible: Eligible, suspects: Suspects) -> Option<EndpointView<'p, T>> {
         let candidates = Candidates::new(pool, eligible, suspects, self.now, self.tried);
         // Nothing is drawn and no embedder is asked where there is nobody to choose.
-        candidates.iter().next()?;
+        if candidates.is_empty() {
+            return None;
+        }
         let chosen = match self.seeds {
             Seeds::Live(seed) => candidates.preferred(seed),
             Seeds::Pinned(pin) => candidates.preferred(seed_of(pin)),

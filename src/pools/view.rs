@@ -86,6 +86,7 @@ impl<T> Copy for PoolView<'_, T> {}
 /// One endpoint of a snapshot.
 #[derive(Debug)]
 pub struct EndpointView<'a, T> {
+    position: usize,
     pool: PoolView<'a, T>,
     topology: &'a EndpointTopology<T>,
     standing: &'a EndpointStanding,
@@ -95,7 +96,7 @@ impl<'a, T> EndpointView<'a, T> {
     pub(super) fn new(pools: &'a Pools<T>, position: usize) -> Option<Self> {
         let topology = pools.topology.endpoints.get(position)?;
         let pool = PoolView::new(pools, topology.pool)?;
-        Some(Self { pool, topology, standing: pools.endpoints.get(position)? })
+        Some(Self { position, pool, topology, standing: pools.endpoints.get(position)? })
     }
 
     /// Its identity.
@@ -131,6 +132,11 @@ impl<'a, T> EndpointView<'a, T> {
     /// Its pool.
     pub fn pool(&self) -> PoolView<'a, T> {
         self.pool
+    }
+
+    /// Its place in the snapshot.
+    pub(crate) fn position(&self) -> usize {
+        self.position
     }
 
     pub(crate) fn mark(&self) -> &'a Mark {
