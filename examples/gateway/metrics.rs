@@ -93,7 +93,7 @@ const GAUGES: [(&str, &str, fn(&Endpoint<'_>) -> u64); 5] = [
     ("endpoint_draining", "Whether it is disabled and keeps its sessions", |endpoint| {
         endpoint.drain.is_some_and(|drain| drain.phase == DrainPhase::Draining).into()
     }),
-    ("endpoint_drained", "Whether it is disabled and its last session has ended", |endpoint| {
+    ("endpoint_drained", "Whether it is disabled and has no session left, as far as this gateway knows", |endpoint| {
         endpoint.drain.is_some_and(|drain| matches!(drain.sessions, DrainSessions::Drained { .. })).into()
     }),
 ];
