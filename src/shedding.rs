@@ -23,8 +23,9 @@ pub struct LoadShedding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum ShedBy {
-    /// One drawn for each.
+    /// One drawn for each. Read from `""` too.
     #[default]
+    #[cfg_attr(feature = "serde", serde(alias = ""))]
     Random,
     /// The hash of the client's address: the same clients on every node. Where it is not
     /// known, one drawn.

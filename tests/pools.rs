@@ -146,3 +146,29 @@ fn a_snapshot_is_shared_by_threads_and_costs_pointers_to_copy() {
     shared(&pools);
     shared(&Arc::new(fleet()));
 }
+
+#[test]
+fn an_endpoint_is_suspect_until_it_has_cooled_off_or_has_answered() {
+    let (shop, headers, noon) = (Name::new("shop").unwrap(), http::HeaderMap::new(), UnixTime::from_secs(1_800_014_400));
+    let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
+    let after = |seconds| noon.saturating_add(seconds);
+    for (cooling_off, suspect) in [(CoolingOff::new(30).unwrap(), true), (CoolingOff::MIN, false)] {
+        let affinity = Affinity::new(&shop, NoAffinity).with_cooling_off(cooling_off);
+        let pools = fleet();
+        let route = || affinity.route(affinity.recall(&request, noon), Record::Absent, &pools, || 4).unwrap();
+        let refused = route();
+        let id = refused.endpoint();
+        let is_suspect = |now| pools.edit().build().endpoint(id).unwrap().is_suspect(now);
+        assert!(!is_suspect(noon));
+        let other = affinity.failover(refused, &pools).unwrap();
+        assert_eq!([0, 29, 30].map(|seconds| is_suspect(after(seconds))), [suspect, suspect, false]);
+        assert!(!pools.endpoint(other.endpoint()).unwrap().is_suspect(noon));
+        assert!(affinity.failover(other, &pools).is_err());
+        // Both have refused: the next request tries one of them all the same, and it answers.
+        let answered = route();
+        let endpoint = pools.endpoint(answered.endpoint()).unwrap();
+        assert_eq!(endpoint.is_suspect(noon), suspect);
+        let _ = affinity.settle(answered, &pools);
+        assert!(!endpoint.is_suspect(noon));
+    }
+}

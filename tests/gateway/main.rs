@@ -15,6 +15,7 @@ mod drain;
 mod failover;
 mod forwarding;
 mod keys;
+mod metrics;
 mod outcomes;
 mod pools;
 #[cfg(feature = "redis")]
