@@ -46,3 +46,16 @@ pub(crate) fn shed_number(drawn: u64, pool: usize) -> u64 {
     index.copy_from_slice(&(pool as u64).to_be_bytes());
     SipHasher24::new_with_key(b"session-affinity").hash(&message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "shed when below the percentage … `hash × 100 < percent × 2^64`"
+    #[test]
+    fn a_quarter_is_shed_to_the_last_number() {
+        let percent = |percent| Percent::new(percent).unwrap();
+        assert!(is_shed((1 << 62) - 1, percent(25)) && !is_shed(1 << 62, percent(25)));
+        assert!(!is_shed(0, percent(0)) && is_shed(u64::MAX, percent(100)));
+    }
+}
