@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use session_affinity::*;
 
+mod support;
+use support::{NOW, cookie_policy, request, shop};
+
 /// A target that cannot be cloned.
 struct Peer(u32);
 
@@ -51,6 +54,7 @@ fn names_that_are_none_or_occur_twice_are_refused() {
 #[test]
 fn a_change_shares_the_topology_and_leaves_the_old_snapshot_as_it_was() {
     let before = fleet();
+    assert_eq!(before.iter().map(|pool| pool.minimum_origins()).collect::<Vec<_>>(), [1, 2]);
     let id = EndpointId::new("eu", "eu-1");
     let mut edit = before.edit();
     edit.health(id, Health::Unhealthy).unwrap();
@@ -137,6 +141,38 @@ fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
         after.iter().flat_map(|pool| pool.endpoints().map(|endpoint| endpoint.name())).collect::<Vec<_>>(),
         ["eu-2", "eu-3"]
     );
+}
+
+fn named(names: &[&str]) -> Pool<()> {
+    names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
+}
+
+/// "The marks … are carried from snapshot to snapshot", to whatever place an endpoint has there.
+#[test]
+fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
+    let affinity = Affinity::new(&shop(), cookie_policy());
+    let headers = http::HeaderMap::new();
+    let end = Some(NOW.saturating_add(82_800));
+    for drawn in 0..8 {
+        let before = Pools::builder().pool(named(&["a", "b", "c"])).build().unwrap();
+        let turned = before.rebuild().pool(named(&["c", "a", "b"])).build().unwrap();
+        let route = || affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &before, || drawn).unwrap();
+        let attempt = route();
+        let own = attempt.endpoint();
+        let _ = affinity.settle(attempt, &turned);
+        let noted = |pools: &Pools<()>| {
+            let ends = |id| pools.census(id).and_then(|census| census.latest_end);
+            ["a", "b", "c"].map(|name| EndpointId::new("eu", name)).map(|id| (id == own, ends(id)))
+        };
+        assert!(noted(&turned).iter().all(|(is_own, noted)| *noted == end.filter(|_| *is_own)), "{:?}", noted(&turned));
+        assert_eq!(noted(&turned), noted(&before), "the marks are shared");
+        assert_eq!(turned.census(own).and_then(|census| census.began), Some(NOW));
+
+        let others = ["a", "b", "c"].into_iter().filter(|name| EndpointId::new("eu", name) != own).collect::<Vec<_>>();
+        let without = before.rebuild().pool(named(&others)).build().unwrap();
+        let _ = affinity.settle(route(), &without);
+        assert!(noted(&without).iter().all(|(_, noted)| noted.is_none()), "it is gone: {:?}", noted(&without));
+    }
 }
 
 #[test]
