@@ -7,6 +7,7 @@ use crate::client::ClientHash;
 use crate::cookies::CacheGuard;
 use crate::endpoint::EndpointId;
 use crate::failover::{FailoverMode, Standing, Verdict, decide};
+use crate::marks::Mark;
 use crate::names::Name;
 use crate::outcome::{Lent, Moved};
 use crate::policy::{AffinityPolicy, Life, Served, Settlement, Transition};
@@ -183,6 +184,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         };
         Ok(Attempt {
             endpoint: endpoint.id(),
+            position: endpoint.position(),
             pool: endpoint.pool().id(),
             drawn: entropy.drawn(),
             tried: Tried::none(),
@@ -242,6 +244,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         let next = next.ok_or(GaveUp)?;
         attempt.course = course.unless_pinned_to(next.id());
         attempt.endpoint = next.id();
+        attempt.position = next.position();
         attempt.pool = next.pool().id();
         Ok(attempt)
     }
@@ -286,11 +289,18 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// be told? If you never settle, nothing was ever promised to the client.
     pub fn settle<T>(&self, attempt: Attempt, pools: &Pools<T>) -> Settlement {
         let now = attempt.visit.now;
-        if let Some(mark) = pools.mark(attempt.endpoint) {
+        let mark = pools.mark_at(attempt.position, attempt.endpoint);
+        if let Some(mark) = mark {
             mark.seen(now);
         }
         let Some(transition) = attempt.transition() else { return Settlement::nothing() };
-        self.note(transition, now, pools);
+        let pinned = match transition {
+            Transition::Lent { pin, .. } => pools.mark(pin.endpoint),
+            Transition::Kept(_) | Transition::Created { .. } | Transition::Moved { .. } => mark,
+        };
+        if let Some(mark) = pinned {
+            self.note(transition, now, mark);
+        }
         let served =
             Served { transition, claim: attempt.visit.claim, record: attempt.record, scheme: attempt.visit.scheme, now };
         let mut settlement = self.policy.remember(&served);
@@ -299,19 +309,18 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     /// The census: a session is noted under the endpoint that it is pinned to.
-    fn note<T>(&self, transition: Transition, now: UnixTime, pools: &Pools<T>) {
-        let (endpoint, kept) = match transition {
-            Transition::Kept(pin) | Transition::Lent { pin, .. } => (pin.endpoint, Some(pin)),
-            Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => (endpoint, None),
+    fn note(&self, transition: Transition, now: UnixTime, pinned: &Mark) {
+        let kept = match transition {
+            Transition::Kept(pin) | Transition::Lent { pin, .. } => Some(pin),
+            Transition::Created { .. } | Transition::Moved { .. } => None,
         };
-        let Some(mark) = pools.mark(endpoint) else { return };
         let issued = kept.map_or(now, |pin| pin.issued);
         let end = match (self.policy.life(), kept) {
             (Some(Life::Idle(ttl)), _) | (Some(Life::Absolute(ttl)), None) => now.saturating_add(ttl),
             (Some(Life::Absolute(_)) | None, Some(pin)) => pin.expires,
             (None, None) => UnixTime::MAX,
         };
-        mark.pinned(issued, end);
+        pinned.pinned(issued, end);
     }
 
     /// How long the policy's sessions live.

@@ -103,6 +103,12 @@ bounded! {
     /// Cloudflare: `origins[].weight`, 0 to 1.
     Weight(u8): 0..=100, default 100, "weight", " hundredths"
 }
+#[cfg(feature = "redis")]
+bounded! {
+    /// How long a call to a store across the network may take, in milliseconds: what a store
+    /// that does not answer costs a request. 1 to 1 000, by default 20.
+    StoreDeadline(u64): 1..=1_000, default 20, "store_deadline_ms", " milliseconds"
+}
 
 impl Weight {
     /// No new sessions; the pinned ones stay.
@@ -176,6 +182,18 @@ mod tests {
         assert_eq!(CoolingOff::default().get(), 0);
         assert_eq!(Percent::default().get(), 0);
         assert_eq!(Weight::default().get(), 100);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_store_has_1_to_1000_milliseconds() {
+        assert_eq!(StoreDeadline::default().get(), 20);
+        assert_eq!(StoreDeadline::new(1_000), Ok(StoreDeadline::MAX));
+        assert_eq!(
+            StoreDeadline::new(0).unwrap_err().to_string(),
+            "store_deadline_ms is 0; allowed: 1 to 1000 milliseconds"
+        );
+        assert!(StoreDeadline::new(1_001).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use http::header::{COOKIE, HeaderValue};
 
 mod attributes;
 mod cache_guard;
-mod decimal;
+mod date;
 mod needle;
 mod set_cookie;
 
@@ -15,6 +15,7 @@ pub use attributes::{
     AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure,
 };
 pub use cache_guard::CacheGuard;
+pub(crate) use set_cookie::Lines;
 pub use set_cookie::SetCookie;
 
 use needle::{Needle, parts};

@@ -108,13 +108,23 @@
 //! Health checks, connection pooling, DNS, TLS, reading configuration files, deciding which
 //! peers to trust for X-Forwarded-For: the embedder's. No encryption of the session's times.
 //!
+//! # The manual
+//!
+//! [Concepts](manual::concepts), [the tables](manual::tables), [choosing a policy](manual::choosing),
+//! [several gateways](manual::gateways), [draining](manual::draining), [keys](manual::keys),
+//! [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
+//! Traefik or YARP](manual::coming_from), [security](manual::security), [design questions](manual::design).
+//!
 //! # Features
 //!
+//! - `redis`: `RedisStore` keeps header sessions in Redis or Valkey, for gateways on more than
+//!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API. Off by default.
 //! - `memchr`: our cookie is found by vector instructions. On by default; without it the
 //!   result is the same.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 #![cfg_attr(
@@ -139,6 +149,8 @@ mod endpoint;
 mod failover;
 mod keys;
 mod mac;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod marks;
 mod names;
 mod outcome;
@@ -153,6 +165,8 @@ mod time;
 mod token;
 
 pub use affinity::{AcrossPools, Affinity, Attempt, GaveUp, NoEndpoint, UnsupportedMode, Visit};
+#[cfg(feature = "redis")]
+pub use bounds::StoreDeadline;
 pub use bounds::{
     ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Percent, Retries, Weight,
 };
@@ -177,6 +191,8 @@ pub use pools::{
 pub use request::{RequestMeta, Scheme};
 pub use shedding::{LoadShedding, ShedBy};
 pub use store::{InvalidCapacity, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite};
+#[cfg(feature = "redis")]
+pub use store::{InvalidRedisUrl, RedisError, RedisStore};
 pub use time::UnixTime;
 pub use token::{Pin, Rejected, Token, TokenCodec};
 

@@ -123,6 +123,14 @@ impl<T> Pools<T> {
         Some(&self.topology.endpoints.get(self.topology.position(id)?)?.mark)
     }
 
+    /// The same, looked for where it probably stands: another snapshot may have others there.
+    pub(crate) fn mark_at(&self, position: usize, id: EndpointId) -> Option<&Mark> {
+        match self.topology.endpoints.get(position) {
+            Some(endpoint) if endpoint.id == id => Some(&endpoint.mark),
+            _ => self.mark(id),
+        }
+    }
+
     /// What this node has seen of an endpoint's sessions.
     pub fn census(&self, id: EndpointId) -> Option<Census> {
         self.mark(id).map(Mark::census)

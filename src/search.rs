@@ -138,7 +138,7 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     pub(crate) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {
-        self.cooling_off > CoolingOff::MIN && endpoint.mark().is_suspect(self.now)
+        self.cooling_off > CoolingOff::MIN && endpoint.is_suspect(self.now)
     }
 
     fn sheds_new(&self, pool: PoolView<'p, T>) -> bool {
@@ -185,7 +185,9 @@ impl<'p, T> Search<'p, '_, T> {
     fn choose(&self, pool: PoolView<'p, T>, eligible: Eligible, suspects: Suspects) -> Option<EndpointView<'p, T>> {
         let candidates = Candidates::new(pool, eligible, suspects, self.now, self.tried);
         // Nothing is drawn and no embedder is asked where there is nobody to choose.
-        candidates.iter().next()?;
+        if candidates.is_empty() {
+            return None;
+        }
         let chosen = match self.seeds {
             Seeds::Live(seed) => candidates.preferred(seed),
             Seeds::Pinned(pin) => candidates.preferred(seed_of(pin)),

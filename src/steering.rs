@@ -15,9 +15,11 @@ use crate::bounds::Weight;
 use crate::endpoint::EndpointId;
 use crate::pools::Candidates;
 
+mod glance;
 mod log2;
 mod rendezvous;
 
+pub(crate) use glance::glance;
 use rendezvous::ByLoad;
 pub(crate) use rendezvous::{ByWeight, Race, Runner, rendezvous};
 

@@ -8,8 +8,12 @@ use crate::time::UnixTime;
 use crate::token::Pin;
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use memory::{InvalidCapacity, MemoryStore};
+#[cfg(feature = "redis")]
+pub use redis::{InvalidRedisUrl, RedisError, RedisStore};
 
 /// Under which key a header session is stored: 16 bytes of a keyed hash of the
 /// configured headers. The store never sees a header's value.
@@ -95,7 +99,7 @@ pub enum StoreWrite {
 /// A store of header sessions inside the process. [`MemoryStore`] is the default.
 ///
 /// A store that is reached over a network does not implement this trait: it has async
-/// methods of the same names and keeps the same laws.
+/// methods of the same names and keeps the same laws, as `RedisStore` does (feature `redis`).
 ///
 /// # Laws
 /// A store *may* lose a record (the session is created anew, by the same stable choice),

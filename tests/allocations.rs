@@ -154,3 +154,34 @@ fn a_million_made_up_header_sessions_allocate_nothing() {
     });
     assert_eq!(count, 0);
 }
+
+/// Moved: the header value of the new pin. Given up, shed, unbound: nothing.
+#[test]
+fn the_other_ways_a_request_can_end_allocate_no_more_than_their_cookie() {
+    let affinity = Affinity::new(&shop(), cookie_policy());
+    let headers = with_cookie("eu-1");
+    let mut edit = two_pools().edit();
+    edit.health(EndpointId::new("eu", "eu-1"), Health::Unhealthy).unwrap();
+    let pools = edit.build();
+    let (moved, count) = allocations(|| {
+        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        (attempt.outcome(), affinity.settle(attempt, &pools).set_cookie.is_some())
+    });
+    assert_eq!((moved.0.label(), moved.1, count), ("moved:unhealthy", true, 1));
+
+    let pools = two_pools();
+    let (gave_up, count) = allocations(|| {
+        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        affinity.failover(attempt, &pools).err()
+    });
+    assert_eq!((gave_up, count), (Some(GaveUp), 0));
+
+    let unbound = Affinity::new(&shop(), NoAffinity);
+    let (outcome, count) = allocations(|| {
+        let attempt = unbound.route(unbound.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let outcome = attempt.outcome();
+        let _ = unbound.settle(attempt, &pools);
+        outcome
+    });
+    assert_eq!((outcome, count), (Outcome::Unbound, 0));
+}

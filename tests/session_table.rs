@@ -799,6 +799,28 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
     }
 }
 
+/// "One seed gives the whole failover order": the number drawn for the first choice decides
+/// the next one too.
+#[test]
+fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
+    let pools = Pools::builder().pool(pool("eu", 9)).build().unwrap();
+    let mut next = HashSet::new();
+    for drawn in (1..100_u64).map(|step| step.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+        let site = site().pools(pools.clone());
+        let (client, now) = (Client::number(1), at(NOW));
+        let visit = || site.affinity.recall(&client.request(), now);
+        let first = site.affinity.route(visit(), Record::Absent, &site.pools, || drawn).unwrap();
+        let failed = first.endpoint();
+        let second = site.affinity.failover(first, &site.pools).unwrap().endpoint();
+        let mut edit = site.pools.edit();
+        edit.health(failed, Health::Unhealthy).unwrap();
+        let without = site.affinity.route(visit(), Record::Absent, &edit.build(), || drawn).unwrap();
+        assert_eq!(second, without.endpoint());
+        next.insert(second);
+    }
+    assert_eq!(next.len(), 9);
+}
+
 /// "`sticky` with `header` is refused at construction."
 #[test]
 fn sticky_header_sessions_are_refused() {
@@ -823,6 +845,11 @@ fn an_attempt_that_is_given_up_leaves_no_trace() {
 fn without_cooling_off_nobody_is_suspect() {
     let mut site = site().mode(FailoverMode::Temporary);
     site.after(1, &live(eu(1)));
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+    // Nor when another load balancer, with a cooling-off time, has the same snapshot.
+    let mut other = self::site().mode(FailoverMode::Temporary).cooling_off(60).pools(site.pools.clone());
+    other.after(1, &live(eu(1)));
+    assert_eq!(other.answer(&live(eu(1))).outcome.label(), "lent:suspect");
     assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
 }
 
@@ -868,6 +895,17 @@ fn a_lent_session_comes_back_to_its_suspect_pin_as_the_last_resort() {
     assert_eq!((lent.endpoint(), lent.outcome()), (eu(2), Outcome::Lent(Lent::Suspect)));
     let back = site.affinity.failover(lent, &site.pools).unwrap();
     assert_eq!((back.endpoint(), back.outcome()), (eu(1), Outcome::Kept));
+}
+
+/// The same when the pin was taken out between the two tries, by another snapshot.
+#[test]
+fn a_lent_session_does_not_come_back_to_a_suspect_pin_that_takes_it_no_more() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    site.weight(eu(1), 0);
+    site.after(1, &live(eu(1)));
+    let lent = site.route(&live(eu(1))).unwrap();
+    site.unhealthy(&[eu(1)]);
+    assert_eq!(site.affinity.failover(lent, &site.pools).err(), Some(session_affinity::GaveUp));
 }
 
 /// "A passive failure marks its endpoint suspect for cooling_off seconds, by the now of the

@@ -31,6 +31,8 @@ pub(crate) struct File {
     pub(crate) explain: bool,
     #[serde(default, deserialize_with = "some")]
     pub(crate) store: Option<String>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) store_deadline_ms: Option<u64>,
     #[serde(default, deserialize_with = "some_secret")]
     pub(crate) session_secret: Option<Secret>,
     #[serde(default)]

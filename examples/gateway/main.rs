@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --example gateway                        # a demo that needs nothing else
 //! cargo run --release --example gateway -- --config shop.json
+//! cargo run --release --example gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! ```
 
 use std::io::Write;
@@ -27,6 +28,7 @@ mod hop;
 mod json;
 mod keys;
 mod listener;
+mod metrics;
 mod proxy;
 mod settings;
 mod signals;
@@ -83,8 +85,9 @@ async fn run(args: Args) -> Result<(), String> {
         settings.warnings.iter().for_each(|warning| warn(warning));
     }
     let (stop, stopped) = watch::channel(false);
-    let (gateway, control) = assemble(settings, stopped.clone())?;
-    let serving = tokio::spawn(listener::serve(listener, gateway, stopped));
+    let (gateway, control) = assemble(settings, stopped.clone());
+    gateway.store.connect().await;
+    let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
     tokio::spawn(listener::serve_admin(admin, control));
     print(&format!("gateway listening on http://{}\nadmin listening on http://{}\n", addresses.0, addresses.1));
     if demo.is_some() {
@@ -94,13 +97,16 @@ async fn run(args: Args) -> Result<(), String> {
     signals.stop().await;
     // All receivers may be gone: then nothing is left to stop.
     let _ = stop.send(true);
-    serving.await.map_err(|error| format!("the listener failed: {error}"))
+    serving.await.map_err(|error| format!("the listener failed: {error}"))?;
+    // The responses have gone; what the last of them left to write has not, perhaps.
+    gateway.store.finish().await;
+    Ok(())
 }
 
-fn assemble(settings: Settings, stopped: watch::Receiver<bool>) -> Result<(Arc<Gateway>, Arc<Control>), String> {
+fn assemble(settings: Settings, stopped: watch::Receiver<bool>) -> (Arc<Gateway>, Arc<Control>) {
     let control = settings.control();
-    let gateway = Arc::new(Gateway::new(settings, stopped)?);
-    Ok((gateway.clone(), Arc::new(control(gateway))))
+    let gateway = Arc::new(Gateway::new(settings, stopped));
+    (gateway.clone(), Arc::new(control(gateway)))
 }
 
 async fn bind(field: &str, address: std::net::SocketAddr) -> Result<TcpListener, String> {

@@ -30,7 +30,7 @@ pub(crate) struct Gateway {
     pub(crate) affinity: ArcSwap<Affinity<Box<dyn AffinityPolicy>>>,
     pub(crate) pools: ArcSwap<Pools<Arc<Upstream>>>,
     pub(crate) clock: Clock,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) tally: Tally,
     trusted: TrustedProxies,
     cookie: CookieName,
@@ -40,19 +40,19 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(settings: Settings, stopped: watch::Receiver<bool>) -> Result<Self, String> {
-        Ok(Self {
+    pub(crate) fn new(settings: Settings, stopped: watch::Receiver<bool>) -> Self {
+        Self {
             affinity: ArcSwap::from_pointee(settings.affinity),
             pools: ArcSwap::from_pointee(settings.pools),
             clock: Clock::default(),
-            store: Store::memory()?,
+            store: Arc::new(settings.store),
             tally: Tally::default(),
             trusted: settings.trusted,
             cookie: settings.cookie,
             connect_timeout: settings.connect_timeout,
             explain: settings.explain,
             stopped,
-        })
+        }
     }
 
     /// Answers a request: what is none for a gateway is refused, the rest goes to an endpoint.
@@ -94,7 +94,7 @@ impl Gateway {
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
                     if let Some(write) = settlement.apply(response.headers_mut()) {
-                        self.store.save(write).await;
+                        self.store.save(write);
                     }
                     return self.pass_on(response, tunnel, in_flight);
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_affinity::config::{Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
-use session_affinity::{Affinity, AffinityPolicy, CookieName, Keyring, Pools, Secret};
+use session_affinity::{Affinity, AffinityPolicy, CookieName, Keyring, Name, Pools, Secret};
 
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
@@ -15,6 +15,7 @@ use crate::forwarded::TrustedProxies;
 use crate::json::Object;
 use crate::keys;
 use crate::proxy::Gateway;
+use crate::store::Store;
 use crate::upstream::{self, Upstream};
 
 pub(crate) struct Settings {
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) cookie: CookieName,
     pub(crate) affinity: Affinity<Box<dyn AffinityPolicy>>,
     pub(crate) pools: Pools<Arc<Upstream>>,
+    pub(crate) store: Store,
     pub(crate) warnings: Vec<String>,
     config: Config,
     keyring: Keyring,
@@ -39,7 +41,6 @@ impl Settings {
         let mut warnings = Vec::new();
         let keyring = keyring(&mut file, &mut warnings)?;
         let pool_configs: Vec<PoolConfig> = std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
-        check_store(file.store.as_deref())?;
         let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
         let mut config = std::mem::take(&mut file.load_balancer);
         config.extensions = extensions(&mut file);
@@ -56,6 +57,7 @@ impl Settings {
             cookie: CookieName::new(config.extensions.cookie_name.clone())
                 .map_err(|error| format!("cookie.name: {error}"))?,
             affinity: Affinity::from_config(&config, &keyring).map_err(|error| named(&error))?,
+            store: store(&file, &config)?,
             pools: pools(&config, &pool_configs)?,
             warnings,
             config,
@@ -84,15 +86,9 @@ fn last(keyring: &Keyring) -> Secret {
     keyring.keys().last().unwrap_or(keyring.signing()).secret().clone()
 }
 
-fn check_store(store: Option<&str>) -> Result<(), String> {
-    match store {
-        None | Some("memory") => Ok(()),
-        // A URL may have a password in it: it is not shown.
-        Some(url) if url.starts_with("redis:") || url.starts_with("rediss:") => {
-            Err("store: Redis is not built into this gateway; expected \"memory\"".into())
-        }
-        Some(_) => Err("store: expected \"memory\" or \"redis://host:port/database\"".into()),
-    }
+fn store(file: &File, config: &Config) -> Result<Store, String> {
+    let name = Name::new(config.name.clone()).map_err(|error| format!("load_balancer.name: {error}"))?;
+    Store::new(file.store.as_deref(), file.store_deadline_ms, &name)
 }
 
 fn connect_timeout(milliseconds: Option<u64>) -> Result<Duration, String> {

@@ -37,8 +37,9 @@ pub fn check(input: &[u8]) {
     assert_eq!(read.name, config.extensions.cookie_name);
     assert_eq!(read.value.len(), 48);
     assert!(read.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-    let expires = (now + config.session_affinity_ttl.unwrap_or(82_800)).min(LAST);
-    assert_eq!(read.attributes, asked_for(&config, scheme, now, expires), "{line:?}");
+    let ttl = config.session_affinity_ttl.unwrap_or(82_800);
+    let expires = (now + ttl).min(LAST);
+    assert_eq!(read.attributes, asked_for(&config, scheme, ttl, expires), "{line:?}");
     keeps_the_promise_of_its_prefix(&read);
 
     // And what comes back is this session.
@@ -81,7 +82,7 @@ fn config(choices: &mut Choices<'_>) -> Config {
 }
 
 /// By the words of DESIGN, sections 6 and 7, as names in lower case and values, sorted.
-fn asked_for(config: &Config, scheme: Scheme, now: u64, expires: u64) -> Vec<(String, String)> {
+fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(String, String)> {
     let (attributes, extensions) = (&config.session_affinity_attributes, &config.extensions);
     let secure = match attributes.secure {
         Secure::Always => true,
@@ -98,7 +99,7 @@ fn asked_for(config: &Config, scheme: Scheme, now: u64, expires: u64) -> Vec<(St
     let mut expected = vec![
         ("path", extensions.cookie_path.clone()),
         ("expires", expires.min(LAST_DATE).to_string()),
-        ("max-age", (expires - now).to_string()),
+        ("max-age", ttl.to_string()),
         ("httponly", String::new()),
         ("samesite", samesite.into()),
     ];

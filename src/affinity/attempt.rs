@@ -40,6 +40,8 @@ pub struct Attempt {
     pub(super) visit: Visit,
     pub(super) record: Record,
     pub(super) endpoint: EndpointId,
+    /// Where it stood in the snapshot that it was chosen from.
+    pub(super) position: usize,
     pub(super) pool: PoolId,
     pub(super) course: Course,
     pub(super) seeds: Seeds,

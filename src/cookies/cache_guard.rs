@@ -6,8 +6,9 @@ use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 /// Whether a response that sets our cookie is made uncacheable for shared caches.
 ///
 /// All `Cache-Control` lines become one, without `public`, `s-maxage` and qualified
-/// `private`; `private` is added unless it or `no-store` is there; `CDN-Cache-Control`
-/// and `Surrogate-Control` are removed. Of five caches tried, HAProxy's and Apache's replay
+/// `private`; `private` is added unless it or `no-store` is there; the fields that caches of
+/// CDNs heed in its place (RFC 9213) are removed: `CDN-Cache-Control`,
+/// `Cloudflare-CDN-Cache-Control` and `Surrogate-Control`. Of five caches tried, HAProxy's and Apache's replay
 /// a Set-Cookie from a `public` response; `private` is safe in all five.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CacheGuard {
@@ -35,15 +36,19 @@ impl CacheGuard {
             return;
         }
         let guarded = guarded(headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes));
-        headers.remove(CDN_CACHE_CONTROL);
-        headers.remove(SURROGATE_CONTROL);
+        for targeted in TARGETED {
+            headers.remove(targeted);
+        }
         // A map that is full has no Cache-Control to replace; it cannot take one either.
         let _ = headers.try_insert(CACHE_CONTROL, guarded);
     }
 }
 
-const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+const TARGETED: [HeaderName; 3] = [
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("cloudflare-cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+];
 
 /// The one line that takes the place of these.
 fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {

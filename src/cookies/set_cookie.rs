@@ -1,9 +1,12 @@
 //! Writing `Set-Cookie`.
 
+use std::ops::Range;
+
 use http::HeaderValue;
 
 use super::attributes::{CookieAttributes, InvalidAttributes, Partitioned, SameSite, Secure};
-use super::decimal::{decimal, imf_fixdate};
+use super::date::{IMF_FIXDATE, imf_fixdate};
+use crate::bounds::CookieTtl;
 use crate::cookies::CookieName;
 use crate::request::Scheme;
 use crate::time::UnixTime;
@@ -20,8 +23,6 @@ use crate::token::Token;
 #[derive(Clone, Debug)]
 pub struct SetCookie {
     name: CookieName,
-    /// `__cflb=`
-    before_token: Box<str>,
     /// `; Path=/; Expires=`
     before_expires: Box<str>,
     /// `; HttpOnly; …` for each scheme.
@@ -59,7 +60,6 @@ impl SetCookie {
 
     fn checked(name: CookieName, attributes: &CookieAttributes) -> Self {
         Self {
-            before_token: format!("{name}=").into(),
             before_expires: format!("; Path={}; Expires=", attributes.path.0).into(),
             http: attributes.tail(Scheme::Http),
             https: attributes.tail(Scheme::Https),
@@ -72,35 +72,52 @@ impl SetCookie {
         &self.name
     }
 
+    /// Its lines for sessions that live so long.
+    pub(crate) fn lines(&self, ttl: CookieTtl) -> Lines {
+        let line = |tail: &str| {
+            let mut text = format!("{}=", self.name.as_str());
+            let token = text.len()..text.len().saturating_add(Token::LEN);
+            text.extend(std::iter::repeat_n('-', Token::LEN));
+            text.push_str(&self.before_expires);
+            let expires = text.len()..text.len().saturating_add(IMF_FIXDATE);
+            text.extend(std::iter::repeat_n('-', IMF_FIXDATE));
+            text.push_str(&format!("; Max-Age={}{tail}", ttl.get()));
+            Line { text: text.into_bytes().into(), token, expires }
+        };
+        Lines { http: line(&self.http), https: line(&self.https) }
+    }
+}
+
+/// The `Set-Cookie` lines of a cookie and a lifetime, written but for token and date.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    http: Line,
+    https: Line,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    text: Box<[u8]>,
+    token: Range<usize>,
+    expires: Range<usize>,
+}
+
+impl Lines {
     /// The line that gives the client this token until `expires`, marked sensitive.
     ///
     /// `Expires` is clamped to the end of the year 9999, the last that an
-    /// IMF-fixdate (RFC 9110 section 5.6.7) can name; `Max-Age` is what is left from
-    /// `now`. `None` is never seen: every part was checked when it was made.
-    pub(crate) fn line(&self, token: &Token, now: UnixTime, expires: UnixTime, scheme: Scheme) -> Option<HeaderValue> {
-        let tail = match scheme {
+    /// IMF-fixdate (RFC 9110 section 5.6.7) can name. `None` is never seen: every part was
+    /// checked when it was made.
+    pub(crate) fn line(&self, token: &Token, expires: UnixTime, scheme: Scheme) -> Option<HeaderValue> {
+        let line = match scheme {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
         };
-        let mut digits = [0; 20];
-        let max_age = decimal(expires.seconds_since(now), &mut digits);
-        let date = imf_fixdate(expires);
-        let parts: [&[u8]; 7] = [
-            self.before_token.as_bytes(),
-            token.as_str().as_bytes(),
-            self.before_expires.as_bytes(),
-            &date,
-            b"; Max-Age=",
-            max_age,
-            tail.as_bytes(),
-        ];
-        // Exactly as long as the line: the header value takes it over as it is.
-        let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        let mut line = Vec::with_capacity(length);
-        for part in parts {
-            line.extend_from_slice(part);
-        }
-        let mut value = HeaderValue::try_from(line).ok()?;
+        // As long as it stays: the header value takes it over as it is.
+        let mut text = line.text.to_vec();
+        text.get_mut(line.token.clone())?.copy_from_slice(token.as_bytes());
+        text.get_mut(line.expires.clone())?.copy_from_slice(&imf_fixdate(expires));
+        let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

@@ -1,7 +1,7 @@
 //! The pin lives in a signed cookie.
 
 use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement, Transition};
-use crate::cookies::SetCookie;
+use crate::cookies::{Lines, SetCookie};
 use crate::endpoint::EndpointId;
 use crate::keys::Keyring;
 use crate::names::Name;
@@ -27,6 +27,7 @@ use crate::token::{Pin, Rejected, TokenCodec};
 pub struct CookiePolicy {
     codec: TokenCodec,
     set_cookie: SetCookie,
+    lines: Lines,
 }
 
 /// How many cookies of our name are tried on one request.
@@ -35,7 +36,8 @@ const MOST_TRIED: usize = 4;
 impl CookiePolicy {
     /// With the default lifetime and clock skew.
     pub fn new(load_balancer: &Name, keyring: &Keyring, set_cookie: SetCookie) -> Self {
-        Self { codec: TokenCodec::new(load_balancer, set_cookie.name(), keyring), set_cookie }
+        let codec = TokenCodec::new(load_balancer, set_cookie.name(), keyring);
+        Self { lines: set_cookie.lines(codec.ttl()), codec, set_cookie }
     }
 
     /// With another lifetime or clock skew, by way of [`TokenCodec::with_ttl`] and
@@ -43,6 +45,7 @@ impl CookiePolicy {
     #[must_use]
     pub fn map_codec(mut self, change: impl FnOnce(TokenCodec) -> TokenCodec) -> Self {
         self.codec = change(self.codec);
+        self.lines = self.set_cookie.lines(self.codec.ttl());
         self
     }
 
@@ -61,7 +64,7 @@ impl CookiePolicy {
     fn pin(&self, endpoint: EndpointId, served: &Served) -> Settlement {
         let expires = served.now.saturating_add(self.codec.ttl().get());
         let token = self.codec.seal(&Pin { endpoint, issued: served.now, expires });
-        match self.set_cookie.line(&token, served.now, expires, served.scheme) {
+        match self.lines.line(&token, expires, served.scheme) {
             Some(line) => Settlement::cookie(line),
             None => Settlement::nothing(),
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::PoolView;
 use crate::bounds::Weight;
 use crate::endpoint::EndpointId;
-use crate::steering::{ByWeight, Candidate, Race, Runner, rendezvous};
+use crate::steering::{ByWeight, Candidate, Race, Runner, glance, rendezvous};
 use crate::time::UnixTime;
 
 /// The endpoints of one pool that can take this request: they take new sessions and
@@ -62,9 +62,24 @@ impl<'a, T> Candidates<'a, T> {
             .filter_map(|(position, ..)| self.at(position))
     }
 
+    /// Whether there is nobody to choose.
+    pub(crate) fn is_empty(&self) -> bool {
+        let all_take = self.eligible == Eligible::TakingNew && self.suspects == Suspects::Ignored && self.tried.is_empty();
+        !(all_take && self.pool.is_open()) && self.iter().next().is_none()
+    }
+
     /// Whom the weighted rendezvous prefers for a seed.
     pub fn preferred(&self, seed: u64) -> Option<Candidate<'a, T>> {
-        self.preferred_by(seed, &ByWeight)
+        // Who is preferred among all who take new sessions is so among the candidates, unless
+        // it is none: then it was tried, or it is suspect.
+        let first = (self.eligible == Eligible::TakingNew).then(|| self.first(seed)).flatten();
+        first.or_else(|| self.preferred_by(seed, &ByWeight))
+    }
+
+    fn first(&self, seed: u64) -> Option<Candidate<'a, T>> {
+        let (range, ids, weights) = self.slices();
+        let position = range.start.checked_add(glance(seed, ids, weights)?)?;
+        self.at(position).filter(|first| self.may_win(position, first.id))
     }
 
     pub(crate) fn preferred_by<R: Race<T>>(&self, seed: u64, race: &R) -> Option<Candidate<'a, T>> {
@@ -87,10 +102,16 @@ impl<'a, T> Candidates<'a, T> {
     }
 
     fn taking(&self) -> impl Iterator<Item = Runner> + use<'a, T> {
+        let (range, ids, weights) = self.slices();
+        range.zip(ids.iter().zip(weights)).map(|(position, (id, weight))| (position, *id, *weight))
+    }
+
+    /// The endpoints' places, ids, and weights for new sessions.
+    fn slices(&self) -> (Range<usize>, &'a [EndpointId], &'a [Weight]) {
         let range = self.range();
         let ids = self.pool.pools.topology.ids.get(range.clone()).unwrap_or_default();
         let weights = self.pool.pools.taking.get(range.clone()).unwrap_or_default();
-        range.zip(ids.iter().zip(weights)).map(|(position, (id, weight))| (position, *id, *weight))
+        (range, ids, weights)
     }
 
     fn enabled(&self) -> impl Iterator<Item = Runner> + use<'a, T> {

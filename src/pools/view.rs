@@ -3,9 +3,9 @@
 use super::{EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools};
 use crate::bounds::Weight;
 use crate::endpoint::{EndpointId, Health, State};
-use crate::marks::Mark;
 use crate::shedding::LoadShedding;
 use crate::steering::Steering;
+use crate::time::UnixTime;
 
 /// One pool of a snapshot.
 #[derive(Debug)]
@@ -86,6 +86,7 @@ impl<T> Copy for PoolView<'_, T> {}
 /// One endpoint of a snapshot.
 #[derive(Debug)]
 pub struct EndpointView<'a, T> {
+    position: usize,
     pool: PoolView<'a, T>,
     topology: &'a EndpointTopology<T>,
     standing: &'a EndpointStanding,
@@ -95,7 +96,7 @@ impl<'a, T> EndpointView<'a, T> {
     pub(super) fn new(pools: &'a Pools<T>, position: usize) -> Option<Self> {
         let topology = pools.topology.endpoints.get(position)?;
         let pool = PoolView::new(pools, topology.pool)?;
-        Some(Self { pool, topology, standing: pools.endpoints.get(position)? })
+        Some(Self { position, pool, topology, standing: pools.endpoints.get(position)? })
     }
 
     /// Its identity.
@@ -133,8 +134,15 @@ impl<'a, T> EndpointView<'a, T> {
         self.pool
     }
 
-    pub(crate) fn mark(&self) -> &'a Mark {
-        &self.topology.mark
+    /// Whether it is suspect: it cools off after a passive failure that this node has seen. Only
+    /// [`Affinity::with_cooling_off`](crate::Affinity::with_cooling_off) makes it so.
+    pub fn is_suspect(&self, now: UnixTime) -> bool {
+        self.topology.mark.is_suspect(now)
+    }
+
+    /// Its place in the snapshot.
+    pub(crate) fn position(&self) -> usize {
+        self.position
     }
 }
 

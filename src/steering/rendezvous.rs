@@ -74,7 +74,7 @@ pub(crate) fn rendezvous<'a, T: 'a, R: Race<T>>(
         if weight == Weight::ZERO {
             continue;
         }
-        let hash = mix(seed ^ id.as_u64());
+        let hash = hash(seed, id);
         let cost = |logarithm| race.cost(logarithm, weight, || target(position));
         if let Some((least, ..)) = best {
             // Most are out by this bound, which takes no logarithm.
@@ -92,6 +92,11 @@ pub(crate) fn rendezvous<'a, T: 'a, R: Race<T>>(
         }
     }
     best.map(|(_, position, _)| position)
+}
+
+/// What seed and endpoint come to: uniform, and independent of those of others.
+pub(super) fn hash(seed: u64, id: EndpointId) -> u64 {
+    mix(seed ^ id.as_u64())
 }
 
 /// 64 bits, each of which depends on each of the input's: the finaliser of SplitMix64 in

@@ -98,6 +98,8 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cache_guard", 1), "cache_guard"),
         (file().set("store", "postgres://127.0.0.1"), "store"),
         (file().set("store", "redis://"), "store"),
+        (file().set("store_deadline_ms", 20), "store_deadline_ms"),
+        (file().set("store", "memory").set("store_deadline_ms", 20), "store_deadline_ms"),
         (file().set("trusted_proxies", json!(["127.0.0.1/33"])), "trusted_proxies"),
         (file().set("trusted_proxies", json!(["localhost"])), "trusted_proxies"),
         (file().set("trusted_proxies", "127.0.0.1/32"), "trusted_proxies"),

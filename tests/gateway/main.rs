@@ -2,7 +2,8 @@
 //! and nothing known of it but what its documentation says.
 //!
 //! `cargo test` builds the gateway too. `cargo test --test gateway` alone does not: run
-//! `cargo build --example gateway` first.
+//! `cargo build --example gateway` first. With the feature `redis` in the one, have it in the
+//! other too: those tests start a `redis-server`.
 
 mod support;
 
@@ -15,8 +16,14 @@ mod failover;
 mod forwarding;
 mod hostile;
 mod keys;
+mod metrics;
 mod outcomes;
 mod pools;
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "redis")]
+mod redis_store;
 mod restart;
 mod shutdown;
 mod stickiness;

@@ -16,17 +16,19 @@ mod scene;
 mod snapshot;
 mod steering;
 mod store;
+mod sublinear;
 mod table;
 mod token;
 
 type Subject = fn(&measure::Bench, &mut table::Report);
 
 /// In the order in which they are printed.
-const SUBJECTS: [(&str, Subject); 8] = [
+const SUBJECTS: [(&str, Subject); 9] = [
     ("token", token::run),
     ("requests", requests::run),
     ("cookie_header", cookie_header::run),
     ("steering", steering::run),
+    ("sublinear", sublinear::run),
     ("moves", moves::run),
     ("snapshot", snapshot::run),
     ("store", store::run),

@@ -1,12 +1,15 @@
-//! Dates and numbers in ASCII, without an allocation.
+//! Dates in ASCII, without an allocation.
 
 use crate::time::UnixTime;
+
+/// The length of every date.
+pub(super) const IMF_FIXDATE: usize = 29;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110 section 5.6.7, clamped to the year 9999.
 ///
 /// By arithmetic, as a calendar type costs four times as much and is thrown away at once.
 /// A test holds it to one.
-pub(super) fn imf_fixdate(time: UnixTime) -> [u8; 29] {
+pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
     const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
     let seconds = time.as_secs().min(LAST);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -24,20 +27,6 @@ pub(super) fn imf_fixdate(time: UnixTime) -> [u8; 29] {
         d0, d1, d2, b',', b' ', a0, a1, b' ', m0, m1, m2, b' ', y0, y1, y2, y3, b' ', h0, h1, b':', i0, i1, b':', s0, s1,
         b' ', b'G', b'M', b'T',
     ]
-}
-
-/// A number in decimal, right-aligned in `buffer`: 20 digits hold any.
-pub(super) fn decimal(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut start = buffer.len();
-    for (position, place) in buffer.iter_mut().enumerate().rev() {
-        *place = digit(number);
-        start = position;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    buffer.get(start..).unwrap_or_default()
 }
 
 /// Year, month (0 is March) and day of the month, by days since 1970-01-01. Years that
@@ -100,13 +89,6 @@ mod tests {
         fn dates_are_those_of_a_calendar(seconds in 0_u64..253_402_300_800) {
             let date = imf_fixdate(UnixTime::from_secs(seconds));
             prop_assert_eq!(String::from_utf8(date.to_vec()).unwrap(), plain(seconds));
-        }
-
-        #[test]
-        fn numbers_are_in_decimal(number: u64) {
-            let mut buffer = [0; 20];
-            let text = std::str::from_utf8(decimal(number, &mut buffer)).map(str::to_owned);
-            prop_assert_eq!(text, Ok(number.to_string()));
         }
     }
 

@@ -1,0 +1,48 @@
+//! The manual: what the crate does, why, and how to run it. One chapter to a module.
+//!
+//! 1. [Concepts](concepts): the words, with pictures; the law; the life of a session.
+//! 2. [The tables](tables): what happens when, and what each outcome asks of an operator.
+//! 3. [Choosing a policy](choosing): policies, failover modes, lifetimes, kinds of clients.
+//! 4. [Several gateways](gateways): what must be equal on each, stores, clocks, upgrades.
+//! 5. [Draining](draining): taking a server out without losing a cart.
+//! 6. [Keys](keys): rotating them, and what to do when one leaks.
+//! 7. [Caching](caching): caches and CDNs, before the gateway and in it.
+//! 8. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
+//! 9. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
+//! 10. [Security](security): what the cookie protects and what it does not.
+//! 11. [Design questions](design): why it is as it is.
+//!
+//! This module is there for reading. It is no part of a compiled program.
+
+#[doc = include_str!("manual/concepts.md")]
+pub mod concepts {}
+
+#[doc = include_str!("manual/tables.md")]
+pub mod tables {}
+
+#[doc = include_str!("manual/choosing.md")]
+pub mod choosing {}
+
+#[doc = include_str!("manual/gateways.md")]
+pub mod gateways {}
+
+#[doc = include_str!("manual/draining.md")]
+pub mod draining {}
+
+#[doc = include_str!("manual/keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("manual/caching.md")]
+pub mod caching {}
+
+#[doc = include_str!("manual/cloudflare.md")]
+pub mod cloudflare {}
+
+#[doc = include_str!("manual/coming_from.md")]
+pub mod coming_from {}
+
+#[doc = include_str!("manual/security.md")]
+pub mod security {}
+
+#[doc = include_str!("manual/design.md")]
+pub mod design {}

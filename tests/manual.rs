@@ -1,0 +1,128 @@
+//! The manual, held to the crate: its labels, parameters and numbers are those that there are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+use session_affinity::config::{Config, OriginConfig, PoolConfig};
+use session_affinity::{
+    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, Outcome, Retries, Secret, UnixTime,
+};
+
+fn source(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn chapters() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manual");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let names = std::fs::read_dir(folder).unwrap().map(name);
+    names.map(|name| name.strip_suffix(".md").expect("chapters are Markdown").to_owned()).collect()
+}
+
+#[test]
+fn the_table_of_outcomes_has_every_label_once_and_no_other() {
+    let tables = source("manual/tables.md");
+    let (_, table) = tables.split_once("# Every outcome").expect("the heading");
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut rows: Vec<&str> = cells.map(|(label, _)| label).collect();
+    let mut labels = Outcome::ALL.map(Outcome::label);
+    rows.sort_unstable();
+    labels.sort_unstable();
+    assert_eq!(rows, labels);
+}
+
+#[test]
+fn every_chapter_is_a_module_and_is_linked_from_the_first_page() {
+    let (manual, library) = (source("manual.rs"), source("lib.rs"));
+    let chapters = chapters();
+    assert!(chapters.len() >= 11, "{chapters:?}");
+    for chapter in &chapters {
+        let module = format!("#[doc = include_str!(\"manual/{chapter}.md\")]\npub mod {chapter} {{}}");
+        assert!(manual.contains(&module), "manual.rs lacks {chapter}");
+        assert!(manual.contains(&format!("]({chapter})")), "the list in manual.rs lacks {chapter}");
+        assert!(library.contains(&format!("](manual::{chapter})")), "lib.rs lacks {chapter}");
+    }
+    assert_eq!(manual.matches("include_str!").count(), chapters.len());
+}
+
+#[test]
+fn the_readme_links_to_the_chapter_on_security() {
+    assert!(source("../README.md").contains("(src/manual/security.md)"));
+}
+
+#[test]
+fn the_chapter_on_cloudflare_names_every_parameter() {
+    let config = Config {
+        session_affinity_ttl: Some(1_800),
+        default_pools: Some(Vec::new()),
+        fallback_pool: Some(String::new()),
+        ..Config::default()
+    };
+    let stamp = Some(UnixTime::EPOCH);
+    let pool = PoolConfig {
+        disabled_at: stamp,
+        origins: vec![OriginConfig { disabled_at: stamp, ..OriginConfig::default() }],
+        ..PoolConfig::default()
+    };
+    let mut names = BTreeSet::new();
+    keys(&serde_json::to_value(config).unwrap(), &mut names);
+    keys(&serde_json::to_value(pool).unwrap(), &mut names);
+    assert!(names.len() >= 25, "{names:?}");
+
+    let extensions = format!("{:#?}", Config::default().extensions);
+    let fields = extensions.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+    // `cookie_name` is `cookie.name` in the gateway's file, and so on.
+    names.extend(fields.map(|(field, _)| field.strip_prefix("cookie_").unwrap_or(field).to_owned()));
+
+    let chapter = source("manual/cloudflare.md");
+    let prose = chapter.split("```").step_by(2).collect::<String>();
+    for name in names {
+        let ways = [format!("`{name}`"), format!(".{name}`"), format!("`{name}."), format!("`{name}[")];
+        assert!(ways.iter().any(|way| prose.contains(way)), "{name} is not named");
+    }
+}
+
+fn keys(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(name, value)| {
+            names.insert(name.clone());
+            keys(value, names);
+        }),
+        Value::Array(values) => values.iter().for_each(|value| keys(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_numbers_are_those_of_the_crate() {
+    let range = |min: u64, max: u64| format!("{} to {}", spaced(min), spaced(max));
+    let named = [
+        ("choosing", range(CookieTtl::MIN.get(), CookieTtl::MAX.get())),
+        ("choosing", range(IdleTtl::MIN.get(), IdleTtl::MAX.get())),
+        ("choosing", format!("{} (23 hours) by default", spaced(CookieTtl::default().get()))),
+        ("choosing", format!("{} by default", spaced(IdleTtl::default().get()))),
+        ("choosing", format!("first {} bits", Ipv6Prefix::default().get())),
+        ("cloudflare", range(DrainDuration::MIN.get(), DrainDuration::MAX.get())),
+        (
+            "cloudflare",
+            format!("up to {} retries", ["", "", "", "", "", "", "", "", "eight"][usize::from(Retries::MAX.get())]),
+        ),
+        ("gateways", format!("`clock_skew` seconds ({} by default)", ClockSkew::default().get())),
+        ("tables", format!("`cooling_off` is {}", CoolingOff::default().get())),
+        ("security", format!("At least {} bytes", Secret::MIN_BYTES)),
+    ];
+    for (chapter, words) in named {
+        let text = source(&format!("manual/{chapter}.md")).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&words), "{chapter} does not say {words:?}");
+    }
+}
+
+/// 604 800
+fn spaced(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{} {:03}", spaced(number / 1_000), number % 1_000),
+    }
+}

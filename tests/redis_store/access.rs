@@ -1,0 +1,110 @@
+//! Where the server is, and as whom it is asked.
+
+use session_affinity::*;
+
+use crate::client::*;
+use crate::redis_server::RedisServer;
+use crate::store_laws::endpoint;
+use crate::support::shop;
+
+#[test]
+fn the_database_is_that_of_the_url() {
+    let server = RedisServer::start();
+    let client = Client::at(&format!("{}/3", server.url()));
+    client.save(create(1, 7)).unwrap();
+    assert!(server.keys().is_empty());
+    assert_eq!(Client::at(&format!("{}/3", server.url())).pinned(1), Some(endpoint(7)));
+    let missing = Client::at(&format!("{}/99", server.url())).load(1).unwrap_err();
+    let message = "there is no connection to Redis: it refused the database, or asks for a password";
+    assert_eq!(missing.to_string(), message);
+}
+
+#[test]
+fn a_unix_socket_does_as_well() {
+    let server = RedisServer::start_with(&["--unixsocket", "redis.sock"]);
+    let client = Client::at(&server.unix_url());
+    client.save(create(1, 7)).unwrap();
+    assert_eq!(server.keys(), [RAW_KEY]);
+    let elsewhere = Client::at(&format!("{}?db=2", server.unix_url()));
+    assert_eq!(elsewhere.load(1), Ok(Record::Absent));
+}
+
+#[test]
+fn both_versions_of_the_protocol_do() {
+    let server = RedisServer::start();
+    let client = Client::at(&format!("{}/?protocol=resp3", server.url()));
+    assert_eq!(client.load(1), Ok(Record::Absent));
+    client.save(create(1, 7)).unwrap();
+    client.save(create(1, 8)).unwrap();
+    client.save(touch(1)).unwrap();
+    assert_eq!(client.pinned(1), Some(endpoint(7)));
+}
+
+const PASSWORD: &str = "hunter2 @/:#%";
+const ENCODED: &str = "hunter2%20%40%2F%3A%23%25";
+
+#[test]
+fn a_password_opens_the_door_and_is_never_shown() {
+    let server = RedisServer::start_for(&format!(":{ENCODED}@"), &["--requirepass", PASSWORD]);
+    let client = Client::of(&server);
+    client.save(create(1, 7)).unwrap();
+    assert_eq!(client.pinned(1), Some(endpoint(7)));
+
+    let address = format!("127.0.0.1:{}", server.port());
+    let without = Client::at(&format!("redis://{address}"));
+    assert_eq!(without.load(1), Err(RedisError::Refused("NOAUTH".into())));
+    assert_eq!(without.connect(), Err(RedisError::Refused("NOAUTH".into())));
+    let wrong = Client::at(&format!("redis://:hunter3@{address}"));
+    let error = wrong.load(1).unwrap_err();
+    assert_eq!(error.to_string(), "there is no connection to Redis: it refused the user or the password");
+    let shown = format!("{:?} {:?} {error:?} {error}", client.store, wrong.store);
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert_eq!(
+        format!("{:?}", client.store),
+        format!(
+            "RedisStore {{ address: \"{address}\", keys: \"session-affinity:1:shop.example.com:\", \
+             deadline: StoreDeadline(1000), .. }}"
+        )
+    );
+}
+
+/// "The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`."
+#[test]
+fn a_user_needs_no_more_than_four_commands_and_the_keys() {
+    let server = RedisServer::start();
+    let rules = ["on", ">hunter2", "~session-affinity:1:shop.example.com:*", "+get", "+set", "+expire", "+ping"];
+    server.ask::<()>(&[&["ACL", "SETUSER", "gateway"][..], &rules].concat());
+    let client = Client::at(&format!("redis://gateway:hunter2@127.0.0.1:{}", server.port()));
+    assert_eq!(client.connect(), Ok(()));
+    for write in [create(1, 7), touch(1), replace(1, 8)] {
+        client.save(write).unwrap();
+    }
+    assert_eq!(client.pinned(1), Some(endpoint(8)));
+    assert!(server.ask::<Vec<redis::Value>>(&["ACL", "LOG"]).is_empty(), "nothing was refused");
+}
+
+#[test]
+fn a_url_that_is_not_one_of_redis_is_refused_and_not_repeated() {
+    for url in [
+        "",
+        "redis",
+        "redis://",
+        "memory",
+        "http://:hunter2@127.0.0.1",
+        "127.0.0.1:6379",
+        "redis://:hunter2@127.0.0.1:6379/database",
+        "redis://:hunter2@127.0.0.1:99999",
+        "redis://:hunter2@0.0.0.0",
+        "rediss://:hunter2@127.0.0.1",
+        "redis+unix://?pass=hunter2&db=x",
+        "redis://127.0.0.1/?protocol=hunter2",
+    ] {
+        let error = RedisStore::new(&shop(), url).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the URL is not one of Redis; allowed: redis://[user:password@]host[:port][/database] and \
+             redis+unix:///path, and rediss:// where the crate redis is built with TLS"
+        );
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,116 @@
+//! A server that answers, but not as one would wish.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use session_affinity::*;
+
+use crate::client::*;
+use crate::redis_server::RedisServer;
+use crate::store_laws::endpoint;
+use crate::stubs::{answering, refusing};
+
+#[test]
+fn an_error_that_the_server_answers_with_is_told_by_its_code_and_at_once() {
+    for (answer, code) in [
+        ("-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
+        ("-NOAUTH Authentication required.\r\n", "NOAUTH"),
+        ("-NOPERM this user has no permissions to run the 'get' command\r\n", "NOPERM"),
+        ("-READONLY You can't write against a read only replica.\r\n", "READONLY"),
+        ("-MOVED 3999 127.0.0.1:6381\r\n", "MOVED"),
+        ("-ASK 3999 127.0.0.1:6381\r\n", "ASK"),
+        ("-CLUSTERDOWN Hash slot not served\r\n", "CLUSTERDOWN"),
+        ("-MASTERDOWN Link with MASTER is down\r\n", "MASTERDOWN"),
+        ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"),
+        ("-ERR unknown command 'GET', with args beginning with: 'hunter2'\r\n", "ERR"),
+        ("-hunter2 is no code\r\n", "of no name"),
+    ] {
+        let client = Client::at(&answering(move |_| Some(answer)));
+        let (loaded, elapsed) = timed(|| client.load(1));
+        let error = loaded.unwrap_err();
+        assert_eq!(error, RedisError::Refused(code.into()));
+        assert_eq!(error.to_string(), format!("Redis answered with the error {code}"));
+        assert_eq!(client.save(touch(1)), Err(error.clone()));
+        assert_eq!(client.connect(), Err(error));
+        assert!(elapsed < Duration::from_millis(500), "{answer}: {elapsed:?}");
+    }
+}
+
+#[test]
+fn what_does_not_speak_its_protocol_is_no_connection() {
+    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\0", "*-5\r\n:x\r\n"] {
+        let client = Client::at(&answering(move |_| Some(answer)));
+        let (loaded, elapsed) = timed(|| client.load(1));
+        assert!(matches!(loaded, Err(RedisError::Unconnected(_))), "{answer:?}: {loaded:?}");
+        assert!(elapsed < Duration::from_millis(500), "{answer:?}: {elapsed:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_the_wrong_kind_is_an_unreadable_record() {
+    for answer in [":7\r\n", "*0\r\n", "+OK\r\n"] {
+        assert_eq!(Client::at(&answering(move |_| Some(answer))).load(1), Ok(Record::Unreadable));
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_on_every_get_is_not_hurried() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = connections.clone();
+    let url = answering(move |words| match words[0].as_str() {
+        "PING" => {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Some("+PONG\r\n")
+        }
+        _ => None,
+    });
+    let client = Client::with_deadline(&url, 20);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        assert!(client.load(1).is_err());
+    }
+    let connections = connections.load(Ordering::SeqCst);
+    assert!((2..=20).contains(&connections), "{connections} connections in two seconds");
+}
+
+#[test]
+fn a_replica_is_read_and_refuses_writes() {
+    let server = RedisServer::start();
+    let client = Client::of(&server);
+    client.save(create(1, 7)).unwrap();
+    let nobody = refusing();
+    server.ask::<()>(&["REPLICAOF", "127.0.0.1", nobody.rsplit(':').next().unwrap()]);
+    assert_eq!(client.pinned(1), Some(endpoint(7)));
+    let ours = || -> Vec<String> {
+        let list: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+        list.lines()
+            .filter(|line| !line.contains("cmd=client"))
+            .filter_map(|line| line.split(' ').next())
+            .map(String::from)
+            .collect()
+    };
+    let before = ours();
+    assert_eq!(client.save(replace(1, 8)), Err(RedisError::Refused("READONLY".into())));
+    wait_until("another connection: the name may be another's by now", || ours().len() == 1 && ours() != before);
+    server.ask::<()>(&["REPLICAOF", "NO", "ONE"]);
+    client.save(replace(1, 8)).unwrap();
+    assert_eq!(client.pinned(1), Some(endpoint(8)));
+}
+
+#[test]
+fn a_node_of_a_cluster_that_does_not_serve_the_slot_says_so() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    let client = Client::of(&server);
+    assert_eq!(client.load(1), Err(RedisError::Refused("CLUSTERDOWN".into())));
+}
+
+#[test]
+fn a_full_server_refuses_writes_and_is_read() {
+    let server = RedisServer::start();
+    let client = Client::of(&server);
+    client.save(create(1, 7)).unwrap();
+    server.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(client.save(create(2, 7)), Err(RedisError::Refused("OOM".into())));
+    assert_eq!(client.pinned(1), Some(endpoint(7)));
+}

@@ -1,0 +1,18 @@
+//! The store of several machines. Each test starts a `redis-server` of its own.
+
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[path = "../store_laws/mod.rs"]
+mod store_laws;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod answers;
+mod client;
+mod laws;
+mod layout;
+mod nodes;
+mod outages;
+mod runtimes;
+mod stubs;

@@ -1,0 +1,45 @@
+//! In which runtimes it works.
+
+use session_affinity::*;
+
+use crate::client::*;
+use crate::redis_server::RedisServer;
+use crate::stubs::refusing;
+use crate::support::shop;
+
+#[test]
+fn without_a_runtime_a_call_fails_and_does_not_panic() {
+    let store = RedisStore::new(&shop(), &refusing()).unwrap();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let loaded = std::pin::pin!(store.load(&lookup(1))).poll(&mut context);
+    assert_eq!(loaded, std::task::Poll::Ready(Err(RedisError::NoRuntime)));
+    let connected = std::pin::pin!(store.connect()).poll(&mut context);
+    assert_eq!(connected, std::task::Poll::Ready(Err(RedisError::NoRuntime)));
+}
+
+#[test]
+fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
+    let server = RedisServer::start();
+    let Client { store, runtime } = Client::of(&server);
+    runtime.block_on(store.save(&create(1, 7))).unwrap();
+    drop(runtime);
+    assert!(matches!(runtime_of_one_thread().block_on(store.load(&lookup(1))), Ok(Record::Found(_))));
+}
+
+#[test]
+fn in_a_runtime_without_io_a_call_fails_and_does_not_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let store = RedisStore::new(&shop(), &refusing()).unwrap();
+    assert!(runtime.block_on(store.load(&lookup(1))).is_err());
+}
+
+#[test]
+fn the_futures_can_be_spawned() {
+    fn spawnable<T: Send>(future: T) -> T {
+        future
+    }
+    let client = Client::at(&refusing());
+    let (lookup, write) = (lookup(1), touch(1));
+    let (loading, saving) = (spawnable(client.store.load(&lookup)), spawnable(client.store.save(&write)));
+    drop((loading, saving, spawnable(client.store.connect())));
+}

@@ -1,0 +1,60 @@
+//! Servers that are none.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::client::runtime_of_one_thread;
+
+/// A URL of a port at which connections are refused.
+pub(crate) fn refusing() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port())
+}
+
+/// A port at which a connection is neither made nor refused: a listener that accepts nothing,
+/// with a full queue. And what keeps it so.
+pub(crate) fn blackhole() -> (String, impl Sized) {
+    let runtime = runtime_of_one_thread();
+    let _guard = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap().into_std().unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let queue: Vec<_> = (0..64).map_while(connect).collect();
+    assert!(queue.len() < 64, "the queue is never full");
+    (format!("redis://{address}"), (listener, queue))
+}
+
+/// Answers each command with these bytes.
+pub(crate) fn answering(answer: impl Fn(&[String]) -> Option<&'static str> + Send + Clone + 'static) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            std::thread::spawn(move || converse(&stream, answer));
+        }
+    });
+    url
+}
+
+/// Until the other side closes, or `answer` says that it has had enough.
+fn converse(mut stream: &TcpStream, answer: impl Fn(&[String]) -> Option<&'static str>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = move || {
+        let mut line = String::new();
+        reader.read_line(&mut line).map(|_| line.trim_end().to_owned())
+    };
+    loop {
+        let Some(count) = line()?.strip_prefix('*').and_then(|count| count.parse::<usize>().ok()) else { return Ok(()) };
+        let mut words = Vec::new();
+        for _ in 0..count {
+            line()?;
+            words.push(line()?);
+        }
+        let Some(bytes) = answer(&words) else { return Ok(()) };
+        stream.write_all(bytes.as_bytes())?;
+    }
+}
