@@ -147,6 +147,8 @@ mod cookies;
 mod drain;
 mod endpoint;
 mod failover;
+#[cfg(all(test, session_affinity_loom))]
+mod interleavings;
 mod keys;
 mod mac;
 #[cfg(any(doc, doctest))]
@@ -161,6 +163,7 @@ mod search;
 mod shedding;
 pub mod steering;
 mod store;
+mod sync;
 mod time;
 mod token;
 
