@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn every_character_at_every_place() {
         for place in 0..48 {
-            for character in 0..=u8::MAX {
+            // Miri would take minutes for all.
+            for character in (0..=u8::MAX).step_by(if cfg!(miri) { 23 } else { 1 }) {
                 let mut text = [b'Q'; 48];
                 text[place] = character;
                 assert_eq!(ours(&text), plain(&text), "{character} at {place}");

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_day_until_the_year_9999() {
-        for day in 0..2_932_897 {
+        // Miri would take hours for all.
+        for day in (0..2_932_897).step_by(if cfg!(miri) { 30_011 } else { 1 }) {
             let date = imf_fixdate(UnixTime::from_secs(day * 86_400));
             // The calendar is slow: it is asked for the days around months' ends.
             if date[5..7] == *b"01" || date[5] >= b'2' && date[6] >= b'8' || date[5] == b'3' {
