@@ -8,9 +8,9 @@ use sha2::Sha256;
 
 /// At least 32 secret bytes.
 ///
-/// What is kept is the state that HMAC-SHA-256 makes of them, not the bytes. It is
-/// wiped when dropped and never shown: `Debug` prints `Secret(..)`. Two secrets are
-/// compared in constant time.
+/// What is kept is the state that HMAC-SHA-256 makes of them, not the bytes. It stands in
+/// one place, wherever the secret is moved; it is wiped when dropped and never shown: `Debug`
+/// prints `Secret(..)`. Two secrets are compared in constant time.
 ///
 /// ```
 /// use session_affinity::Secret;
@@ -19,7 +19,7 @@ use sha2::Sha256;
 /// # Ok::<(), session_affinity::SecretTooShort>(())
 /// ```
 #[derive(Clone)]
-pub struct Secret(Hmac<Sha256>);
+pub struct Secret(Box<Hmac<Sha256>>);
 
 impl Secret {
     /// The least length of a secret, in bytes: the output length of SHA-256, as
@@ -37,12 +37,12 @@ impl Secret {
             return Err(SecretTooShort { bytes: bytes.len() });
         }
         // HMAC takes keys of any length; its error type is for other MACs.
-        Hmac::new_from_slice(bytes).map(Self).map_err(|_| SecretTooShort { bytes: bytes.len() })
+        Hmac::new_from_slice(bytes).map(|state| Self(Box::new(state))).map_err(|_| SecretTooShort { bytes: bytes.len() })
     }
 
     /// HMAC-SHA-256(secret, parts joined), 32 bytes that are wiped when dropped.
     pub(crate) fn derive(&self, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-        let mut mac = self.0.clone();
+        let mut mac = Hmac::clone(&self.0);
         for part in parts {
             mac.update(part);
         }
@@ -54,7 +54,7 @@ impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         // Comparing the MACs of one message compares the secrets, without time
         // telling how much of them agrees.
-        self.0.clone().finalize() == other.0.clone().finalize()
+        Hmac::clone(&self.0).finalize() == Hmac::clone(&other.0).finalize()
     }
 }
 

@@ -150,6 +150,8 @@ mod cookies;
 mod drain;
 mod endpoint;
 mod failover;
+#[cfg(all(test, session_affinity_loom))]
+mod interleavings;
 mod keys;
 mod mac;
 #[cfg(any(doc, doctest))]
@@ -164,6 +166,7 @@ mod search;
 mod shedding;
 pub mod steering;
 mod store;
+mod sync;
 mod time;
 mod token;
 #[cfg(feature = "tower")]

@@ -4,9 +4,10 @@
 //! carried from snapshot to snapshot by `Arc`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::bounds::CoolingOff;
+use crate::sync::AtomicU64;
 use crate::time::UnixTime;
 
 /// What is known of one endpoint's sessions and failures on this node.
@@ -68,7 +69,7 @@ impl Mark {
     pub(crate) fn seen(&self, now: UnixTime) {
         raise(&self.last_seen, now);
         if self.suspicion.load(Relaxed) != 0 {
-            self.suspicion.store(0, Relaxed);
+            self.suspicion.swap(0, Relaxed);
         }
     }
 

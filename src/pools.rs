@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use siphasher::sip::SipHasher24;
 
@@ -14,6 +13,7 @@ use crate::marks::{self, Census, Mark};
 use crate::names::Name;
 use crate::shedding::LoadShedding;
 use crate::steering::{Candidate, Steering};
+use crate::sync::AtomicU64;
 use crate::time::UnixTime;
 
 mod build;

@@ -138,7 +138,7 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     pub(crate) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {
-        self.cooling_off > CoolingOff::MIN && endpoint.mark().is_suspect(self.now)
+        self.cooling_off > CoolingOff::MIN && endpoint.is_suspect(self.now)
     }
 
     fn sheds_new(&self, pool: PoolView<'p, T>) -> bool {

@@ -23,8 +23,9 @@ pub struct LoadShedding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum ShedBy {
-    /// One drawn for each.
+    /// One drawn for each. Read from `""` too.
     #[default]
+    #[cfg_attr(feature = "serde", serde(alias = ""))]
     Random,
     /// The hash of the client's address: the same clients on every node. Where it is not
     /// known, one drawn.
@@ -44,4 +45,17 @@ pub(crate) fn shed_number(drawn: u64, pool: usize) -> u64 {
     seed.copy_from_slice(&drawn.to_be_bytes());
     index.copy_from_slice(&(pool as u64).to_be_bytes());
     SipHasher24::new_with_key(b"session-affinity").hash(&message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "shed when below the percentage … `hash × 100 < percent × 2^64`"
+    #[test]
+    fn a_quarter_is_shed_to_the_last_number() {
+        let percent = |percent| Percent::new(percent).unwrap();
+        assert!(is_shed((1 << 62) - 1, percent(25)) && !is_shed(1 << 62, percent(25)));
+        assert!(!is_shed(0, percent(0)) && is_shed(u64::MAX, percent(100)));
+    }
 }

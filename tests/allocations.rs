@@ -141,6 +141,20 @@ fn a_failover_and_a_rejected_forgery_allocate_no_more() {
     assert_eq!((claim, count), (Claim::New(Some(Rejected::Forged)), 0));
 }
 
+/// "Memory bounded by it": the capacity, given once.
+#[test]
+fn a_million_made_up_header_sessions_allocate_nothing() {
+    let store = MemoryStore::new(10_000).unwrap();
+    let ((), count) = allocations(|| {
+        for number in 0..1_000_000_u128 {
+            let (key, ttl, now) = (SessionKey(number.to_be_bytes()), 1_800, NOW);
+            let Ok(()) = store.save(&StoreWrite::Create { key, endpoint: EndpointId::from_u64(7), ttl, now });
+            let Ok(_) = store.load(&Lookup { key, ttl, now });
+        }
+    });
+    assert_eq!(count, 0);
+}
+
 /// Moved: the header value of the new pin. Given up, shed, unbound: nothing.
 #[test]
 fn the_other_ways_a_request_can_end_allocate_no_more_than_their_cookie() {

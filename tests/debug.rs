@@ -37,4 +37,8 @@ fn debug_names_what_helps_and_hides_the_rest() {
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
     assert_eq!(token.to_string(), token.as_str());
+    assert_eq!(EndpointId::from_u64(0xab).to_string(), "00000000000000ab");
+    assert_eq!(CookieName::default().to_string(), "__cflb");
+    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    assert!(format!("{pools:?}").contains(r#"PoolTopology { name: Name("eu"), endpoints: 0..1, .. }"#), "{pools:?}");
 }

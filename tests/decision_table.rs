@@ -7,7 +7,7 @@ mod naive;
 use std::cell::Cell;
 use std::time::Instant;
 
-use fixture::{Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of};
+use fixture::{Chance, Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of};
 use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
 use session_affinity::{
     AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId, FailoverMode, Key, Keyring, Pin,

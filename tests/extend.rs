@@ -131,6 +131,39 @@ fn a_steering_without_an_opinion_leaves_the_choice_to_weights_and_seed() {
     }
 }
 
+/// Wants somebody to choose from.
+struct NeverEmpty;
+
+impl<T> Steering<T> for NeverEmpty {
+    fn choose<'a>(&self, candidates: &Candidates<'a, T>, _: Seed) -> Option<Candidate<'a, T>> {
+        Some(candidates.iter().next().expect("a candidate"))
+    }
+}
+
+#[test]
+fn where_nobody_can_be_chosen_no_steering_is_asked_and_no_number_drawn() {
+    let pool = |name: &str, weight: u64| {
+        let weight = Weight::new(weight).unwrap();
+        Pool::new(name).endpoint(Endpoint { weight, ..Endpoint::new("a", ()) }).steering(NeverEmpty)
+    };
+    let headers = HeaderMap::new();
+    for cooling_off in [0, 60] {
+        let affinity =
+            Affinity::new(&shop(), support::cookie_policy()).with_cooling_off(CoolingOff::new(cooling_off).unwrap());
+        let visit = || affinity.recall(&request(&headers), NOW);
+        let pools = Pools::builder().pool(pool("eu", 100)).build().unwrap();
+        // The only one was tried.
+        let attempt = affinity.route(visit(), Record::Absent, &pools, || 4).unwrap();
+        assert!(affinity.failover(attempt, &pools).is_err());
+        // The only one is suspect, if that is a thing: asked for among the suspects alone.
+        assert!(affinity.route(visit(), Record::Absent, &pools, || 4).is_ok());
+        // The fallback pool has nobody with a weight.
+        let pools = Pools::builder().pool(pool("eu", 0)).fallback("eu").build().unwrap();
+        let no_entropy = || -> u64 { panic!("nobody to choose") };
+        assert!(affinity.route(visit(), Record::Absent, &pools, no_entropy).is_err());
+    }
+}
+
 /// Keeps records in a map; breaks down when told to.
 #[derive(Default)]
 struct Map {

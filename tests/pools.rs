@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use session_affinity::*;
 
+mod support;
+use support::{NOW, cookie_policy, request, shop};
+
 /// A target that cannot be cloned.
 struct Peer(u32);
 
@@ -51,6 +54,7 @@ fn names_that_are_none_or_occur_twice_are_refused() {
 #[test]
 fn a_change_shares_the_topology_and_leaves_the_old_snapshot_as_it_was() {
     let before = fleet();
+    assert_eq!(before.iter().map(|pool| pool.minimum_origins()).collect::<Vec<_>>(), [1, 2]);
     let id = EndpointId::new("eu", "eu-1");
     let mut edit = before.edit();
     edit.health(id, Health::Unhealthy).unwrap();
@@ -139,10 +143,68 @@ fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
     );
 }
 
+fn named(names: &[&str]) -> Pool<()> {
+    names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
+}
+
+/// "The marks … are carried from snapshot to snapshot", to whatever place an endpoint has there.
+#[test]
+fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
+    let affinity = Affinity::new(&shop(), cookie_policy());
+    let headers = http::HeaderMap::new();
+    let end = Some(NOW.saturating_add(82_800));
+    for drawn in 0..8 {
+        let before = Pools::builder().pool(named(&["a", "b", "c"])).build().unwrap();
+        let turned = before.rebuild().pool(named(&["c", "a", "b"])).build().unwrap();
+        let route = || affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &before, || drawn).unwrap();
+        let attempt = route();
+        let own = attempt.endpoint();
+        let _ = affinity.settle(attempt, &turned);
+        let noted = |pools: &Pools<()>| {
+            let ends = |id| pools.census(id).and_then(|census| census.latest_end);
+            ["a", "b", "c"].map(|name| EndpointId::new("eu", name)).map(|id| (id == own, ends(id)))
+        };
+        assert!(noted(&turned).iter().all(|(is_own, noted)| *noted == end.filter(|_| *is_own)), "{:?}", noted(&turned));
+        assert_eq!(noted(&turned), noted(&before), "the marks are shared");
+        assert_eq!(turned.census(own).and_then(|census| census.began), Some(NOW));
+
+        let others = ["a", "b", "c"].into_iter().filter(|name| EndpointId::new("eu", name) != own).collect::<Vec<_>>();
+        let without = before.rebuild().pool(named(&others)).build().unwrap();
+        let _ = affinity.settle(route(), &without);
+        assert!(noted(&without).iter().all(|(_, noted)| noted.is_none()), "it is gone: {:?}", noted(&without));
+    }
+}
+
 #[test]
 fn a_snapshot_is_shared_by_threads_and_costs_pointers_to_copy() {
     fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
     let pools = fleet();
     shared(&pools);
     shared(&Arc::new(fleet()));
+}
+
+#[test]
+fn an_endpoint_is_suspect_until_it_has_cooled_off_or_has_answered() {
+    let (shop, headers, noon) = (Name::new("shop").unwrap(), http::HeaderMap::new(), UnixTime::from_secs(1_800_014_400));
+    let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
+    let after = |seconds| noon.saturating_add(seconds);
+    for (cooling_off, suspect) in [(CoolingOff::new(30).unwrap(), true), (CoolingOff::MIN, false)] {
+        let affinity = Affinity::new(&shop, NoAffinity).with_cooling_off(cooling_off);
+        let pools = fleet();
+        let route = || affinity.route(affinity.recall(&request, noon), Record::Absent, &pools, || 4).unwrap();
+        let refused = route();
+        let id = refused.endpoint();
+        let is_suspect = |now| pools.edit().build().endpoint(id).unwrap().is_suspect(now);
+        assert!(!is_suspect(noon));
+        let other = affinity.failover(refused, &pools).unwrap();
+        assert_eq!([0, 29, 30].map(|seconds| is_suspect(after(seconds))), [suspect, suspect, false]);
+        assert!(!pools.endpoint(other.endpoint()).unwrap().is_suspect(noon));
+        assert!(affinity.failover(other, &pools).is_err());
+        // Both have refused: the next request tries one of them all the same, and it answers.
+        let answered = route();
+        let endpoint = pools.endpoint(answered.endpoint()).unwrap();
+        assert_eq!(endpoint.is_suspect(noon), suspect);
+        let _ = affinity.settle(answered, &pools);
+        assert!(!endpoint.is_suspect(noon));
+    }
 }

@@ -846,6 +846,11 @@ fn without_cooling_off_nobody_is_suspect() {
     let mut site = site().mode(FailoverMode::Temporary);
     site.after(1, &live(eu(1)));
     assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+    // Nor when another load balancer, with a cooling-off time, has the same snapshot.
+    let mut other = self::site().mode(FailoverMode::Temporary).cooling_off(60).pools(site.pools.clone());
+    other.after(1, &live(eu(1)));
+    assert_eq!(other.answer(&live(eu(1))).outcome.label(), "lent:suspect");
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
 }
 
 /// "a live session is lent (temporary) or rebound (sticky) without waiting on it", "a passive

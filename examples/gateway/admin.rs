@@ -13,6 +13,7 @@ use crate::changes::{OriginChange, PoolChange};
 use crate::control::Control;
 use crate::json::{self, Whole};
 use crate::keys::Refused;
+use crate::metrics;
 use crate::state;
 
 /// Why nothing was changed.
@@ -24,29 +25,39 @@ struct Refusal {
 
 type Answer = Result<Value, Refusal>;
 
+/// What an answer is made of.
+enum Content {
+    Json(Value),
+    Metrics(String),
+}
+
 /// No body that is right comes near it.
 const LONGEST_BODY: usize = 64 * 1024;
 
 pub(crate) async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let (status, allow, body) = match call(control, request).await {
-        Ok(body) => (StatusCode::OK, None, body),
-        Err(Refusal { status, error, allow }) => (status, allow, json!({ "error": error })),
+    let (status, allow, content) = match call(control, request).await {
+        Ok(content) => (StatusCode::OK, None, content),
+        Err(Refusal { status, error, allow }) => (status, allow, Content::Json(json!({ "error": error }))),
     };
-    let mut response = Response::new(Full::from(format!("{body}\n")));
+    let (kind, body) = match content {
+        Content::Json(value) => ("application/json", format!("{value}\n")),
+        Content::Metrics(text) => (metrics::CONTENT_TYPE, text),
+    };
+    let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(allow) = allow {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     }
     response
 }
 
-async fn call(control: &Control, request: Request<Incoming>) -> Answer {
+async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, Refusal> {
     let (head, body) = request.into_parts();
     let path = decoded(head.uri.path()).ok_or_else(not_found)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
-        ["state"] | ["drain", _, _] => "GET, HEAD",
+        ["state"] | ["metrics"] | ["drain", _, _] => "GET, HEAD",
         ["pools", _] | ["pools", _, "origins", _] => "PATCH",
         ["clock"] => "PUT",
         ["keys"] => "POST",
@@ -57,22 +68,29 @@ async fn call(control: &Control, request: Request<Incoming>) -> Answer {
         let error = format!("{} is not allowed here; expected {allowed}", head.method);
         return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error, allow: Some(allowed) });
     }
-    match path.as_slice() {
-        ["state"] => Ok(state::gateway(&control.gateway)),
-        ["drain", pool, name] => drain(control, pool, name),
-        ["pools", pool] => change_pool(control, pool, body).await,
-        ["pools", pool, "origins", name] => change_origin(control, pool, name, body).await,
-        ["clock"] => set_clock(control, body).await,
+    let value = match path.as_slice() {
+        ["metrics"] => return scrape(control),
+        ["state"] => state::gateway(&control.gateway),
+        ["drain", pool, name] => drain(control, pool, name)?,
+        ["pools", pool] => change_pool(control, pool, body).await?,
+        ["pools", pool, "origins", name] => change_origin(control, pool, name, body).await?,
+        ["clock"] => set_clock(control, body).await?,
         ["keys"] => {
             let key = read(body).await?;
-            Ok(state::keys(&control.add_key(key).map_err(refused)?))
+            state::keys(&control.add_key(key).map_err(refused)?)
         }
         ["keys", id] if head.method == Method::DELETE => {
             let id = key_id(id).ok_or_else(not_found)?;
-            Ok(state::keys(&control.remove_key(id).map_err(refused)?))
+            state::keys(&control.remove_key(id).map_err(refused)?)
         }
-        _ => Err(not_found()),
-    }
+        _ => return Err(not_found()),
+    };
+    Ok(Content::Json(value))
+}
+
+fn scrape(control: &Control) -> Result<Content, Refusal> {
+    let text = metrics::scrape(&control.gateway);
+    text.map(Content::Metrics).map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn drain(control: &Control, pool: &str, name: &str) -> Answer {

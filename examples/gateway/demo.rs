@@ -137,8 +137,9 @@ curl http://{admin}/drain/us/us-1
 curl -X PUT -d '{{\"offset_seconds\": 86400}}' http://{admin}/clock
 curl -i -b {jar} -c {jar} http://{gateway}/
 
-# What happened so far.
+# What happened so far, and the same as Prometheus scrapes it.
 curl http://{admin}/state
+curl http://{admin}/metrics
 
 Ctrl-C ends the demo.
 "

@@ -28,6 +28,7 @@ mod hop;
 mod json;
 mod keys;
 mod listener;
+mod metrics;
 mod proxy;
 mod settings;
 mod signals;

@@ -15,10 +15,15 @@ impl Tally {
         }
     }
 
+    /// How often each has occurred.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        self.counters().map(|(outcome, counter)| (outcome, counter.load(Relaxed)))
+    }
+
     /// Those that have occurred, by label.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
-        let counts = self.counters().map(|(outcome, counter)| (outcome.label().into(), counter.load(Relaxed)));
-        counts.filter(|(_, count)| *count > 0).map(|(label, count)| (label, count.into())).collect()
+        let occurred = self.counts().filter(|(_, count)| *count > 0);
+        occurred.map(|(outcome, count)| (outcome.label().into(), count.into())).collect()
     }
 
     fn counters(&self) -> impl Iterator<Item = (Outcome, &AtomicU64)> {

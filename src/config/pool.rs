@@ -75,8 +75,9 @@ pub struct OriginSteering {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum SteeringPolicy {
-    /// [`Random`]
+    /// [`Random`]. Read from `""` too.
     #[default]
+    #[cfg_attr(feature = "serde", serde(alias = ""))]
     Random,
     /// [`Hash`](struct@crate::steering::Hash)
     Hash,
@@ -108,8 +109,9 @@ pub struct LoadSheddingConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum SessionPolicy {
-    /// By the hash of the client's address.
+    /// By the hash of the client's address. Read from `""` too.
     #[default]
+    #[cfg_attr(feature = "serde", serde(alias = ""))]
     Hash,
 }
 

@@ -3,9 +3,9 @@
 use super::{EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools};
 use crate::bounds::Weight;
 use crate::endpoint::{EndpointId, Health, State};
-use crate::marks::Mark;
 use crate::shedding::LoadShedding;
 use crate::steering::Steering;
+use crate::time::UnixTime;
 
 /// One pool of a snapshot.
 #[derive(Debug)]
@@ -134,13 +134,15 @@ impl<'a, T> EndpointView<'a, T> {
         self.pool
     }
 
+    /// Whether it is suspect: it cools off after a passive failure that this node has seen. Only
+    /// [`Affinity::with_cooling_off`](crate::Affinity::with_cooling_off) makes it so.
+    pub fn is_suspect(&self, now: UnixTime) -> bool {
+        self.topology.mark.is_suspect(now)
+    }
+
     /// Its place in the snapshot.
     pub(crate) fn position(&self) -> usize {
         self.position
-    }
-
-    pub(crate) fn mark(&self) -> &'a Mark {
-        &self.topology.mark
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::endpoint::EndpointId;
 use crate::store::{Lookup, Record, SessionKey, SessionStore, StoreWrite};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::UnixTime;
 use crate::token::Pin;
 

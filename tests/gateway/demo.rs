@@ -1,6 +1,7 @@
 //! What a newcomer runs first: no file, three endpoints of its own, and commands to try.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -72,7 +73,7 @@ fn the_commands_that_it_prints_work() {
     let gateway = start();
     let commands = commands(&gateway);
     assert!(!commands.is_empty(), "{:?}", gateway.output());
-    let directory = std::env::temp_dir().join(format!("session-affinity-demo-{}", std::process::id()));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-demo", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let mut told = Vec::new();
     for command in &commands {

@@ -14,7 +14,9 @@ mod demo;
 mod drain;
 mod failover;
 mod forwarding;
+mod hostile;
 mod keys;
+mod metrics;
 mod outcomes;
 mod pools;
 #[cfg(feature = "redis")]

@@ -35,7 +35,7 @@ impl RedisServer {
         // Another process may take a port between the look at it and the start.
         for _ in 0..20 {
             let port = free_port();
-            let directory = std::env::temp_dir().join(format!("session-affinity-redis-{}-{port}", std::process::id()));
+            let directory = parent(arguments).join(format!("session-affinity-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&directory).expect("a directory");
             let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
             let child = spawn(port, &directory, &arguments);
@@ -140,6 +140,15 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.go_down();
         let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Below cargo's target directory, so that a run of the tests that is killed leaves nothing elsewhere. A socket's
+/// path has to be short.
+fn parent(arguments: &[&str]) -> PathBuf {
+    match arguments.contains(&"--unixsocket") {
+        true => std::env::temp_dir(),
+        false => env!("CARGO_TARGET_TMPDIR").into(),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     /// These bytes, after which it breaks off.
     BytesAndClose(Vec<u8>),
+    /// These bytes, after which it resets the connection. Only connections made from now on do.
+    BytesAndReset(Vec<u8>),
     /// These bytes as soon as the head has come; the body is read after them.
     AtOnce(Vec<u8>),
     /// 101, and then whatever comes is sent back. `bye` closes the tunnel.
@@ -218,9 +220,15 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, stop: &AtomicBool) {
         let shared = Arc::clone(shared);
         thread::spawn(move || {
             // How a connection ends concerns its other side.
-            let _ = shared.converse(&stream);
-            // The clone that is kept for `close_connections` would hold it open.
-            let _ = stream.shutdown(Shutdown::Both);
+            let answer = lock(&shared.answer).clone();
+            let _ = match answer {
+                Answer::BytesAndReset(bytes) => shared.reset(&stream, &bytes),
+                _ => {
+                    let _ = shared.converse(&stream);
+                    stream.shutdown(Shutdown::Both)
+                }
+            };
+            shared.forget(stream);
             shared.open.fetch_sub(1, Ordering::SeqCst);
         });
     }
@@ -246,11 +254,33 @@ impl Shared {
                 }
                 Answer::AtOnce(_) => {}
                 Answer::Bytes(bytes) => stream.write_all(&bytes)?,
-                Answer::BytesAndClose(bytes) => return stream.write_all(&bytes),
+                Answer::BytesAndClose(bytes) | Answer::BytesAndReset(bytes) => return stream.write_all(&bytes),
                 Answer::Echo => return self.echo(stream, &mut reader),
             }
         }
         Ok(())
+    }
+
+    /// Answers a head and leaves it unread: a connection that is closed before all that has come was read is reset.
+    fn reset(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        let mut buffer = [0; 16_384];
+        loop {
+            let length = stream.peek(&mut buffer)?;
+            if let Ok(Some(head)) = Head::read(&mut &buffer[..length]) {
+                self.note(head);
+                return stream.write_all(bytes);
+            }
+            if length == 0 || length == buffer.len() {
+                return Ok(());
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Closes it: the clone that is kept for `close_connections` would hold it open.
+    fn forget(&self, stream: TcpStream) {
+        let peer = stream.peer_addr().ok();
+        lock(&self.streams).retain(|other| other.peer_addr().is_ok_and(|other| Some(other) != peer));
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
@@ -298,10 +328,16 @@ pub(crate) struct Silent {
 impl Silent {
     /// `None` where a full queue does not keep connections waiting.
     pub(crate) fn start() -> Option<Self> {
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// At the port of an endpoint that is down.
+    pub(crate) fn at(address: SocketAddr) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
         let _guard = runtime.enter();
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        socket.set_reuseaddr(true).expect("an option");
+        socket.bind(address).expect("a port");
         let listener = socket.listen(1).and_then(tokio::net::TcpListener::into_std).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let mut queue = Vec::new();

@@ -1,4 +1,5 @@
 //! What the tests are made of: endpoints, a client, the gateway's process and its file.
+#![allow(dead_code, unused_imports, reason = "each test target uses its own part of this")]
 
 mod client;
 mod endpoint;

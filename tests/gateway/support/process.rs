@@ -19,10 +19,9 @@ use super::{Browser, Connection, Request, Response, get, request, wait_until};
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    child: Child,
+    process: Process,
     output: Lines,
     errors: Lines,
-    _directory: Directory,
 }
 
 impl Gateway {
@@ -35,13 +34,13 @@ impl Gateway {
     /// Starts it with a file or without, and with further flags.
     #[track_caller]
     pub(crate) fn start_with(file: Option<&str>, flags: &[&str]) -> Self {
-        let directory = Directory::new();
-        let mut child = spawn(&directory, file, flags);
-        let output = Lines::collect(child.stdout.take());
-        let errors = Lines::collect(child.stderr.take());
+        let file = file.map(File::new);
+        let mut process = Process::start(file.as_ref(), flags);
+        let output = Lines::collect(process.0.stdout.take());
+        let errors = Lines::collect(process.0.stderr.take());
         let mut ended = None;
         wait_until("the ready lines", || {
-            ended = child.try_wait().expect("a child");
+            ended = process.status();
             ended.is_some() || output.get().len() >= 2
         });
         let lines = output.get();
@@ -53,10 +52,9 @@ impl Gateway {
         Self {
             address: address(&lines[0], "gateway listening on http://"),
             admin: address(&lines[1], "admin listening on http://"),
-            child,
+            process,
             output,
             errors,
-            _directory: directory,
         }
     }
 
@@ -167,25 +165,34 @@ impl Gateway {
     /// Sends it a signal, such as `TERM`.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.0.id().to_string()).status();
         assert!(sent.expect("kill").success());
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
+        self.process.status().is_none()
     }
 
     /// Waits until it has ended.
     #[track_caller]
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        ended(&mut self.child)
+        let mut status = None;
+        wait_until("the gateway's end", || {
+            status = self.process.status();
+            status.is_some()
+        });
+        status.expect("a status")
+    }
+
+    /// Kills it with SIGKILL: it can end nothing and write nothing any more.
+    pub(crate) fn kill(mut self) {
+        self.process.kill();
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
         if thread::panicking() {
             eprintln!("the gateway's stderr: {:?}", self.errors());
         }
@@ -203,40 +210,49 @@ pub(crate) struct Refused {
 /// Runs it until it ends by itself.
 #[track_caller]
 pub(crate) fn run_to_its_end(file: Option<&str>, flags: &[&str]) -> Refused {
-    let directory = Directory::new();
-    let mut child = spawn(&directory, file, flags);
-    let stdout = Lines::collect(child.stdout.take());
-    let stderr = Lines::collect(child.stderr.take());
+    let file = file.map(File::new);
+    let mut process = Process::start(file.as_ref(), flags);
+    let stdout = Lines::collect(process.0.stdout.take());
+    let stderr = Lines::collect(process.0.stderr.take());
     let mut status = None;
     // A gateway that does start instead prints that it is ready.
     wait_until("its end", || {
-        status = child.try_wait().expect("a child");
+        status = process.status();
         status.is_some() || stdout.get().iter().any(|line| line.starts_with("admin listening"))
     });
-    let _ = child.kill();
-    let _ = child.wait();
+    process.kill();
     Refused { status: status.and_then(|status| status.code()), stdout: stdout.all(), stderr: stderr.all() }
 }
 
-#[track_caller]
-fn ended(child: &mut Child) -> ExitStatus {
-    let mut status = None;
-    wait_until("the gateway's end", || {
-        status = child.try_wait().expect("a child");
-        status.is_some()
-    });
-    status.expect("a status")
+/// A process that does not outlive the test, however that ends.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn start(file: Option<&File>, flags: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        if let Some(File(path)) = file {
+            command.arg("--config").arg(path);
+        }
+        command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().expect("the gateway"))
+    }
+
+    /// How it has ended, if it has.
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("a child")
+    }
+
+    fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-fn spawn(directory: &Directory, file: Option<&str>, flags: &[&str]) -> Child {
-    let mut command = Command::new(binary());
-    if let Some(file) = file {
-        let path = directory.0.join("gateway.json");
-        fs::write(&path, file).expect("a file");
-        command.arg("--config").arg(path);
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
-    command.args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the gateway")
 }
 
 /// Beside the tests, where cargo puts examples.
@@ -278,22 +294,23 @@ impl Lines {
     }
 }
 
-/// A directory of its own for each process, removed with it.
+/// A gateway's file, which is there until it has been read. It is below cargo's target directory: a run of the
+/// tests that is killed leaves nothing elsewhere.
 #[derive(Debug)]
-struct Directory(PathBuf);
+struct File(PathBuf);
 
-impl Directory {
-    fn new() -> Self {
+impl File {
+    fn new(text: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("session-affinity-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{process}-{number}-gateway.json"));
+        fs::write(&path, text).expect("a file");
         Self(path)
     }
 }
 
-impl Drop for Directory {
+impl Drop for File {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,0 +1,121 @@
+//! What a Prometheus server scrapes, in the text format of OpenMetrics 1.0. Nothing is counted for it:
+//! a scrape reads what `/state` and `/drain` read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use session_affinity::{Drain, DrainPhase, DrainSessions, EndpointView, Health};
+
+use crate::proxy::Gateway;
+use crate::upstream::{self, Upstream};
+
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(crate) fn scrape(gateway: &Gateway) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("affinity");
+    registry.register_collector(Box::new(Scrape(families(gateway))));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Scrape(Vec<Family>);
+
+/// Series of one name.
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    series: Vec<(Labels, u64)>,
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Family { name, help, kind, series } in self.0.iter().filter(|family| !family.series.is_empty()) {
+            let mut encoder = encoder.encode_descriptor(name, help, None, *kind)?;
+            for (labels, value) in series {
+                let encoder = encoder.encode_family(labels)?;
+                match kind {
+                    MetricType::Counter => ConstCounter::new(*value).encode(encoder)?,
+                    _ => ConstGauge::new(*value).encode(encoder)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One snapshot and one time serve the whole scrape.
+fn families(gateway: &Gateway) -> Vec<Family> {
+    let (affinity, pools, now) = (gateway.affinity.load(), gateway.pools.load(), gateway.clock.now());
+    let endpoints: Vec<_> = pools
+        .iter()
+        .flat_map(|pool| pool.endpoints())
+        .map(|view| {
+            let census = pools.census(view.id()).unwrap_or_default();
+            Endpoint { view, is_suspect: view.is_suspect(now), drain: affinity.drain(&pools, view.id(), census, now) }
+        })
+        .collect();
+    let outcomes = gateway.tally.counts().map(|(outcome, count)| (vec![("outcome", outcome.label().into())], count));
+    // Redis does not tell how many there are.
+    let sessions = gateway.store.live(now).map(|sessions| (vec![("store", "memory".into())], sessions as u64));
+    let open = pools.iter().map(|pool| (vec![("pool", pool.name().into())], pool.is_open().into()));
+    let requests = endpoints.iter().map(|endpoint| (endpoint.labels(), endpoint.view.target().answered()));
+    let families = [
+        Family::counter("requests", "Requests by what has become of them", outcomes),
+        Family::gauge("store_sessions", "Live sessions in the store", sessions),
+        Family::gauge("pool_open", "Whether a pool takes new sessions", open),
+        Family::counter("endpoint_requests", "Requests that an endpoint has answered", requests),
+    ];
+    let gauges = GAUGES.iter().map(|(name, help, value)| {
+        Family::gauge(name, help, endpoints.iter().map(|endpoint| (endpoint.labels(), value(endpoint))))
+    });
+    families.into_iter().chain(gauges).collect()
+}
+
+/// Of each endpoint.
+const GAUGES: [(&str, &str, fn(&Endpoint<'_>) -> u64); 5] = [
+    ("endpoint_in_flight", "Requests that an endpoint has not answered to the end", |endpoint| {
+        upstream::in_flight(endpoint.view.target()).into()
+    }),
+    ("endpoint_healthy", "Whether its health checks pass", |endpoint| (endpoint.view.health() == Health::Healthy).into()),
+    ("endpoint_suspect", "Whether it cools off after a connection that failed", |endpoint| endpoint.is_suspect.into()),
+    ("endpoint_draining", "Whether it is disabled and keeps its sessions", |endpoint| {
+        endpoint.drain.is_some_and(|drain| drain.phase == DrainPhase::Draining).into()
+    }),
+    ("endpoint_drained", "Whether it is disabled and has no session left, as far as this gateway knows", |endpoint| {
+        endpoint.drain.is_some_and(|drain| matches!(drain.sessions, DrainSessions::Drained { .. })).into()
+    }),
+];
+
+struct Endpoint<'a> {
+    view: EndpointView<'a, Arc<Upstream>>,
+    is_suspect: bool,
+    drain: Option<Drain>,
+}
+
+impl Endpoint<'_> {
+    fn labels(&self) -> Labels {
+        vec![("pool", self.view.pool().name().into()), ("endpoint", self.view.name().into())]
+    }
+}
+
+impl Family {
+    fn counter(name: &'static str, help: &'static str, series: impl IntoIterator<Item = (Labels, u64)>) -> Self {
+        Self { name, help, kind: MetricType::Counter, series: series.into_iter().collect() }
+    }
+
+    fn gauge(name: &'static str, help: &'static str, series: impl IntoIterator<Item = (Labels, u64)>) -> Self {
+        Self { name, help, kind: MetricType::Gauge, series: series.into_iter().collect() }
+    }
+}

@@ -1,0 +1,96 @@
+//! What became of each request, as a counter (`metrics`) and as a line in the log (`tracing`): the labels
+//! of `Outcome` are 24 and stable, so they can be a metric's label and a field to search for. They come
+//! from `Attempt::outcome`, and from `NoEndpoint` and `GaveUp` where nobody has answered.
+//!
+//! `cargo run --example observability` prints what goes to the log, and what a scrape finds:
+//!
+//! ```text
+//!  INFO a session begins outcome="created:malformed" endpoint="eu-1"
+//!  WARN away from its endpoint outcome="lent:connect_failed" endpoint="eu-2"
+//! ERROR not served outcome="gave_up"
+//! affinity_requests_total{endpoint="eu-1",outcome="created:malformed"} 1
+//! affinity_requests_total{endpoint="eu-1",outcome="kept"} 3
+//! affinity_requests_total{endpoint="eu-2",outcome="lent:connect_failed"} 1
+//! affinity_requests_total{endpoint="none",outcome="gave_up"} 1
+//! ```
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderMap;
+use http::header::{COOKIE, SET_COOKIE};
+use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, Recorder, SharedString, Unit, counter};
+use session_affinity::*;
+
+/// This is the part to copy. The endpoint is the one that has answered, if one has.
+fn observe(outcome: Outcome, endpoint: &'static str) {
+    let label = outcome.label();
+    counter!("affinity_requests_total", "endpoint" => endpoint, "outcome" => label).increment(1);
+    match outcome {
+        Outcome::Kept | Outcome::Unbound => tracing::debug!(outcome = label, endpoint, "served"),
+        Outcome::Created(_) => tracing::info!(outcome = label, endpoint, "a session begins"),
+        Outcome::Moved(_) | Outcome::Lent(_) => tracing::warn!(outcome = label, endpoint, "away from its endpoint"),
+        Outcome::NoEndpoint | Outcome::GaveUp => tracing::error!(outcome = label, "not served"),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().without_time().with_target(false).with_writer(std::io::stdout).init();
+    let shop = Name::new("shop.example.com")?;
+    let policy = CookiePolicy::new(&shop, &Keyring::from(Key::new(1, Secret::new([7; 32])?)), SetCookie::default());
+    let affinity = Affinity::new(&shop, policy).with_failover(FailoverMode::Temporary)?;
+    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let pools = Pools::builder().pool(eu).build()?;
+    // What a proxy does with a request, while these endpoints refuse connections.
+    let serve = |headers: &HeaderMap, refusing: &[&str], response: &mut HeaderMap| {
+        let request = RequestMeta { headers, client_ip: None, scheme: Scheme::Https };
+        let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
+        let mut attempt = affinity.route(visit, Record::Absent, &pools, || 4).map_err(NoEndpoint::outcome)?;
+        while pools.target(attempt.endpoint()).is_some_and(|endpoint| refusing.contains(endpoint)) {
+            attempt = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
+        }
+        let served = (attempt.outcome(), pools.target(attempt.endpoint()).copied().unwrap_or("none"));
+        affinity.settle(attempt, &pools).apply(response);
+        Ok::<_, Outcome>(served)
+    };
+    let scrape = Scrape::default();
+    let mut browser = HeaderMap::from_iter([(COOKIE, "__cflb=guessed".parse()?)]);
+    for refusing in [&[] as &[&str], &[], &[], &["eu-1"], &["eu-1", "eu-2"], &[]] {
+        let mut response = HeaderMap::new();
+        let (outcome, endpoint) = serve(&browser, refusing, &mut response).unwrap_or_else(|outcome| (outcome, "none"));
+        metrics::with_local_recorder(&scrape, || observe(outcome, endpoint));
+        if let Some(line) = response.get(SET_COOKIE) {
+            browser.insert(COOKIE, line.to_str()?.split(';').next().unwrap_or_default().parse()?);
+        }
+    }
+    for (series, count) in &*scrape.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        println!("{series} {}", count.load(Relaxed));
+    }
+    Ok(())
+}
+
+/// In the place of an exporter: counters, as Prometheus writes them.
+#[derive(Default)]
+struct Scrape(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Recorder for Scrape {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &metrics::Key, _: &Metadata<'_>) -> Counter {
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={:?}", label.key(), label.value())).collect();
+        let series = format!("{}{{{}}}", key.name(), labels.join(","));
+        Counter::from_arc(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(series).or_default().clone())
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}

@@ -1,0 +1,41 @@
+//! Any JSON is refused or read, and what was read is written and read again as the same; what
+//! is accepted serves a request.
+
+use http::HeaderMap;
+use session_affinity::config::{Config, PoolConfig};
+use session_affinity::{Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime};
+
+pub fn check(json: &[u8]) {
+    if let Ok(mut config) = serde_json::from_slice::<Config>(json) {
+        let written = serde_json::to_vec(&config).unwrap();
+        assert_eq!(serde_json::from_slice::<Config>(&written).unwrap(), config);
+        serve(&config, &[]);
+        config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
+        serve(&config, &[]);
+    }
+    if let Ok(pools) = serde_json::from_slice::<Vec<PoolConfig>>(json) {
+        let written = serde_json::to_vec(&pools).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<PoolConfig>>(&written).unwrap(), pools);
+        serve(&Config::new("shop"), &pools);
+    }
+}
+
+fn serve(config: &Config, pools: &[PoolConfig]) {
+    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
+    let affinity = match Affinity::from_config(config, &keyring) {
+        Ok(affinity) => affinity,
+        Err(refused) => return drop(refused.to_string()),
+    };
+    let pools: Pools<()> = match config.pools(pools, |_, _| (), |()| 0) {
+        Ok(pools) => pools,
+        Err(refused) => return drop(refused.to_string()),
+    };
+    let headers = HeaderMap::new();
+    let request = RequestMeta { headers: &headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Http };
+    let visit = affinity.recall(&request, UnixTime::from_secs(1_800_000_000));
+    if let Ok(attempt) = affinity.route(visit, Record::Absent, &pools, || 0)
+        && let Ok(next) = affinity.failover(attempt, &pools)
+    {
+        let _ = affinity.settle(next, &pools);
+    }
+}

@@ -1,0 +1,61 @@
+//! Any Cookie lines are read as the plain rule reads them; what is stripped is ours and all
+//! that is ours; and a request with them is routed.
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use session_affinity::{
+    Affinity, Claim, CookieName, CookiePolicy, Endpoint, Key, Keyring, Name, Pool, Pools, Record, RequestMeta, Scheme,
+    Secret, SetCookie, TokenCodec, UnixTime,
+};
+
+use super::plain_cookies::{values, without};
+
+const NAME: &str = "__cflb";
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+pub fn check(lines: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        if let Ok(line) = HeaderValue::from_bytes(line) {
+            headers.append(COOKIE, line);
+        }
+    }
+    let lines = of(&headers);
+    let cookie = CookieName::default();
+    let ours: Vec<&[u8]> = cookie.values(&headers).collect();
+    assert_eq!(ours, values(&lines, NAME));
+
+    let shop = Name::new("shop").unwrap();
+    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
+    let affinity = Affinity::new(&shop, CookiePolicy::new(&shop, &keyring, SetCookie::default()));
+    let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
+    let visit = affinity.recall(&request, NOW);
+    assert_eq!(visit.claim(), claim(&TokenCodec::new(&shop, &cookie, &keyring), &ours));
+    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let _ = affinity.settle(attempt, &pools);
+
+    let mut stripped = headers.clone();
+    cookie.strip(&mut stripped);
+    let left = of(&stripped);
+    assert_eq!(values(&left, NAME), Vec::<&[u8]>::new());
+    if ours.is_empty() {
+        assert_eq!(left, lines);
+    } else {
+        assert_eq!(left, lines.iter().filter_map(|line| without(line, NAME)).collect::<Vec<_>>());
+    }
+}
+
+/// "At most 4; the first that passes all checks, the times included, wins; if none does, the
+/// first one's reason is reported."
+fn claim(codec: &TokenCodec, ours: &[&[u8]]) -> Claim {
+    let opened: Vec<_> = ours.iter().take(4).map(|value| codec.open(value, NOW)).collect();
+    match (opened.iter().find_map(|pin| pin.as_ref().ok()), opened.first()) {
+        (Some(pin), _) => Claim::Carried(*pin),
+        (None, first) => Claim::New(first.and_then(|first| first.err())),
+    }
+}
+
+fn of(headers: &HeaderMap) -> Vec<&[u8]> {
+    headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect()
+}

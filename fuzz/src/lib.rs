@@ -1,0 +1,20 @@
+//! What the fuzz targets check, one file each. `tests/fuzz_targets.rs` checks the same over the
+//! corpora and over random bytes, without a fuzzer.
+
+pub mod config_json;
+pub mod cookie_header;
+pub mod flow;
+pub mod header_keys;
+pub mod memory_store;
+pub mod set_cookie;
+pub mod token;
+
+mod choices;
+mod plain_cookies;
+
+#[path = "../../tests/fixture/mod.rs"]
+mod fixture;
+#[path = "../../tests/history/mod.rs"]
+mod history;
+#[path = "../../tests/naive/mod.rs"]
+mod naive;

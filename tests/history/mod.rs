@@ -1,0 +1,621 @@
+//! Random histories: clients with cookie jars, header values and addresses, against health
+//! flaps, drains, edits, other members, rotated keys, clocks that step, stores that lose or
+//! do not answer, and connections that cannot be made. After every step the laws must hold.
+//! Where chance decides, a seed or a fuzzer's bytes do.
+
+#![allow(dead_code)] // Each test uses its part.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+
+use session_affinity::{
+    AcrossPools, Affinity, AffinityPolicy, Attempt, Claim, CookieName, CoolingOff, Created, DrainDuration, EndpointId,
+    FailoverMode, Keyring, Lookup, Name, Outcome, Pin, Pools, Record, Retries, SessionKey, Settlement, StoreWrite,
+    TokenCodec, Visit,
+};
+
+use super::fixture::{self, Chance, Client, Kind, NOW, at, codec, key, load_balancer, token_of};
+use super::naive::{Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
+
+const MEMBERS: [(&str, &[&str]); 4] =
+    [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
+/// The pool that is in no order: it serves as a fallback at times.
+const APART: usize = 3;
+
+/// A cookie as the browser keeps it, and what we know is in it.
+#[derive(Clone, Debug)]
+struct Jar {
+    token: String,
+    pin: Pin,
+    key: u8,
+}
+
+#[derive(Clone, Debug, Default)]
+struct User {
+    client: Client,
+    jar: Option<Jar>,
+    /// Where it was pinned when it was lent last.
+    lent_from: Option<EndpointId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    endpoint: EndpointId,
+    issued: u64,
+    end: u64,
+    readable: bool,
+}
+
+/// A store of header sessions that does no more than it must.
+#[derive(Default)]
+struct Store {
+    records: HashMap<SessionKey, Stored>,
+    writes: usize,
+}
+
+impl Store {
+    fn load(&self, lookup: &Lookup) -> Record {
+        match self.records.get(&lookup.key) {
+            Some(stored) if lookup.now.as_secs() >= stored.end => Record::Absent,
+            Some(stored) if !stored.readable => Record::Unreadable,
+            Some(stored) => Record::Found(Pin {
+                endpoint: stored.endpoint,
+                issued: at(stored.issued),
+                expires: lookup.now.saturating_add(lookup.ttl),
+            }),
+            None => Record::Absent,
+        }
+    }
+
+    fn save(&mut self, write: StoreWrite) {
+        self.writes += 1;
+        match write {
+            StoreWrite::Touch { key, ttl, now } => {
+                if let Some(stored) = self.records.get_mut(&key).filter(|stored| now.as_secs() < stored.end) {
+                    stored.end = now.as_secs() + ttl;
+                }
+            }
+            StoreWrite::Create { key, now, .. }
+                if self.records.get(&key).is_some_and(|stored| now.as_secs() < stored.end) => {}
+            StoreWrite::Create { key, endpoint, ttl, now } | StoreWrite::Replace { key, endpoint, ttl, now } => {
+                let now = now.as_secs();
+                self.records.insert(key, Stored { endpoint, issued: now, end: now + ttl, readable: true });
+            }
+        }
+    }
+}
+
+type Node = (Affinity<Box<dyn AffinityPolicy>>, Pools<()>);
+
+/// One history: the model's world and two nodes that ought to agree with it.
+pub(crate) struct History<C> {
+    name: String,
+    step: usize,
+    kind: Kind,
+    random: C,
+    world: World,
+    nodes: [Node; 2],
+    /// The first key signs.
+    keys: Vec<u8>,
+    next_key: u8,
+    now: u64,
+    latest: u64,
+    users: Vec<User>,
+    store: Store,
+    dead: HashSet<EndpointId>,
+    pub(crate) counts: BTreeMap<&'static str, usize>,
+    pub(crate) requests: usize,
+    settled: usize,
+}
+
+impl<C: Chance> History<C> {
+    pub(crate) fn new(name: String, mut random: C, kind: Kind, mode: FailoverMode, clients: usize) -> Self {
+        let mut world = World::new(MEMBERS.iter().map(|(name, endpoints)| NaivePool::new(name, endpoints)).collect());
+        world.rules.mode = mode;
+        world.pools[APART].in_order = false;
+        let user = |number| {
+            let mut client = Client::number(number as u16);
+            if random.percent(10) {
+                client.ip = None;
+            }
+            if random.percent(85) {
+                client = client.with_user(&format!("user {number}"));
+            }
+            User { client, ..User::default() }
+        };
+        let users = (0..clients).map(user).collect();
+        let node = || {
+            let affinity = Affinity::new(&load_balancer(), kind.policy(&Keyring::from(key(1))));
+            (affinity, world.describe(Pools::builder()))
+        };
+        let nodes = [node(), node()];
+        let mut history = Self {
+            name,
+            step: 0,
+            kind,
+            random,
+            world,
+            nodes,
+            keys: vec![1],
+            next_key: 2,
+            now: NOW,
+            latest: NOW,
+            users,
+            store: Store::default(),
+            dead: HashSet::new(),
+            counts: BTreeMap::new(),
+            requests: 0,
+            settled: 0,
+        };
+        history.configure();
+        history
+    }
+
+    #[track_caller]
+    fn law(&self, law: &str, holds: bool, found: &dyn Debug) {
+        let Self { name, step, kind, world, now, .. } = self;
+        let (rules, fallback) = (world.rules, world.fallback);
+        let pools = || world.pools.iter().map(|pool| format!("{pool:?}\n")).collect::<String>();
+        assert!(
+            holds,
+            "{law}\nfound {found:?}\n{name}, step {step}, {kind:?}, {rules:?}, now {now}, fallback {fallback:?}\n{}",
+            pools()
+        );
+    }
+
+    // ---- events
+
+    /// Both nodes are told of other rules or keys; their pools are as they were.
+    fn configure(&mut self) {
+        let Rules { mode, retries, across_pools, drain_duration, cooling_off } = self.world.rules;
+        let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
+        for (affinity, _) in &mut self.nodes {
+            *affinity = Affinity::new(&load_balancer(), self.kind.policy(&keyring))
+                .with_failover(mode)
+                .unwrap()
+                .with_retries(Retries::new(retries as u64).unwrap())
+                .with_across_pools(if across_pools { AcrossPools::Yes } else { AcrossPools::No })
+                .with_drain_duration(DrainDuration::new(drain_duration).unwrap())
+                .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
+        }
+    }
+
+    fn publish(&mut self) {
+        for (_, pools) in &mut self.nodes {
+            *pools = self.world.edit(pools);
+        }
+    }
+
+    fn event(&mut self) {
+        match self.random.below(16) {
+            0..=5 => self.change_endpoint(),
+            6 | 7 => self.change_pool(),
+            8 => self.change_members(),
+            9 => self.rotate_keys(),
+            10 => self.change_rules(),
+            11 | 12 => self.step_clock(),
+            13 => self.harm_store(),
+            14 => self.kill_or_revive(),
+            _ => self.repair(),
+        }
+    }
+
+    fn change_endpoint(&mut self) {
+        let (now, pool) = (self.now, self.random.below(self.world.pools.len()));
+        let endpoints = self.world.pools[pool].endpoints.len();
+        if endpoints == 0 {
+            return;
+        }
+        let endpoint = self.random.below(endpoints);
+        let kind = self.random.below(8);
+        let e = &mut self.world.pools[pool].endpoints[endpoint];
+        match kind {
+            0 | 1 => e.healthy = !e.healthy,
+            2 => e.healthy = true,
+            3 => e.service = Service::Disabled(Some(now)),
+            4 if self.random.percent(30) => e.service = Service::Disabled(None),
+            4..=6 => e.service = Service::Enabled,
+            _ => e.weight = self.random.one_of(&[0, 1, 30, 100, 100]),
+        }
+        self.publish();
+    }
+
+    fn change_pool(&mut self) {
+        let pool = self.random.below(self.world.pools.len());
+        let pool = &mut self.world.pools[pool];
+        match self.random.below(8) {
+            0 => pool.service = Service::Disabled(Some(self.now)),
+            1 if self.random.percent(30) => pool.service = Service::Disabled(None),
+            1 | 2 => pool.service = Service::Enabled,
+            3 => pool.minimum_origins = self.random.one_of(&[0, 1, 1, 2, 3]),
+            4 => pool.default_percent = self.random.one_of(&[30, 60, 100]),
+            5 => pool.session_percent = self.random.one_of(&[30, 60, 100]),
+            6 => (pool.default_percent, pool.session_percent) = (0, 0),
+            _ => pool.default_by_hash = !pool.default_by_hash,
+        }
+        self.publish();
+    }
+
+    /// Endpoints leave and come (again), and another pool is the fallback.
+    fn change_members(&mut self) {
+        self.world.fallback = self.random.one_of(&[None, Some(0), Some(1), Some(2), Some(APART), Some(APART)]);
+        for (pool, (name, endpoints)) in self.world.pools.iter_mut().zip(MEMBERS) {
+            let all = NaivePool::new(name, endpoints).endpoints;
+            for member in all {
+                let place = pool.endpoints.iter().position(|e| e.id == member.id);
+                match place {
+                    Some(place) if self.random.percent(15) => drop(pool.endpoints.remove(place)),
+                    None if self.random.percent(60) => pool.endpoints.push(member),
+                    _ => {}
+                }
+            }
+        }
+        if self.world.fallback != Some(APART) {
+            // Whoever leaves the snapshot leaves its marks.
+            for e in &mut self.world.pools[APART].endpoints {
+                (e.suspect_until, e.failures) = (0, 0);
+            }
+        }
+        for (_, pools) in &mut self.nodes {
+            *pools = self.world.describe(pools.rebuild());
+        }
+    }
+
+    /// The three steps of a rotation: add, promote, retire.
+    fn rotate_keys(&mut self) {
+        match self.random.below(3) {
+            0 if self.keys.len() < 4 => {
+                self.keys.push(self.next_key);
+                self.next_key = self.next_key % 250 + 1;
+            }
+            1 => self.keys.rotate_left(1),
+            _ if self.keys.len() > 1 => drop(self.keys.pop()),
+            _ => {}
+        }
+        self.configure();
+    }
+
+    fn change_rules(&mut self) {
+        let rules = &mut self.world.rules;
+        rules.retries = self.random.one_of(&[1, 1, 2, 3, 8]);
+        rules.across_pools = self.random.percent(50);
+        rules.drain_duration = self.random.one_of(&[0, 600, 600, 5_000]);
+        rules.cooling_off = self.random.one_of(&[0, 10, 60]);
+        self.configure();
+    }
+
+    /// Forward by seconds or hours, back by at most 15 minutes from the latest time seen.
+    fn step_clock(&mut self) {
+        self.now = match self.random.below(10) {
+            0..=5 => self.now + self.random.number(300),
+            6 | 7 => self.now + self.random.number(3_000),
+            8 if self.random.percent(60) => self.now + self.random.number(60_000),
+            _ => (self.now - self.random.number(900)).max(self.latest - 900),
+        };
+        self.latest = self.latest.max(self.now);
+    }
+
+    fn harm_store(&mut self) {
+        let mut keys: Vec<SessionKey> = self.store.records.keys().copied().collect();
+        keys.sort();
+        if keys.is_empty() {
+            return;
+        }
+        let key = self.random.one_of(&keys);
+        match self.random.below(6) {
+            0 => self.store.records.clear(),
+            1 | 2 => drop(self.store.records.remove(&key)),
+            _ => {
+                if let Some(stored) = self.store.records.get_mut(&key) {
+                    stored.readable = false;
+                }
+            }
+        }
+    }
+
+    /// Most of what is broken is repaired in time.
+    fn repair(&mut self) {
+        self.dead.clear();
+        let pool = self.random.below(self.world.pools.len());
+        for pool in &mut self.world.pools[pool..] {
+            (pool.service, pool.minimum_origins) = (Service::Enabled, 1);
+            (pool.default_percent, pool.session_percent) = (0, 0);
+            for e in &mut pool.endpoints {
+                e.healthy = true;
+                e.service = Service::Enabled;
+            }
+        }
+        self.publish();
+    }
+
+    fn kill_or_revive(&mut self) {
+        let (pool, endpoints) = MEMBERS[self.random.below(MEMBERS.len())];
+        let id = EndpointId::new(pool, self.random.one_of(endpoints));
+        if !self.dead.remove(&id) && self.random.percent(60) {
+            self.dead.insert(id);
+        }
+    }
+
+    // ---- requests
+
+    /// What a client sends this time, and what that says of its session.
+    fn ask(&mut self, user: &User) -> (Client, Session) {
+        let (client, now) = (user.client.clone(), self.now);
+        match self.kind {
+            Kind::NoAffinity => (client, Session::Unbound),
+            Kind::Header => (client, Session::Unbound), // Until the store has said more.
+            Kind::Cookie | Kind::IpCookie => {
+                let Some(jar) = &user.jar else { return (client, Session::New(Created::NoCookie)) };
+                let (token, broken) = match self.random.below(100) {
+                    0 => (jar.token[..47].into(), Some(Created::Malformed)),
+                    1 => (format!("Ag{}", &jar.token[2..]), Some(Created::UnknownVersion)),
+                    2 => (another_load_balancers(jar), Some(Created::Forged)),
+                    _ => (jar.token.clone(), None),
+                };
+                let Jar { pin, key, .. } = jar;
+                let session = match broken {
+                    Some(reason @ (Created::Malformed | Created::UnknownVersion)) => Session::New(reason),
+                    _ if !self.keys.contains(key) => Session::New(Created::UnknownKey),
+                    Some(reason) => Session::New(reason),
+                    None if pin.issued.as_secs() > now + 300 => Session::New(Created::Premature),
+                    None if pin.expires.as_secs() <= now => Session::New(Created::Expired),
+                    None => Session::Live(pin.endpoint),
+                };
+                (client.with_token(&token), session)
+            }
+        }
+    }
+
+    fn request(&mut self) {
+        self.requests += 1;
+        self.now += self.random.number(6);
+        self.latest = self.latest.max(self.now);
+        let number = self.random.below(self.users.len());
+        let user = self.users[number].clone();
+        let (client, mut session) = self.ask(&user);
+        let now = at(self.now);
+
+        let [one, two] = [0, 1].map(|node| self.nodes[node].0.recall(&client.request(), now));
+        self.law("two nodes say the same of a session", one.claim() == two.claim(), &(one.claim(), two.claim()));
+        let claim = one.claim();
+        let lookup = one.lookup();
+        let mut record = Record::Absent;
+        if let Some(lookup) = lookup {
+            record = if self.random.percent(4) { Record::Unreachable } else { self.store.load(&lookup) };
+            session = match record {
+                Record::Found(pin) => Session::Live(pin.endpoint),
+                Record::Absent => Session::New(Created::NoRecord),
+                Record::Unreadable => Session::New(Created::Unreadable),
+                Record::Unreachable => Session::New(Created::StoreUnreachable),
+            };
+        }
+        if let (Some(pinned), Session::Live(pin)) = (user.lent_from, session) {
+            self.law("a lent session comes back", pinned == pin, &(pinned, pin));
+        }
+        let ask = Ask { now: self.now, session, hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)) };
+        let taken = self.route([one, two], claim, record, ask);
+        let Some((attempts, walk)) = taken else { return };
+        self.carry_on(number, attempts, walk, ask, record, lookup.map(|lookup| lookup.key));
+    }
+
+    /// The first choice, on both nodes.
+    fn route(&mut self, visits: [Visit; 2], claim: Claim, record: Record, ask: Ask) -> Option<([Attempt; 2], Walk)> {
+        let number = self.random.next();
+        // What a node draws must not matter to a live session, nor where the address or the
+        // session key makes the first choice and nobody is shed by chance.
+        let by_chance = self
+            .world
+            .pools
+            .iter()
+            .any(|pool| !matches!(pool.default_percent, 0 | 100) && (!pool.default_by_hash || ask.hash.is_none()));
+        let stable = match (ask.session, self.kind) {
+            (Session::Live(_), _) => true,
+            (Session::New(_), Kind::IpCookie) => ask.hash.is_some() && !by_chance,
+            (Session::New(_), Kind::Header) => !by_chance,
+            _ => false,
+        };
+        let [one, two] = visits;
+        let draws = Cell::new(0);
+        let entropy = |number| {
+            draws.set(draws.get() + 1);
+            number
+        };
+        let first = self.nodes[0].0.route(one, record, &self.nodes[0].1, || entropy(number));
+        let other = if stable { !number } else { number };
+        let second = self.nodes[1].0.route(two, record, &self.nodes[1].1, || entropy(other));
+        let permitted = self.world.route(&ask);
+        let (first, second) = match (first, second) {
+            (Ok(first), Ok(second)) => (first, second),
+            (first, second) => {
+                let none = first.is_err() && second.is_err() && permitted.is_empty();
+                self.law("no endpoint only when nobody is permitted", none, &(ask, claim, permitted));
+                self.count(Outcome::NoEndpoint);
+                return None;
+            }
+        };
+        let step = Step { endpoint: first.endpoint(), outcome: first.outcome() };
+        let agrees = second.endpoint() == step.endpoint && second.outcome() == step.outcome;
+        self.law("two nodes agree", agrees, &(ask, &first, &second));
+        self.law("the session table", permitted.contains(&step), &(ask, step, &permitted));
+        if let Session::Live(pin) = ask.session {
+            self.law("a kept request draws no entropy", draws.get() == 0, &ask);
+            let good = self.world.find(pin).is_some_and(|(pool, e)| {
+                let shed = self.world.sheds_session(pool, &ask);
+                self.world.takes_pinned(pool, &e, ask.now) && !self.world.is_suspect(&e, ask.now) && !shed
+            });
+            let kept = step == Step { endpoint: pin, outcome: Outcome::Kept };
+            self.law("a live session of a good endpoint never moves", !good || kept, &(ask, step));
+        }
+        Some(([first, second], Walk::begin(ask, step)))
+    }
+
+    fn may_take(&self, step: Step, now: u64) -> bool {
+        let Some((pool, e)) = self.world.find(step.endpoint) else { return false };
+        let enabled = e.service == Service::Enabled && self.world.pools[pool].service == Service::Enabled;
+        let last_resort = self.world.fallback == Some(pool) && enabled;
+        match step.outcome {
+            Outcome::Kept => self.world.takes_pinned(pool, &e, now) || last_resort,
+            _ => e.weight > 0 && enabled && (e.healthy || last_resort),
+        }
+    }
+
+    /// Connections fail or do not, and then an endpoint answers or nobody does.
+    fn carry_on(
+        &mut self,
+        number: usize,
+        attempts: [Attempt; 2],
+        mut walk: Walk,
+        ask: Ask,
+        record: Record,
+        key: Option<SessionKey>,
+    ) {
+        let mut tried = HashSet::new();
+        let [mut first, mut second] = attempts;
+        let began = walk.step.outcome;
+        loop {
+            let step = walk.step;
+            let may = self.may_take(step, ask.now);
+            self.law("no request is routed to an endpoint that may not take it", may, &(ask, step));
+            self.law("what was tried is not tried again", tried.insert(step.endpoint), &(ask, step));
+            if self.random.percent(2) {
+                let [one, two] = [first, second].map(|attempt| attempt.give_up().outcome());
+                self.law("an endpoint that broke off is given up", one == Outcome::GaveUp && two == one, &step);
+                return self.given_up(number, ask, record);
+            }
+            if !self.dead.contains(&step.endpoint) && !self.random.percent(8) {
+                return self.settle(number, [first, second], (began, step), ask, record, key);
+            }
+            if self.random.percent(10) {
+                // Health checks do not wait for requests.
+                let pool = self.random.below(MEMBERS.len());
+                if let Some(e) = self.world.pools[pool].endpoints.first_mut() {
+                    e.healthy = !e.healthy;
+                    self.publish();
+                }
+            }
+            let permitted = walk.fail(&mut self.world);
+            let next_one = self.nodes[0].0.failover(first, &self.nodes[0].1);
+            let next_two = self.nodes[1].0.failover(second, &self.nodes[1].1);
+            (first, second) = match (next_one, next_two) {
+                (Ok(one), Ok(two)) => (one, two),
+                (one, two) => {
+                    let none = one.is_err() && two.is_err() && permitted.is_empty();
+                    self.law("giving up only when nobody is permitted", none, &(ask, step, permitted));
+                    return self.given_up(number, ask, record);
+                }
+            };
+            let next = Step { endpoint: first.endpoint(), outcome: first.outcome() };
+            let agrees = second.endpoint() == next.endpoint && second.outcome() == next.outcome;
+            self.law("two nodes agree on whom to try next", agrees, &(ask, next, &second));
+            self.law("the failover table", permitted.contains(&next), &(ask, step, next, permitted));
+            walk.go_on(next);
+        }
+    }
+
+    /// "Giving up on a request costs nothing": the same request says the same again.
+    fn given_up(&mut self, number: usize, ask: Ask, record: Record) {
+        self.count(Outcome::GaveUp);
+        let mut client = self.users[number].client.clone();
+        if let Some(jar) = &self.users[number].jar {
+            client = client.with_token(&jar.token);
+        }
+        let visit = self.nodes[0].0.recall(&client.request(), at(ask.now));
+        let same = match (visit.lookup(), visit.claim()) {
+            (Some(lookup), _) => record == Record::Unreachable || self.store.load(&lookup) == record,
+            (None, Claim::Carried(pin)) => self.users[number].jar.as_ref().is_some_and(|jar| jar.pin == pin),
+            (None, _) => !matches!(ask.session, Session::Live(_)),
+        };
+        self.law("giving up writes nothing", same, &(ask, record));
+    }
+
+    fn settle(
+        &mut self,
+        number: usize,
+        attempts: [Attempt; 2],
+        (began, Step { endpoint, outcome }): (Outcome, Step),
+        ask: Ask,
+        record: Record,
+        key: Option<SessionKey>,
+    ) {
+        self.count(outcome);
+        self.settled += 1;
+        let [first, second] = attempts;
+        let one: Settlement = self.nodes[0].0.settle(first, &self.nodes[0].1);
+        let two: Settlement = self.nodes[1].0.settle(second, &self.nodes[1].1);
+        self.law("two nodes write the same", one == two, &(&one, &two));
+        self.world.answered(endpoint);
+        let expected = write_of(outcome, self.kind.has_cookie(), record);
+        let written = match (&one.set_cookie, &one.store_write) {
+            (None, None) => Write::Nothing,
+            (Some(_), None) => Write::SetCookie,
+            (None, Some(StoreWrite::Touch { .. })) => Write::Touch,
+            (None, Some(StoreWrite::Create { .. })) => Write::Create,
+            (None, Some(StoreWrite::Replace { .. })) => Write::Replace,
+            (Some(_), Some(_)) => panic!("a session lives in one place"),
+        };
+        self.law("what is written", written == expected, &(outcome, record, &one));
+        if self.world.rules.mode == FailoverMode::Temporary && matches!(began, Outcome::Kept | Outcome::Lent(_)) {
+            let stays =
+                matches!(outcome, Outcome::Kept | Outcome::Lent(_)) && matches!(written, Write::Nothing | Write::Touch);
+            self.law("temporary never changes a pin", stays, &(ask, began, outcome));
+        }
+
+        let user = &mut self.users[number];
+        user.lent_from = match (outcome, ask.session) {
+            (Outcome::Lent(_), Session::Live(pin)) => Some(pin),
+            _ => None,
+        };
+        if let Some(token) = token_of(&one) {
+            let keyring = Keyring::from(fixture::key(self.keys[0]));
+            let pin = codec(&keyring).open(token.as_bytes(), at(ask.now)).expect("sealed by the signing key");
+            user.jar = Some(Jar { token, pin, key: self.keys[0] });
+            let expires = at(ask.now + 82_800);
+            self.law("a pin is new", pin == Pin { endpoint, issued: at(ask.now), expires }, &pin);
+        }
+        if let Some(write) = one.store_write {
+            let of_this_session = match write {
+                StoreWrite::Touch { key: of, .. } => Some(of) == key,
+                StoreWrite::Create { key: of, endpoint: to, .. } | StoreWrite::Replace { key: of, endpoint: to, .. } => {
+                    Some(of) == key && to == endpoint
+                }
+            };
+            self.law("a write is about this session and who answered", of_this_session, &write);
+            // A store that did not answer does not always take the write either.
+            if record != Record::Unreachable || self.random.percent(50) {
+                self.store.save(write);
+            } else {
+                self.users[number].lent_from = None;
+            }
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        *self.counts.entry(outcome.label()).or_default() += 1;
+    }
+
+    /// As many steps, unless there is nothing left to decide them.
+    pub(crate) fn run(mut self, steps: usize) -> Self {
+        for step in 0..steps {
+            if self.random.is_used_up() {
+                break;
+            }
+            self.step = step;
+            if self.random.percent(20) {
+                self.event();
+            } else {
+                self.request();
+            }
+        }
+        let writes = if self.kind == Kind::Header { self.store.writes } else { 0 };
+        self.law("a write happens only from settle", writes <= self.settled, &writes);
+        self
+    }
+}
+
+/// The same pin under the same key, for another load balancer.
+fn another_load_balancers(jar: &Jar) -> String {
+    let other = Name::new("other.example.com").unwrap();
+    let codec = TokenCodec::new(&other, &CookieName::default(), &Keyring::from(key(jar.key)));
+    codec.seal(&jar.pin).as_str().into()
+}
