@@ -85,7 +85,7 @@ async fn send(stream: TcpStream, request: Request) -> Result<Response, hyper::Er
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (mut eu, mut servers) = (Pool::new("eu"), HashMap::new());
-    for name in ["eu-1", "eu-2", "eu-3"] {
+    for name in ["eu-1", "eu-2"] {
         let (address, server) = serve(Router::new().fallback(name)).await?;
         eu = eu.endpoint(Endpoint::new(name, address));
         servers.insert(name.to_owned(), server);

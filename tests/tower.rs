@@ -33,6 +33,8 @@ struct Bench {
     now: AtomicU64,
     drawn: AtomicU64,
     store: Option<MemoryStore>,
+    /// What the store was asked, in order: `load`, or the name of a write.
+    asked: Mutex<Vec<&'static str>>,
 }
 
 impl Bench {
@@ -45,6 +47,7 @@ impl Bench {
             now: AtomicU64::new(NOW.as_secs()),
             drawn: AtomicU64::new(0),
             store: None,
+            asked: Mutex::default(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Gateway for Bench {
     }
 
     async fn load(&self, lookup: Lookup) -> Record {
+        self.asked.lock().unwrap().push("load");
         match &self.store {
             Some(store) => store.load(&lookup).unwrap_or(Record::Unreachable),
             None => Record::Unreachable,
@@ -103,6 +107,11 @@ impl Gateway for Bench {
     }
 
     async fn save(&self, write: StoreWrite) {
+        self.asked.lock().unwrap().push(match write {
+            StoreWrite::Create { .. } => "create",
+            StoreWrite::Replace { .. } => "replace",
+            StoreWrite::Touch { .. } => "touch",
+        });
         if let Some(store) = &self.store {
             store.save(&write).unwrap();
         }
@@ -359,6 +368,33 @@ fn a_header_session_is_kept_in_the_store_that_the_gateway_has() {
 }
 
 #[test]
+fn the_store_is_read_for_a_session_of_its_own_and_written_only_when_an_endpoint_answers() {
+    let store = MemoryStore::new(100).unwrap();
+    let proxy = Proxy::new(Bench::header(FailoverMode::Temporary, Some(store)));
+    let asked = |headers: &[(&'static str, &str)], does: &[Does]| {
+        proxy.script(does);
+        let _ = proxy.send(headers);
+        proxy.gateway.asked.lock().unwrap().split_off(0)
+    };
+    let ada: &[(&str, &str)] = &[("x-user", "ada")];
+    assert!(asked(&[], &[]).is_empty(), "no session, no store");
+    assert_eq!(asked(ada, &[Does::Refuse, Does::Refuse]), ["load"]);
+    assert_eq!(asked(ada, &[Does::BreakOff]), ["load"]);
+    assert_eq!(asked(ada, &[Does::Answer(103)]), ["load"]);
+    assert_eq!(asked(ada, &[Does::Answer(200)]), ["load", "create"]);
+    assert_eq!(asked(ada, &[Does::Refuse, Does::Answer(200)]), ["load", "touch"]);
+    for name in ["eu-1", "eu-2", "eu-3"] {
+        proxy.gateway.set_health(name, Health::Unhealthy);
+    }
+    assert_eq!(asked(ada, &[]), ["load"]);
+
+    let proxy = Proxy::new(Bench::cookie(FailoverMode::Sticky));
+    let cookie = set_cookie(&proxy.send(&[]).unwrap()).unwrap();
+    proxy.send(&[("cookie", &cookie)]).unwrap();
+    assert!(proxy.gateway.asked.lock().unwrap().is_empty(), "a cookie needs no store");
+}
+
+#[test]
 fn a_store_out_of_reach_costs_the_memory_and_not_the_request() {
     let proxy = Proxy::new(Bench::header(FailoverMode::None, None));
     let first = proxy.send(&[("x-user", "ada")]).unwrap();
@@ -477,6 +513,44 @@ fn an_inner_service_that_fails_before_it_is_called_is_not_called() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let refused = runtime.block_on(async { service.ready().await.map(|_| ()).unwrap_err() });
     assert_eq!(refused.to_string(), "the endpoint broke off: shut down");
+}
+
+/// Refuses one request, notes the extension that a server put there, and is never ready again.
+#[derive(Clone)]
+struct OnceReady {
+    is_spent: Arc<AtomicBool>,
+    left: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Service<Request<()>> for OnceReady {
+    type Response = Response<()>;
+    type Error = Failed<(), Error>;
+    type Future = Ready<Result<Response<()>, Failed<(), Error>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(match self.is_spent.load(SeqCst) {
+            true => Err(Failed::BrokeOff(Error::other("shut down"))),
+            false => Ok(()),
+        })
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        assert!(!self.is_spent.swap(true, SeqCst), "called without being ready");
+        self.left.lock().unwrap().extend(request.extensions().get::<&'static str>());
+        ready(Err(Failed::Unconnected(Box::new(request))))
+    }
+}
+
+#[test]
+fn the_inner_service_is_asked_whether_it_is_ready_before_each_attempt() {
+    let inner = OnceReady { is_spent: Arc::default(), left: Arc::default() };
+    let service = AffinityLayer::new(Arc::new(Bench::cookie(FailoverMode::Sticky))).layer(inner.clone());
+    let mut request = Request::new(());
+    request.extensions_mut().insert("the server's own");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let refused = runtime.block_on(service.oneshot(request)).unwrap_err();
+    assert_eq!(refused.to_string(), "the endpoint broke off: shut down");
+    assert_eq!(*inner.left.lock().unwrap(), ["the server's own"], "other extensions stay");
 }
 
 #[test]
