@@ -217,7 +217,8 @@ impl ProxyHttp for StickyProxy {
             Stage::Unrouted | Stage::Routed(_) | Stage::Answered(_) => "-",
         };
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        log::info!(target: "access", "{} {status} {outcome}", session.req_header().uri.path());
+        let client = session.client_addr().map_or_else(String::new, ToString::to_string);
+        log::info!(target: "access", "{client} {} {status} {outcome}", session.req_header().uri.path());
     }
 }
 
