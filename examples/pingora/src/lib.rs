@@ -31,7 +31,7 @@ use pingora_cache::{CacheKey, CacheMetaDefaults, MemCache, NoCacheReason, RespCa
 use pingora_core::server::Server;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, Result};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 use session_affinity::{Affinity, Attempt, CookiePolicy, Outcome, Pools, Record, RequestMeta, Scheme};
@@ -209,11 +209,12 @@ impl ProxyHttp for StickyProxy {
     }
 
     async fn logging(&self, session: &mut Session, e: Option<&Error>, exchange: &mut Exchange) {
+        let is_upstreams = e.is_some_and(|e| *e.esource() == ErrorSource::Upstream);
         let outcome = match mem::take(&mut exchange.stage) {
             Stage::Over(outcome) => outcome.label(),
-            // It broke off, or the client has left: nothing was promised.
-            Stage::Routed(attempt) | Stage::Answered(attempt) if e.is_some() => attempt.give_up().outcome().label(),
-            // From the cache, or refused before it came to us.
+            // The endpoint broke off.
+            Stage::Routed(attempt) | Stage::Answered(attempt) if is_upstreams => attempt.give_up().outcome().label(),
+            // Served from the cache, refused by pingora, or the client has left.
             Stage::Unrouted | Stage::Routed(_) | Stage::Answered(_) => "-",
         };
         let status = session.response_written().map_or(0, |response| response.status.as_u16());

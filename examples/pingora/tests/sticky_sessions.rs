@@ -175,6 +175,40 @@ fn what_comes_from_the_cache_sets_no_cookie() {
     assert_eq!(hit.head.values("cache-control"), ["public, max-age=60"]);
 }
 
+/// Endpoints were chosen and tried, and none has answered.
+#[test]
+fn a_stale_response_in_the_place_of_an_error_sets_no_cookie() {
+    let mut proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
+    let missed = proxy.get("/stale", &[]);
+    missed.assert(200, "created:no_cookie");
+    proxy.endpoints.clear();
+    let stale = proxy.get("/stale", &[]);
+    stale.assert(200, "gave_up");
+    assert_eq!(stale.body, missed.body);
+    assert!(stale.head.values("set-cookie").is_empty());
+}
+
+/// An endpoint has answered, with 304, so there is a session; the cached response stays without.
+#[test]
+fn a_revalidated_response_sets_the_cookie_of_this_client() {
+    let proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
+    let first = proxy.get("/revalidated", &[]);
+    proxy.seen();
+    let second = proxy.get("/revalidated", &[]);
+    second.assert(200, "created:no_cookie");
+    let asked = proxy.seen();
+    assert_eq!(asked[0].1.values("if-none-match"), ["\"1\""]);
+    assert_eq!(second.body, first.body, "from the cache");
+    assert_eq!(second.head.values("cache-control"), ["max-age=0, private"]);
+
+    let cookie = second.cookie();
+    let kept = proxy.get("/revalidated", &[&format!("Cookie: {cookie}")]);
+    kept.assert(200, "kept");
+    assert_eq!(kept.body, first.body);
+    assert!(kept.head.values("set-cookie").is_empty());
+    assert_eq!(proxy.seen()[0].0, asked[0].0, "the one that has answered");
+}
+
 #[test]
 fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -183,7 +217,7 @@ fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
         (None, &[][..], "LISTEN is missing"),
         (None, &["here"], "\"here\": invalid socket address syntax; an address is IP:PORT"),
         (None, &[&*listen, "127.0.0.1:9001"], "SESSION_AFFINITY_SECRET: environment variable not found"),
-        (Some("short"), &[&*listen, "127.0.0.1:9001"], "a secret of 5 bytes"),
+        (Some("short"), &[&*listen, "127.0.0.1:9001"], "secret has 5 bytes; allowed: 32 or more"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_session-affinity-pingora"));
         command.args(arguments).env_remove("SESSION_AFFINITY_SECRET");

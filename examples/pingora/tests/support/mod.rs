@@ -223,21 +223,29 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
     for earlier in 0.. {
         let head = Head::read(&mut requests)?;
         let path = head.start.split(' ').nth(1).expect("a path").to_owned();
+        let (is_conditional, mut body) = (!head.values("if-none-match").is_empty(), name);
         seen.lock().unwrap().push(head);
-        let (before, fields) = match &*path {
+        let (mut status, mut before, mut fields) = ("200 OK", "", "Connection: close\r\n");
+        match &*path {
             "/breaks-off" => return None,
             // A connection that was kept and turns out dead when it is used again.
             "/dead-when-kept" if earlier > 0 => return None,
-            "/dead-when-kept" => ("", ""),
-            "/early" => ("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n", "Connection: close\r\n"),
+            "/dead-when-kept" => fields = "",
+            "/early" => before = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
             "/public" => {
-                let caching = "Cache-Control: public, max-age=60\r\nCDN-Cache-Control: max-age=60\r\n";
-                ("", &*format!("{caching}Connection: close\r\n"))
+                fields = "Cache-Control: public, max-age=60\r\nCDN-Cache-Control: max-age=60\r\nConnection: close\r\n";
             }
-            _ => ("", "Connection: close\r\n"),
-        };
-        let length = name.len();
-        write!(responses, "{before}HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{fields}\r\n{name}").ok()?;
+            "/stale" => fields = "Cache-Control: max-age=0, stale-if-error=60\r\nConnection: close\r\n",
+            "/revalidated" => {
+                fields = "Cache-Control: max-age=0\r\nETag: \"1\"\r\nConnection: close\r\n";
+                if is_conditional {
+                    (status, body) = ("304 Not Modified", "");
+                }
+            }
+            _ => {}
+        }
+        let length = if is_conditional { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        write!(responses, "{before}HTTP/1.1 {status}\r\n{length}{fields}\r\n{body}").ok()?;
         if fields.contains("close") {
             return None;
         }
