@@ -133,7 +133,7 @@ impl ProxyHttp for StickyProxy {
             return Error::e_explain(ErrorType::InternalError, "an endpoint of another snapshot");
         };
         let mut peer = HttpPeer::new(*address, false, String::new());
-        // Whoever waits longer than this for a dead endpoint does not wait for the next one.
+        // This long a client waits for a dead endpoint, before it gets the next one.
         peer.options.connection_timeout = Some(Duration::from_secs(1));
         Ok(Box::new(peer))
     }

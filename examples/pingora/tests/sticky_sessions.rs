@@ -128,7 +128,7 @@ fn an_endpoint_that_breaks_off_is_the_last_that_is_asked() {
     let proxy = Proxy::start();
     let created = proxy.get("/", &[]);
     proxy.seen();
-    let refused = proxy.get("/breaks-off", &[&format!("Cookie: {}", created.cookie())]);
+    let refused = proxy.get("/", &["X-Break-Off: now", &format!("Cookie: {}", created.cookie())]);
     refused.assert(502, "gave_up");
     assert!(refused.head.values("set-cookie").is_empty());
     assert_eq!(proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), [&*created.body]);
@@ -175,17 +175,33 @@ fn what_comes_from_the_cache_sets_no_cookie() {
     assert_eq!(hit.head.values("cache-control"), ["public, max-age=60"]);
 }
 
+#[test]
+fn an_endpoints_own_cookie_stays_beside_ours_and_out_of_the_cache() {
+    let proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
+    for _ in 0..2 {
+        let created = proxy.get("/sets-a-cookie", &[]);
+        created.assert(200, "created:no_cookie");
+        let [theirs, ours] = &*created.head.values("set-cookie") else { panic!("{:?}", created.head) };
+        assert!(*theirs == "theirs=1" && ours.starts_with("__cflb="), "{:?}", created.head);
+    }
+    assert_eq!(proxy.seen().len(), 2);
+}
+
 /// Endpoints were chosen and tried, and none has answered.
 #[test]
 fn a_stale_response_in_the_place_of_an_error_sets_no_cookie() {
     let mut proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
     let missed = proxy.get("/stale", &[]);
     missed.assert(200, "created:no_cookie");
+    let broke_off = proxy.get("/stale", &["X-Break-Off: now"]);
+    broke_off.assert(200, "-");
     proxy.endpoints.clear();
-    let stale = proxy.get("/stale", &[]);
-    stale.assert(200, "gave_up");
-    assert_eq!(stale.body, missed.body);
-    assert!(stale.head.values("set-cookie").is_empty());
+    let refused = proxy.get("/stale", &[]);
+    refused.assert(200, "gave_up");
+    for stale in [broke_off, refused] {
+        assert_eq!(stale.body, missed.body);
+        assert!(stale.head.values("set-cookie").is_empty());
+    }
 }
 
 /// An endpoint has answered, with 304, so there is a session; the cached response stays without.

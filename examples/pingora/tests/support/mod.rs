@@ -223,17 +223,21 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
     for earlier in 0.. {
         let head = Head::read(&mut requests)?;
         let path = head.start.split(' ').nth(1).expect("a path").to_owned();
+        let breaks_off = !head.values("x-break-off").is_empty();
         let (is_conditional, mut body) = (!head.values("if-none-match").is_empty(), name);
         seen.lock().unwrap().push(head);
         let (mut status, mut before, mut fields) = ("200 OK", "", "Connection: close\r\n");
         match &*path {
-            "/breaks-off" => return None,
+            _ if breaks_off => return None,
             // A connection that was kept and turns out dead when it is used again.
             "/dead-when-kept" if earlier > 0 => return None,
             "/dead-when-kept" => fields = "",
             "/early" => before = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
             "/public" => {
                 fields = "Cache-Control: public, max-age=60\r\nCDN-Cache-Control: max-age=60\r\nConnection: close\r\n";
+            }
+            "/sets-a-cookie" => {
+                fields = "Cache-Control: public, max-age=60\r\nSet-Cookie: theirs=1\r\nConnection: close\r\n"
             }
             "/stale" => fields = "Cache-Control: max-age=0, stale-if-error=60\r\nConnection: close\r\n",
             "/revalidated" => {
