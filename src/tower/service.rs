@@ -15,7 +15,7 @@ use crate::endpoint::EndpointId;
 use crate::request::RequestMeta;
 use crate::store::Record;
 
-/// Puts session affinity around a service that connects and sends: see the [module](self).
+/// Puts session affinity around a service that connects and sends: see the [module](super).
 pub struct AffinityLayer<G>(Arc<G>);
 
 /// What an [`AffinityLayer`] makes of an inner service: one that calls it once for each endpoint
