@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::client::ClientHash;
-use crate::cookies::CacheGuard;
+use crate::cookies::{CacheGuard, CookieName};
 use crate::endpoint::EndpointId;
 use crate::failover::{FailoverMode, Standing, Verdict, decide};
 use crate::marks::Mark;
@@ -321,6 +321,21 @@ impl<P: AffinityPolicy> Affinity<P> {
             (None, None) => UnixTime::MAX,
         };
         pinned.pinned(issued, end);
+    }
+
+    /// The cookie to take out of what goes upstream, by [`CookieName::strip`]; `None` for a
+    /// policy that has none.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy};
+    /// fn prepare<P: AffinityPolicy>(affinity: &Affinity<P>, headers: &mut http::HeaderMap) {
+    ///     if let Some(cookie) = affinity.cookie_name() {
+    ///         cookie.strip(headers);
+    ///     }
+    /// }
+    /// ```
+    pub fn cookie_name(&self) -> Option<&CookieName> {
+        self.policy.cookie_name()
     }
 
     /// How long the policy's sessions live.

@@ -121,6 +121,9 @@
 //!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API. Off by default.
+//! - `tower`: `tower::AffinityLayer` does the four verbs and the retries in an axum or another tower
+//!   server. It needs no runtime, and reads the system's clock unless it is given another. Off by
+//!   default.
 //! - `memchr`: our cookie is found by vector instructions. On by default; without it the
 //!   result is the same.
 
@@ -166,6 +169,8 @@ mod store;
 mod sync;
 mod time;
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use affinity::{AcrossPools, Affinity, Attempt, GaveUp, NoEndpoint, UnsupportedMode, Visit};
 #[cfg(feature = "redis")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-use crate::cookies::CacheGuard;
+use crate::cookies::{CacheGuard, CookieName};
 use crate::endpoint::EndpointId;
 use crate::failover::FailoverMode;
 use crate::request::{RequestMeta, Scheme};
@@ -48,6 +48,12 @@ pub trait AffinityPolicy: Send + Sync {
     fn supports(&self, mode: FailoverMode) -> bool {
         let _ = mode;
         true
+    }
+
+    /// The cookie that is the policy's own: endpoints have no business with it. `None`: it has
+    /// none.
+    fn cookie_name(&self) -> Option<&CookieName> {
+        None
     }
 
     /// How long its sessions live: what a drain is measured by. `None`: not known, so a
@@ -215,6 +221,10 @@ macro_rules! forward {
 
             fn supports(&self, mode: FailoverMode) -> bool {
                 (**self).supports(mode)
+            }
+
+            fn cookie_name(&self) -> Option<&CookieName> {
+                (**self).cookie_name()
             }
 
             fn life(&self) -> Option<Life> {

@@ -119,6 +119,20 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     }
 }
 
+/// What is stripped from requests cannot differ from what is set.
+#[test]
+fn the_affinity_knows_which_cookie_is_its_own() {
+    use SessionAffinity::*;
+    for (policy, own) in [(None, Option::None), (Cookie, Some("sid")), (IpCookie, Some("sid")), (Header, Some("sid"))] {
+        let mut config = Config { session_affinity: policy, ..Config::new("shop.example.com") };
+        config.extensions.cookie_name = "sid".into();
+        config.extensions.session_secret = Some(Secret::new([7; 32]).unwrap());
+        config.session_affinity_attributes.headers = vec!["x-user".into()];
+        let affinity = Affinity::from_config(&config, &keyring()).unwrap();
+        assert_eq!(affinity.cookie_name().map(CookieName::as_str), own, "{policy:?}");
+    }
+}
+
 #[test]
 fn a_load_balancer_as_the_api_returns_it_is_read_unchanged() {
     let config: Config = serde_json::from_str(

@@ -417,6 +417,32 @@ fn a_guard_that_is_off_leaves_the_directives() {
     assert!(headers.contains_key(SET_COOKIE));
 }
 
+/// "A `Settlement` can also be applied field by field, for stacks that have no `&mut HeaderMap`"
+#[test]
+fn the_guard_field_by_field_is_the_guard() {
+    for guard in [CacheGuard::Off, CacheGuard::On] {
+        for line in [None, Some("public, max-age=60"), Some("no-store"), Some("private=\"set-cookie\"")] {
+            let mut at_once = HeaderMap::new();
+            for targeted in TARGETED {
+                at_once.insert(targeted, HeaderValue::from_static("max-age=1"));
+            }
+            if let Some(line) = line {
+                at_once.insert(CACHE_CONTROL, HeaderValue::from_static(line));
+            }
+            let mut by_field = at_once.clone();
+            guard.apply(&mut at_once);
+            if let Some(line) = guard.cache_control(&by_field) {
+                by_field.insert(CACHE_CONTROL, line);
+            }
+            for name in guard.removes() {
+                by_field.remove(name);
+            }
+            assert_eq!(by_field, at_once, "{guard:?} {line:?}");
+            assert_eq!(by_field.contains_key(TARGETED[0]), guard == CacheGuard::Off, "{line:?}");
+        }
+    }
+}
+
 /// "appends (never replaces, never panics) the Set-Cookie"
 #[test]
 fn a_header_map_that_is_full_is_no_panic() {

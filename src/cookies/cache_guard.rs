@@ -32,15 +32,38 @@ impl CacheGuard {
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn apply(self, headers: &mut HeaderMap) {
-        if self == Self::Off {
-            return;
-        }
-        let guarded = guarded(headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes));
-        for targeted in TARGETED {
+        let guarded = self.cache_control(headers);
+        for targeted in self.removes() {
             headers.remove(targeted);
         }
-        // A map that is full has no Cache-Control to replace; it cannot take one either.
-        let _ = headers.try_insert(CACHE_CONTROL, guarded);
+        if let Some(guarded) = guarded {
+            // A map that is full has no Cache-Control to replace; it cannot take one either.
+            let _ = headers.try_insert(CACHE_CONTROL, guarded);
+        }
+    }
+
+    /// The one `Cache-Control` line that takes the place of those in `headers`; `None` where they
+    /// stay. Together with [`CacheGuard::removes`] it is the guard field by field, for stacks that
+    /// have no `&mut HeaderMap`.
+    ///
+    /// ```
+    /// use http::{HeaderMap, header::CACHE_CONTROL};
+    /// use session_affinity::CacheGuard;
+    /// let mut headers = HeaderMap::new();
+    /// assert_eq!(CacheGuard::On.cache_control(&headers).unwrap(), "private");
+    /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
+    /// assert_eq!(CacheGuard::On.cache_control(&headers).unwrap(), "max-age=60, private");
+    /// assert_eq!(CacheGuard::Off.cache_control(&headers), None);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn cache_control(self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let lines = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
+        (self == Self::On).then(|| guarded(lines))
+    }
+
+    /// The fields that are removed, whether they are there or not; with the guard off there are none.
+    pub fn removes(self) -> impl Iterator<Item = HeaderName> {
+        TARGETED.into_iter().filter(move |_| self == Self::On)
     }
 }
 

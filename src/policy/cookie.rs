@@ -1,7 +1,7 @@
 //! The pin lives in a signed cookie.
 
 use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement, Transition};
-use crate::cookies::{Lines, SetCookie};
+use crate::cookies::{CookieName, Lines, SetCookie};
 use crate::endpoint::EndpointId;
 use crate::keys::Keyring;
 use crate::names::Name;
@@ -85,6 +85,10 @@ impl AffinityPolicy for CookiePolicy {
             Transition::Kept(_) | Transition::Lent { .. } => Settlement::nothing(),
             Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => self.pin(endpoint, served),
         }
+    }
+
+    fn cookie_name(&self) -> Option<&CookieName> {
+        Some(self.set_cookie.name())
     }
 
     fn life(&self) -> Option<Life> {

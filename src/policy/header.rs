@@ -135,6 +135,11 @@ impl AffinityPolicy for HeaderPolicy {
         mode != FailoverMode::Sticky
     }
 
+    /// The one that its `cookie` entries leave out: clients may have it from before.
+    fn cookie_name(&self) -> Option<&CookieName> {
+        Some(&self.own_cookie)
+    }
+
     fn life(&self) -> Option<Life> {
         Some(Life::Idle(self.ttl.get()))
     }

@@ -3,6 +3,7 @@
 use super::{AffinityPolicy, CookiePolicy, Life, Recall, Served, Settlement};
 use crate::bounds::Ipv6Prefix;
 use crate::client::ClientHash;
+use crate::cookies::CookieName;
 use crate::names::Name;
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
@@ -32,6 +33,10 @@ impl AffinityPolicy for IpCookiePolicy {
 
     fn remember(&self, served: &Served) -> Settlement {
         self.cookie.remember(served)
+    }
+
+    fn cookie_name(&self) -> Option<&CookieName> {
+        self.cookie.cookie_name()
     }
 
     fn life(&self) -> Option<Life> {

@@ -1,0 +1,53 @@
+//! `session-affinity-pingora [--cache] LISTEN ENDPOINT...`, the secret in SESSION_AFFINITY_SECRET:
+//!
+//! ```text
+//! SESSION_AFFINITY_SECRET=$(openssl rand -hex 32) \
+//!   cargo run --manifest-path examples/pingora/Cargo.toml -- 127.0.0.1:8080 127.0.0.1:9001 127.0.0.1:9002
+//! ```
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use env_logger::Env;
+use pingora_cache::MemCache;
+use session_affinity::{Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools, Secret, SetCookie};
+use session_affinity_pingora::{StickyProxy, server};
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+    match proxy(env::args().skip(1)) {
+        Ok((listen, proxy)) => server(listen, proxy).run_forever(),
+        Err(error) => {
+            eprintln!("{error}\nusage: session-affinity-pingora [--cache] LISTEN ENDPOINT...");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn proxy(arguments: impl Iterator<Item = String>) -> Result<(SocketAddr, StickyProxy), Box<dyn Error>> {
+    let mut arguments = arguments.peekable();
+    let cache = arguments.next_if_eq("--cache").map(|_| &*Box::leak(Box::new(MemCache::new())));
+    let listen = address(&arguments.next().ok_or("LISTEN is missing")?)?;
+    let mut pool = Pool::new("eu");
+    for endpoint in arguments {
+        // The name is what a cookie stands for: an address that changes hands wants a name of its own.
+        pool = pool.endpoint(Endpoint::new(&*endpoint, address(&endpoint)?));
+    }
+    let pools = Pools::builder().pool(pool).build()?;
+
+    let name = Name::new("shop.example.com")?;
+    // From outside, so that sessions outlive a restart and every node reads every other's cookies.
+    let secret = env::var("SESSION_AFFINITY_SECRET").map_err(|error| format!("SESSION_AFFINITY_SECRET: {error}"))?;
+    let keyring = Keyring::from(Key::new(1, Secret::new(secret)?));
+    let policy = CookiePolicy::new(&name, &keyring, SetCookie::default());
+    let affinity = Affinity::new(&name, policy).with_failover(FailoverMode::Sticky)?;
+    Ok((listen, StickyProxy { affinity, pools: Arc::new(ArcSwap::from_pointee(pools)), cache }))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|error| format!("{text:?}: {error}; an address is IP:PORT"))
+}
