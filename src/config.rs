@@ -24,7 +24,8 @@ pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, Ses
 ///
 /// With the feature `serde` it reads a load balancer as Cloudflare's API returns it: unknown
 /// keys are ignored, null means the default, numbers may be floats, `""` means `none`.
-/// The [`extensions`](Config::extensions) are not part of that object.
+/// The [`extensions`](Config::extensions) are not part of that object. A value of the wrong kind is
+/// the deserializer's to refuse: `serde_path_to_error` makes it name the field.
 ///
 /// ```
 /// use session_affinity::{Affinity, Key, Keyring, Secret};

@@ -82,7 +82,7 @@
 //!
 //! | session | and | outcome | what is written |
 //! |---|---|---|---|
-//! | live | its endpoint is an enabled one of the fallback pool, and no other pool is open | kept, its health ignored | as kept |
+//! | live | its endpoint is an enabled one of the fallback pool, itself enabled, and no other pool is open | kept, its health ignored | as kept |
 //! | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback, else kept | pinned anew |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |

@@ -30,7 +30,7 @@ pub use none::NoAffinity;
 /// | [`CookiePolicy`] | the cookie | the client's address where the pool steers by `hash`, else entropy | absolute |
 /// | [`IpCookiePolicy`] | the cookie; a valid one beats the address | the client's address, else entropy | absolute |
 /// | [`HeaderPolicy`] | the store, under the session key | the session key | idle |
-/// | [`NoAffinity`] | nowhere | entropy | – |
+/// | [`NoAffinity`] | nowhere | the client's address where the pool steers by `hash`, else entropy | – |
 ///
 /// # Laws
 /// `recall` must not do I/O, must be a pure function of its arguments, and must not fail:
@@ -198,9 +198,9 @@ impl Settlement {
     pub fn apply(self, headers: &mut HeaderMap) -> Option<StoreWrite> {
         if let Some(mut set_cookie) = self.set_cookie {
             set_cookie.set_sensitive(true);
-            // A map that is full (32 768 lines) has no room: no cookie is better than a
-            // cookie without the guard, and than a panic.
-            if headers.try_append(SET_COOKIE, set_cookie).is_ok() {
+            // Room for two fields, as the guard may bring one: where it is not there, no cookie is
+            // better than a cookie without the guard, and than a panic.
+            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok() {
                 self.cache_guard.apply(headers);
             }
         }

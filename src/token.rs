@@ -186,20 +186,26 @@ impl fmt::Display for Token {
 }
 
 /// Why a cookie that came was not used, in the order in which it is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
     /// Not 48 characters of the alphabet.
+    #[error("the token is malformed; allowed: 48 characters of base64url")]
     Malformed,
     /// A version of the token that this crate does not write.
+    #[error("the token is of an unknown version; allowed: 1")]
     UnknownVersion,
     /// A key id that is not on the keyring: retired, or not here yet.
+    #[error("the token's key id is not on the keyring")]
     UnknownKey,
     /// The tag is not that of this key, load balancer and cookie name.
+    #[error("the token's tag is not that of this key, load balancer and cookie name")]
     Forged,
     /// Issued further in the future than the clock skew allows.
+    #[error("the token was issued further in the future than the clock skew allows")]
     Premature,
     /// Its life, or the configured lifetime, is over.
+    #[error("the token has expired")]
     Expired,
 }
 

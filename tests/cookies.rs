@@ -369,7 +369,7 @@ fn applied(lines: &[&'static str]) -> HeaderMap {
 /// Surrogate-Control are removed"
 #[test]
 fn the_cache_directive_keeps_shared_caches_away() {
-    let rows: [(&[&str], &str); 13] = [
+    let rows: [(&[&str], &str); 14] = [
         (&[], "private"),
         (&["public, max-age=60"], "max-age=60, private"),
         (&["max-age=60"], "max-age=60, private"),
@@ -378,6 +378,7 @@ fn the_cache_directive_keeps_shared_caches_away() {
         (&["private"], "private"),
         (&["Private, max-age=1"], "Private, max-age=1"),
         (&["no-store"], "no-store"),
+        (&["no-store=0, public"], "no-store=0, private"),
         (&["private=\"set-cookie\", max-age=1"], "max-age=1, private"),
         (&["private=\"a, public\", no-cache=\"b, public\""], "no-cache=\"b, public\", private"),
         (&["ext=\"a\\\", public\", public"], "ext=\"a\\\", public\", private"),
@@ -457,4 +458,21 @@ fn a_header_map_that_is_full_is_no_panic() {
     let before = headers.len();
     assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
     assert_eq!(headers.len(), before);
+}
+
+#[test]
+fn there_is_no_cookie_where_the_map_has_no_room_for_the_guard() {
+    for lines in 24_570..24_580 {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        for number in 1..lines {
+            let name = http::HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+            if headers.try_append(name, HeaderValue::from_static("v")).is_err() {
+                break;
+            }
+        }
+        assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+        let guarded = headers[CACHE_CONTROL] == "max-age=60, private";
+        assert_eq!(headers.contains_key(SET_COOKIE), guarded, "{lines} fields");
+    }
 }

@@ -22,6 +22,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         format!("{:?}", SessionKey([0xcd; 16])),
         format!("{:?}", MemoryStore::new(10).unwrap()),
         format!("{:?}", Affinity::new(&shop(), NoAffinity)),
+        format!("{:?}", Pools::builder().pool(Pool::<()>::new("eu"))),
     ];
     let expected = [
         "Secret(..)",
@@ -34,6 +35,9 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "MemoryStore { capacity: 10, .. }",
         "Affinity { load_balancer: Name(\"shop.example.com\"), mode: None, retries: Retries(1), across_pools: No, \
          drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), cache_guard: On, .. }",
+        "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: Enabled, minimum_origins: 1, \
+         shedding: LoadShedding { default_percent: Percent(0), default_policy: Random, session_percent: Percent(0) }, .. }], \
+         fallback: None, before: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
     assert_eq!(token.to_string(), token.as_str());
@@ -41,4 +45,22 @@ fn debug_names_what_helps_and_hides_the_rest() {
     assert_eq!(CookieName::default().to_string(), "__cflb");
     let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
     assert!(format!("{pools:?}").contains(r#"PoolTopology { name: Name("eu"), endpoints: 0..1, .. }"#), "{pools:?}");
+}
+
+#[test]
+fn why_a_token_was_rejected_can_be_read() {
+    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let messages = [
+        (Rejected::Malformed, "the token is malformed; allowed: 48 characters of base64url"),
+        (Rejected::UnknownVersion, "the token is of an unknown version; allowed: 1"),
+        (Rejected::UnknownKey, "the token's key id is not on the keyring"),
+        (Rejected::Forged, "the token's tag is not that of this key, load balancer and cookie name"),
+        (Rejected::Premature, "the token was issued further in the future than the clock skew allows"),
+        (Rejected::Expired, "the token has expired"),
+    ];
+    for (rejected, message) in messages {
+        assert_eq!(rejected.to_string(), message);
+    }
+    let error: Box<dyn std::error::Error> = codec.open(b"short", NOW).unwrap_err().into();
+    assert_eq!(error.to_string(), messages[0].1);
 }

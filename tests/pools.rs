@@ -34,10 +34,13 @@ fn names_that_are_none_or_occur_twice_are_refused() {
             Pools::builder().pool(pool("eu", &["a", "b", "a"])),
             r#"endpoint "a" is twice in pool "eu"; allowed: each name once in a pool"#,
         ),
-        (Pools::builder().pool(pool("", &[])), r#""" is no name; allowed: 1 to 255 bytes without control characters"#),
+        (
+            Pools::builder().pool(pool("", &[])),
+            r#"the name of a pool is ""; allowed: 1 to 255 bytes without control characters"#,
+        ),
         (
             Pools::builder().pool(pool("eu", &["a\n"])),
-            r#""a\n" is no name; allowed: 1 to 255 bytes without control characters"#,
+            r#"the name of an endpoint in pool "eu" is "a\n"; allowed: 1 to 255 bytes without control characters"#,
         ),
         (
             Pools::builder().pool(pool("eu", &[])).fallback("us"),

@@ -1239,6 +1239,20 @@ fn a_lent_request_notes_the_pinned_endpoints_session_and_the_one_that_served_as_
     assert_eq!((served.last_seen, served.latest_end), (Some(at(NOW)), None));
 }
 
+/// Policy `none` has no sessions to wait for.
+#[test]
+fn without_affinity_an_endpoint_is_drained_at_once() {
+    let cookies = drained_site();
+    cookies.settle(drained_site().route(&live(eu(1))).unwrap());
+    let affinity = Affinity::new(&load_balancer(), NoAffinity).with_drain_duration(DrainDuration::new(600).unwrap());
+    let mut edit = cookies.pools.edit();
+    edit.state(eu(1), State::Disabled { at: Some(at(NOW + 5)) }).unwrap();
+    let pools = edit.build();
+    let drain = affinity.drain(&pools, eu(1), pools.census(eu(1)).unwrap(), at(NOW + 5)).unwrap();
+    assert_eq!((drain.phase, drain.last_seen), (DrainPhase::Draining, Some(at(NOW))));
+    assert!(matches!(drain.sessions, DrainSessions::Drained { since: Some(since) } if since <= at(NOW + 5)), "{drain:?}");
+}
+
 /// "Nothing noted and a census old enough: drained at once, with no end to name."
 #[test]
 fn with_nothing_noted_and_an_old_census_an_endpoint_is_drained_at_once() {

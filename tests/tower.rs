@@ -318,7 +318,7 @@ fn retries_end_with_gave_up() {
     proxy.script(&[Does::Refuse; 9]);
     let refused = proxy.send(&[]).unwrap_err();
     assert_eq!(proxy.asked().len(), 2, "one retry by default");
-    assert_eq!(refused.to_string(), "gave up: the endpoints that were tried could not be connected to");
+    assert_eq!(refused.to_string(), "gave up: none of the endpoints that were tried has answered");
     let response: Response<String> = refused.into_response();
     assert_eq!((response.status(), label(&response)), (StatusCode::BAD_GATEWAY, "gave_up"));
     assert!(response.headers().is_empty() && response.body().is_empty());

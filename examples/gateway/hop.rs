@@ -5,6 +5,7 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Uri, Version};
 
 /// RFC 9110 section 7.6.1, and what older proxies kept to themselves.
@@ -57,10 +58,14 @@ pub(crate) fn normalise<B>(request: &mut Request<B>) -> Option<()> {
     let (uri, version) = (request.uri(), request.version());
     let target = uri.path_and_query()?.clone();
     let is_asterisk = uri.path() == "*" && request.method() == Method::OPTIONS;
-    // HTTP/1.0 needs no host.
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if !(uri.path().starts_with('/') || is_asterisk) || hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
+    if !(uri.path().starts_with('/') || is_asterisk) || uri.scheme().is_some_and(|scheme| !is_http(scheme)) {
         return None;
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host) => {}
+        (None, _) if version != Version::HTTP_11 => {}
+        _ => return None,
     }
     if let Some(authority) = uri.authority() {
         let host = HeaderValue::from_str(without_user(authority.as_str())).ok()?;
@@ -69,6 +74,15 @@ pub(crate) fn normalise<B>(request: &mut Request<B>) -> Option<()> {
     *request.uri_mut() = Uri::from(target);
     *request.version_mut() = Version::HTTP_11;
     Some(())
+}
+
+fn is_http(scheme: &Scheme) -> bool {
+    [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
+}
+
+/// Empty where the target has no authority; else a name or an address, and perhaps a port.
+fn is_host(host: &HeaderValue) -> bool {
+    host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
 fn without_user(authority: &str) -> &str {

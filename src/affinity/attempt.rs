@@ -187,7 +187,7 @@ impl NoEndpoint {
 /// Those that were tried have failed and nobody else may be. Answer 502, without a
 /// cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("gave up: the endpoints that were tried could not be connected to")]
+#[error("gave up: none of the endpoints that were tried has answered")]
 pub struct GaveUp;
 
 impl GaveUp {

@@ -201,7 +201,10 @@ impl Config {
                 invalid(&format!("pools[{pool}].origins"), format!("{endpoint:?} twice"), "each name once in a pool")
             }
             InvalidPools::UnknownFallback(id) => invalid("fallback_pool", format!("{id:?}"), EXISTING),
-            InvalidPools::Name(error) => invalid("pools", format!("{:?}", error.name), NAME),
+            InvalidPools::PoolName(id) => invalid("pools[].id", format!("{id:?}"), NAME),
+            InvalidPools::EndpointName { pool, endpoint } => {
+                invalid(&format!("pools[{pool}].origins[].name"), format!("{endpoint:?}"), NAME)
+            }
         })
     }
 }

@@ -37,7 +37,8 @@ impl CacheGuard {
             headers.remove(targeted);
         }
         if let Some(guarded) = guarded {
-            // A map that is full has no Cache-Control to replace; it cannot take one either.
+            // Fails in a map that has no room for another field, also where there is one to
+            // replace; `Settlement::apply` sets no cookie then.
             let _ = headers.try_insert(CACHE_CONTROL, guarded);
         }
     }
@@ -87,7 +88,8 @@ fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {
         if is("public") || is("s-maxage") || (is("private") && argument) {
             continue;
         }
-        is_private |= is("private") || is("no-store");
+        // With an argument it is no directive that caches know (RFC 9111 section 5.2.2.5).
+        is_private |= is("private") || (is("no-store") && !argument);
         append(&mut line, directive);
     }
     if !is_private {

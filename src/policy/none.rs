@@ -1,6 +1,6 @@
 //! No session at all.
 
-use super::{AffinityPolicy, Claim, Recall, Served, Settlement};
+use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement};
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
 
@@ -15,5 +15,10 @@ impl AffinityPolicy for NoAffinity {
 
     fn remember(&self, _: &Served) -> Settlement {
         Settlement::nothing()
+    }
+
+    /// None at all: what is drained is empty at once.
+    fn life(&self) -> Option<Life> {
+        Some(Life::Absolute(0))
     }
 }

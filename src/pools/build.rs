@@ -1,6 +1,7 @@
 //! Describing pools and checking them once.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::{EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools, Topology};
@@ -66,7 +67,22 @@ impl<T> Pool<T> {
     }
 }
 
+/// All but the steering, which is a trait object.
+impl<T: fmt::Debug> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, endpoints, state, minimum_origins, shedding, steering: _ } = self;
+        f.debug_struct("Pool")
+            .field("name", name)
+            .field("endpoints", endpoints)
+            .field("state", state)
+            .field("minimum_origins", minimum_origins)
+            .field("shedding", shedding)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Collects pools in failover order and checks them.
+#[derive(Debug)]
 #[must_use]
 pub struct PoolsBuilder<T> {
     in_order: Vec<Pool<T>>,
@@ -74,6 +90,7 @@ pub struct PoolsBuilder<T> {
     before: Option<Pools<T>>,
 }
 
+#[derive(Debug)]
 enum Fallback<T> {
     InOrder(String),
     Apart(Pool<T>),
@@ -142,7 +159,7 @@ impl<T> PoolsBuilder<T> {
         let mut pools = Vec::with_capacity(specs.len());
         let mut endpoints = Vec::new();
         for (index, spec) in specs.into_iter().enumerate() {
-            let name = Name::new(spec.name)?;
+            let name = Name::new(spec.name).map_err(|InvalidName { name }| InvalidPools::PoolName(name))?;
             if !names.insert(name.as_str().to_owned()) {
                 return Err(InvalidPools::DuplicatePool(name.as_str().into()));
             }
@@ -157,7 +174,9 @@ impl<T> PoolsBuilder<T> {
             for endpoint in spec.endpoints {
                 let position = topology.endpoints.len();
                 let Endpoint { name: endpoint_name, target, weight, health, state } = endpoint;
-                let endpoint_name = Name::new(endpoint_name)?;
+                let endpoint_name = Name::new(endpoint_name).map_err(|InvalidName { name: endpoint }| {
+                    InvalidPools::EndpointName { pool: name.as_str().into(), endpoint }
+                })?;
                 let id = EndpointId::new(name.as_str(), endpoint_name.as_str());
                 if topology.positions.insert(id, position).is_some() {
                     return Err(InvalidPools::DuplicateEndpoint {
@@ -214,9 +233,17 @@ impl PoolStanding {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPools {
-    /// A pool's or an endpoint's name is none.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
+    /// A pool's name is none.
+    #[error("the name of a pool is {0:?}; allowed: 1 to 255 bytes without control characters")]
+    PoolName(String),
+    /// An endpoint's name is none.
+    #[error("the name of an endpoint in pool {pool:?} is {endpoint:?}; allowed: 1 to 255 bytes without control characters")]
+    EndpointName {
+        /// The pool's name.
+        pool: String,
+        /// What was given.
+        endpoint: String,
+    },
     /// Two pools have this name.
     #[error("pool {0:?} is there twice; allowed: each name once")]
     DuplicatePool(String),

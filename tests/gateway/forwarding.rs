@@ -246,9 +246,16 @@ mod messages {
     }
 
     #[test]
-    fn a_host_that_is_missing_or_doubled_is_refused() {
+    fn a_host_that_is_missing_or_doubled_or_no_host_is_refused() {
         let (gateway, a) = start();
-        for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"] {
+        for head in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a b/<>\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: user@x\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: x/y\r\n\r\n",
+            "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        ] {
             let mut connection = Connection::open(gateway.address);
             connection.write(head);
             let response = connection.response();
@@ -256,6 +263,11 @@ mod messages {
             assert!(!response.head.has("set-cookie"));
         }
         assert_eq!(a.count(), 0);
+        for host in ["", "x", "x:8080", "[::1]:80", "XN--a_b.example."] {
+            let mut connection = Connection::open(gateway.address);
+            connection.write(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            assert_eq!(connection.response().status, 200, "{host:?}");
+        }
     }
 
     #[test]
