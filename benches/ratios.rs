@@ -1,0 +1,34 @@
+//! What everything costs beside what it must cost at least, and beside what others take.
+//!
+//! The peers are dependencies of a package of its own, `benches/peers`, which this runs with the
+//! arguments that it is given: nobody has to build them for the tests and examples.
+
+#![allow(missing_docs, reason = "a program has no items to document")]
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
+    if arguments.len() + 1 == env::args().len() {
+        println!("to measure: cargo bench --bench ratios");
+        return ExitCode::SUCCESS;
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/Cargo.toml");
+    if !manifest.exists() {
+        println!("the peers are in the repository, not in the published package");
+        return ExitCode::SUCCESS;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let bench = Command::new(cargo).args(["bench", "--manifest-path"]).arg(manifest).arg("--").args(arguments).status();
+    match bench {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
