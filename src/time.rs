@@ -93,10 +93,20 @@ mod tests {
         assert_eq!(UnixTime::from_secs(u64::MAX), UnixTime::MAX);
         assert_eq!(UnixTime::from_secs(1 << 40), UnixTime::MAX);
         assert_eq!(UnixTime::from_secs((1 << 40) - 1).as_secs(), (1 << 40) - 1);
+        assert_eq!(UnixTime::MAX.as_secs(), 1_099_511_627_775);
         let past = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(UnixTime::from(past), UnixTime::EPOCH);
         assert_eq!(UnixTime::from(time::UtcDateTime::MIN), UnixTime::EPOCH);
         assert_eq!(UnixTime::from(time::OffsetDateTime::UNIX_EPOCH), UnixTime::EPOCH);
+    }
+
+    #[test]
+    fn fractions_of_a_second_are_cut_off() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_999);
+        let date = time::OffsetDateTime::from_unix_timestamp_nanos(1_800_000_000_999_999_999).unwrap();
+        for time in [time.into(), date.into(), time::UtcDateTime::from(date).into()] {
+            assert_eq!(time, UnixTime::from_secs(1_800_000_000));
+        }
     }
 
     #[test]
