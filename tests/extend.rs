@@ -83,6 +83,33 @@ impl Steering<u32> for Idlest {
     }
 }
 
+/// Notes what it was shown.
+#[derive(Clone, Default)]
+struct Witness(Arc<Mutex<Vec<String>>>);
+
+impl Steering<u32> for Witness {
+    fn choose<'a>(&self, candidates: &Candidates<'a, u32>, _: Seed) -> Option<Candidate<'a, u32>> {
+        let shown = candidates.iter().map(|it| format!("{} {} {} {}", it.name(), it.id(), it.weight().get(), it.target()));
+        self.0.lock().unwrap().extend(shown);
+        None
+    }
+}
+
+#[test]
+fn a_steering_is_shown_what_the_embedder_said_of_each_candidate() {
+    let witness = Witness::default();
+    let pool = Pool::new("eu")
+        .steering(witness.clone())
+        .endpoint(Endpoint { weight: Weight::new(7).unwrap(), ..Endpoint::new("eu-1", 11) })
+        .endpoint(Endpoint { weight: Weight::new(0).unwrap(), ..Endpoint::new("eu-2", 22) })
+        .endpoint(Endpoint::new("eu-3", 33));
+    let pools = Pools::builder().pool(pool).build().unwrap();
+    let (affinity, headers) = (Affinity::new(&shop(), NoAffinity), HeaderMap::new());
+    let _ = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+    let id = |name| EndpointId::new("eu", name);
+    assert_eq!(*witness.0.lock().unwrap(), [format!("eu-1 {} 7 11", id("eu-1")), format!("eu-3 {} 100 33", id("eu-3"))]);
+}
+
 #[test]
 fn a_steering_of_ones_own_makes_the_first_choice_and_the_next() {
     let pool = Pool::new("eu")
