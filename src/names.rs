@@ -55,6 +55,7 @@ mod tests {
     fn a_name_has_1_to_255_bytes_without_control_characters() {
         for name in ["a", "Zürich", "北京-1", "with space", &"n".repeat(255)] {
             assert_eq!(Name::new(name).unwrap().as_str(), name);
+            assert_eq!(Name::new(name).unwrap().to_string(), name);
         }
         for no_name in ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &"n".repeat(256), &"ü".repeat(128)] {
             assert!(Name::new(no_name).is_err(), "{no_name:?}");

@@ -199,6 +199,9 @@ fn values_of_another_kind_are_errors() {
     ] {
         assert!(serde_json::from_str::<Config>(text).is_err(), "{text}");
     }
+    let negative = serde_json::from_str::<Config>(r#"{"session_affinity_ttl": -1}"#).unwrap_err();
+    let message = "invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 27";
+    assert_eq!(negative.to_string(), message);
 }
 
 fn pool(json: &str) -> Result<Pools<String>, InvalidConfig> {

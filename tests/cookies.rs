@@ -165,6 +165,7 @@ fn naive_pairs(lines: &[&[u8]], ours: bool) -> Vec<Vec<u8>> {
 
 fn line(name: &str, attributes: CookieAttributes, scheme: Scheme) -> Result<String, InvalidAttributes> {
     let set_cookie = SetCookie::new(CookieName::new(name).unwrap(), attributes)?;
+    assert_eq!(set_cookie.name().as_str(), name);
     let policy = CookiePolicy::new(&shop(), &keyring(), set_cookie);
     let affinity = Affinity::new(&shop(), policy);
     let pools = support::pools(&["eu-1"]);

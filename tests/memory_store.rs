@@ -89,6 +89,24 @@ proptest! {
     }
 }
 
+/// "Full, it drops … first one that has idled out": also one that was in use before, and no live one.
+#[test]
+fn where_one_has_idled_out_no_live_session_is_dropped() {
+    // The least store has 16 places, and each key may stand in any of them.
+    let store = MemoryStore::new(1).unwrap();
+    assert_eq!(store.capacity(), 1);
+    let create = |number, ttl, now| {
+        save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(number), ttl, now });
+    };
+    create(0, 60, NOW);
+    save(&store, StoreWrite::Touch { key: key(0), ttl: 60, now: NOW });
+    let later = NOW.saturating_add(60);
+    (1..16).for_each(|number| create(number, 1_800, NOW));
+    create(16, 1_800, later);
+    assert_eq!(load(&store, key(0), 60, later), None);
+    assert!((1..=16).all(|number| load(&store, key(number), 1_800, later).is_some()));
+}
+
 /// "losing under 0.1 % of live ones when full to it"
 #[test]
 fn a_store_that_is_full_to_its_capacity_has_lost_almost_nobody() {

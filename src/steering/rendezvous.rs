@@ -107,3 +107,42 @@ const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first outputs of SplitMix64 from a state of 0, as published.
+    #[test]
+    fn it_is_the_finaliser_of_splitmix64() {
+        let outputs = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec];
+        for (turn, output) in (1_u64..).zip(outputs) {
+            assert_eq!(mix(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)), output);
+        }
+    }
+
+    /// "ties go to the lower id": hashes so close to each other that their logarithms are equal.
+    #[test]
+    fn ties_go_to_the_lower_id() {
+        let hashes = [u64::MAX - 40, u64::MAX - 41];
+        assert_eq!(log2::negative(hashes[0]), log2::negative(hashes[1]));
+        let mut ids = hashes.map(|hash| EndpointId::from_u64(unmixed(hash)));
+        ids.sort_by_key(|id| id.as_u64());
+        for order in [[0, 1], [1, 0]] {
+            let runners = order.iter().map(|place| (*place, ids[*place], Weight::MAX));
+            assert_eq!(rendezvous(0, runners, &ByWeight, |_| Some(&()), |_, _| true), Some(0));
+        }
+    }
+
+    fn unmixed(hash: u64) -> u64 {
+        // Newton's iteration for the inverse of an odd number.
+        let inverse = |odd: u64| (0..6).fold(odd, |x, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x))));
+        let x = hash ^ (hash >> 31) ^ (hash >> 62);
+        let x = x.wrapping_mul(inverse(0x94d0_49bb_1331_11eb));
+        let x = x ^ (x >> 27) ^ (x >> 54);
+        let x = x.wrapping_mul(inverse(0xbf58_476d_1ce4_e5b9));
+        let x = x ^ (x >> 30) ^ (x >> 60);
+        assert_eq!(mix(x), hash);
+        x
+    }
+}
