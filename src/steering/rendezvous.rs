@@ -110,6 +110,7 @@ const fn mix(mut x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::glance;
     use super::*;
 
     /// The first outputs of SplitMix64 from a state of 0, as published.
@@ -128,9 +129,11 @@ mod tests {
         assert_eq!(log2::negative(hashes[0]), log2::negative(hashes[1]));
         let mut ids = hashes.map(|hash| EndpointId::from_u64(unmixed(hash)));
         ids.sort_by_key(|id| id.as_u64());
-        for order in [[0, 1], [1, 0]] {
-            let runners = order.iter().map(|place| (*place, ids[*place], Weight::MAX));
-            assert_eq!(rendezvous(0, runners, &ByWeight, |_| Some(&()), |_, _| true), Some(0));
+        for lower in [0, 1] {
+            let runners = ids.iter().enumerate().map(|(place, id)| (place, *id, Weight::MAX));
+            assert_eq!(rendezvous(0, runners, &ByWeight, |_| Some(&()), |_, _| true), Some(lower));
+            assert_eq!(glance(0, &ids, &[Weight::MAX; 2]), Some(lower));
+            ids.reverse();
         }
     }
 
