@@ -104,6 +104,14 @@ mod tests {
         }
     }
 
+    /// Where both are near 0, and the error of one is as great as the other.
+    #[test]
+    fn the_bound_is_below_it_next_to_one() {
+        for x in (0..4_000).map(|step| u64::MAX - (step << 12)) {
+            assert!(at_least(x) <= negative(x), "{x}");
+        }
+    }
+
     #[test]
     fn whole_powers_are_exact_to_the_last_bits() {
         for power in 0..64_u32 {
