@@ -1,5 +1,7 @@
 //! Reading our cookie, writing it, and keeping it from endpoints and shared caches.
 
+use std::hash::{BuildHasher, RandomState};
+
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
@@ -476,4 +478,14 @@ fn there_is_no_cookie_where_the_map_has_no_room_for_the_guard() {
         let guarded = headers[CACHE_CONTROL] == "max-age=60, private";
         assert_eq!(headers.contains_key(SET_COOKIE), guarded, "{lines} fields");
     }
+}
+
+#[test]
+fn cookie_names_are_equal_to_the_letter_and_hash_alike() {
+    let name = |text| CookieName::new(text).unwrap();
+    assert_eq!(name("lb"), name("lb"));
+    assert_ne!(name("lb"), name("LB"));
+    let state = RandomState::new();
+    assert_eq!(state.hash_one(name("lb")), state.hash_one(name("lb")));
+    assert_ne!(state.hash_one(name("lb")), state.hash_one(name("LB")));
 }
