@@ -60,10 +60,10 @@ pub struct Config {
     )]
     pub session_affinity_ttl: Option<u64>,
     /// How sessions behave.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub session_affinity_attributes: SessionAffinityAttributes,
     /// How failover behaves.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub adaptive_routing: AdaptiveRouting,
     /// The ids of the pools, in failover order. `None`: all that are given, in that order.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]

@@ -196,8 +196,14 @@ fn values_of_another_kind_are_errors() {
         r#"{"session_affinity_attributes": {"zero_downtime_failover": "always"}}"#,
         r#"{"session_affinity_attributes": {"headers": ["a", 1]}}"#,
         r#"{"session_affinity_attributes": {"require_all_headers": 1}}"#,
+        r#"{"session_affinity_attributes": ["Strict", "Never"]}"#,
+        r#"{"adaptive_routing": [true]}"#,
     ] {
         assert!(serde_json::from_str::<Config>(text).is_err(), "{text}");
+    }
+    for text in [r#"{"origin_steering": ["hash"]}"#, r#"{"load_shedding": [1]}"#, r#"{"origins": [["a", "1.2.3.4"]]}"#] {
+        let error = serde_json::from_str::<PoolConfig>(text).unwrap_err().to_string();
+        assert!(error.starts_with("invalid type: sequence, expected an object at "), "{text}: {error}");
     }
     let negative = serde_json::from_str::<Config>(r#"{"session_affinity_ttl": -1}"#).unwrap_err();
     let message = "invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 27";

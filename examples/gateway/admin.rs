@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -54,6 +54,9 @@ pub(crate) async fn answer(control: &Control, request: Request<Incoming>) -> Res
 
 async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, Refusal> {
     let (head, body) = request.into_parts();
+    if is_from_a_page(&head.headers) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "web pages are not answered"));
+    }
     let path = decoded(head.uri.path()).ok_or_else(not_found)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
@@ -86,6 +89,12 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
         _ => return Err(not_found()),
     };
     Ok(Content::Json(value))
+}
+
+/// Any page that is open in the browser of whoever can reach this listener could call it, and
+/// send it a key.
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
 
 fn scrape(control: &Control) -> Result<Content, Refusal> {

@@ -133,7 +133,7 @@ curl -X PATCH -d '{{\"enabled\": false}}' http://{admin}/pools/us
 curl -i -b {jar} -c {jar} http://{gateway}/
 curl http://{admin}/drain/us/us-1
 
-# A day passes: the session has expired, and another one begins.
+# A day passes: the session has expired, and another one begins, perhaps after a try at the endpoint that died.
 curl -X PUT -d '{{\"offset_seconds\": 86400}}' http://{admin}/clock
 curl -i -b {jar} -c {jar} http://{gateway}/
 

@@ -6,6 +6,11 @@
 //! cargo run --release --example gateway -- --config shop.json
 //! cargo run --release --example gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! ```
+//!
+//! Beside `"store"` stands `"store_deadline_ms"`, 20 by default: how long a request waits for Redis.
+//! `GET /metrics` of the admin listener is for Prometheus. That listener asks nobody who they are, so it
+//! belongs on loopback; web pages are not answered. A request has 100 header lines at most, an
+//! answer 512; trailers are dropped.
 
 use std::io::Write;
 use std::process::ExitCode;

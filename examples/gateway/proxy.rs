@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use session_affinity::{Affinity, AffinityPolicy, CookieName, Outcome, Pools, RequestMeta};
@@ -83,7 +83,12 @@ impl Gateway {
             Ok(attempt) => attempt,
             Err(none) => return self.failure(StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n", none.outcome()),
         };
+        let is_chunked = request.body().size_hint().exact().is_none();
         self.prepare(request.headers_mut(), peer, upgrade.as_ref());
+        if is_chunked {
+            // hyper would send the body of a GET or HEAD without it to nobody.
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
 
         while let Some(endpoint) = pools.target(attempt.endpoint()) {
             let in_flight = InFlight::at(endpoint);

@@ -18,6 +18,9 @@ use crate::address::Address;
 const MOST_IDLE: usize = 64;
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
+/// Most lines of an answer's head: hyper takes 100 unless it is told.
+const MOST_FIELDS: usize = 512;
+
 /// What the gateway knows of an endpoint beside what the crate knows. It is the `T` of
 /// `Pools<T>`, so it stays the same from snapshot to snapshot.
 #[derive(Debug)]
@@ -125,7 +128,8 @@ impl Upstream {
         let stream = tokio::time::timeout(timeout, self.open()).await.ok()?.ok()?;
         // Without it small requests only wait longer.
         let _ = stream.set_nodelay(true);
-        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let mut builder = http1::Builder::new();
+        let (connection, driver) = builder.max_headers(MOST_FIELDS).handshake(TokioIo::new(stream)).await.ok()?;
         // How a connection ends is told to whoever sends over it.
         tokio::spawn(driver.with_upgrades());
         Some(connection)

@@ -38,13 +38,13 @@ pub struct PoolConfig {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_or_one"))]
     pub minimum_origins: u64,
     /// How it chooses.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub origin_steering: OriginSteering,
     /// Which share of its clients goes to the pools after it.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub load_shedding: LoadSheddingConfig,
     /// Its endpoints.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::objects"))]
     pub origins: Vec<OriginConfig>,
 }
 

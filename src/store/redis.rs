@@ -39,7 +39,8 @@ use link::Link;
 /// [`Record::Unreachable`], and the session goes by its stable choice. A server that is known to
 /// be down or silent is not waited for again: a background task connects anew, after pauses of
 /// 50 ms to one second, and asks a silent server for a sign of life; until then calls fail at
-/// once. The connection is made at the first call, or by [`RedisStore::connect`].
+/// once. The connection is made at the first call, or by [`RedisStore::connect`],
+/// and lives in the runtime of that call: keep that one running, or drop it.
 ///
 /// **One server**, or what looks like one: a proxy, or a name that follows the primary (it is
 /// looked up again when a write is refused by a replica). Redirections of Redis Cluster are not

@@ -195,6 +195,25 @@ fn a_name_in_a_path_can_be_percent_encoded() {
     assert_eq!(gateway.origin("eu", "north east/1")["healthy"], false);
 }
 
+/// Any page that is open in an administrator's browser could send it a key.
+#[test]
+fn web_pages_are_not_answered() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]));
+    for (field, status) in [
+        ("Origin: http://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: same-origin", 403),
+        ("Sec-Fetch-Site: none", 200),
+        ("Accept: */*", 200),
+    ] {
+        let mut connection = Connection::open(gateway.admin);
+        connection.write(format!("GET /state HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n"));
+        assert_eq!(connection.response().status, status, "{field}");
+    }
+}
+
 #[test]
 fn a_body_without_end_is_refused() {
     let a = Endpoint::start("a");

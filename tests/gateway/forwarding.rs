@@ -122,6 +122,27 @@ mod messages {
     }
 
     #[test]
+    fn a_chunked_body_arrives_whole_with_every_method() {
+        let (gateway, a) = start();
+        for method in ["GET", "HEAD", "DELETE", "OPTIONS", "PATCH"] {
+            let mut connection = Connection::open(gateway.address);
+            connection.write(format!(
+                "{method} / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+            ));
+            a.wait_for(method, |seen| seen.head.start.starts_with(method) && seen.body == b"hello" && seen.is_whole);
+        }
+    }
+
+    #[test]
+    fn an_answer_with_many_fields_is_passed_on() {
+        let (gateway, a) = start();
+        let fields: String = (0..400).map(|number| format!("X-{number}: v\r\n")).collect();
+        a.answers(Answer::Bytes(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n").into_bytes()));
+        let response = gateway.visit();
+        assert!(response.head.has("x-0") && response.head.has("x-399"));
+    }
+
+    #[test]
     fn a_download_is_passed_on_while_it_comes() {
         let (gateway, a) = start();
         // The endpoint says 20 bytes, sends ten, and is in no hurry with the rest.
