@@ -56,3 +56,24 @@ pub(super) fn reason(error: &::redis::RedisError) -> String {
         _ => error.category().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_named_and_nothing_else_that_the_server_says() {
+        for code in ["LOADING", "ERR_2", "X123456789_123456789_123456789_1"] {
+            assert_eq!(RedisError::refused(code), RedisError::Refused(code.into()));
+        }
+        for other in ["wrong", "ERR user:password", "X123456789_123456789_123456789_12"] {
+            assert_eq!(RedisError::refused(other), RedisError::Refused("of no name".into()));
+        }
+    }
+
+    #[test]
+    fn what_does_not_speak_the_protocol_is_called_so() {
+        let error = ::redis::RedisError::from((ErrorKind::Parse, "secret"));
+        assert_eq!(reason(&error), "what answers does not speak its protocol");
+    }
+}
