@@ -267,3 +267,23 @@ fn a_store_is_not_asked_about_a_cookie() {
     assert_eq!(visit.lookup(), None);
     assert_eq!(store.record(&visit), Record::Absent);
 }
+
+/// A store that is late with its expiry does not keep a session alive.
+#[test]
+fn a_record_that_has_ended_begins_a_session_anew() {
+    let secret = Secret::new([5; 32]).unwrap();
+    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let (affinity, pools) = (Affinity::new(&shop(), policy), pools(&["eu-1"]));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-user", HeaderValue::from_static("ann"));
+    for (left, label) in [(1, "kept"), (0, "created:expired")] {
+        let pin = Pin {
+            endpoint: EndpointId::new("eu", "eu-1"),
+            issued: NOW.saturating_sub(60),
+            expires: NOW.saturating_add(left),
+        };
+        let visit = affinity.recall(&request(&headers), NOW);
+        let attempt = affinity.route(visit, Record::Found(pin), &pools, || 0).unwrap();
+        assert_eq!(attempt.outcome().label(), label);
+    }
+}
