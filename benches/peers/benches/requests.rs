@@ -81,6 +81,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
         Budget::at_most("a kept cookie request", " allocations", 0.0, allocations(serve(&cookie, &three, &known)) as f64),
     ];
     rows.push((kept, budgets));
+    let recall = Race::new("– of it, recall: finding, opening", || cookie.recall(black_box(&request(&known)), NOW));
+    rows.push((recall.limit("2C", two).run(bench), vec![]));
     let kept = Race::new("kept, ip_cookie", serve(&ip_cookie, &three, &known)).limit("2C", two);
     rows.push((kept.rival("cookie SignedJar", verified).run(bench), vec![]));
     rows.push((header_session(&known, &three).run(bench), vec![]));
@@ -100,6 +102,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
         Budget::at_most("a created session", " allocations", 1.0, count),
     ];
     rows.push((finish, budgets));
+    let codec = codec();
+    let seal = Race::new("– of it, sealing the token", || codec.seal(black_box(&pin())));
+    rows.push((seal.limit("2C", two).run(bench), vec![]));
+    let line = serve(&cookie, &one, &none)().set_cookie.expect("it is created");
+    let value = || HeaderValue::from_bytes(black_box(line.as_bytes()));
+    rows.push((Race::new("– of it, a HeaderValue: allocated, checked", value).run(bench), vec![]));
     rows.push((created("created, cookie, three endpoints", &three).run(bench), vec![]));
 
     let temporary = Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
