@@ -92,6 +92,21 @@ fn a_server_that_hung_from_the_start_costs_the_deadline_once() {
     assert!((200..700).contains(&elapsed.as_millis()), "{elapsed:?}");
 }
 
+/// "Connects now rather than at the first call … It takes a second at most": longer than a call may.
+#[test]
+fn connecting_waits_longer_than_the_deadline_of_a_call() {
+    let pings = Arc::new(AtomicUsize::new(0));
+    let url = answering(move |words| {
+        if words[0] == "PING" && pings.fetch_add(1, SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(400));
+        }
+        Some(if words[0] == "PING" { "+PONG\r\n" } else { "$-1\r\n" })
+    });
+    let client = Client::with_deadline(&url, 100);
+    assert_eq!(client.connect(), Ok(()));
+    assert_eq!(client.load(1), Ok(Record::Absent));
+}
+
 /// As when a firewall has forgotten it: nothing comes any more, not even an end.
 #[test]
 fn a_connection_that_goes_dead_while_idle_is_replaced_before_a_call_meets_it() {
