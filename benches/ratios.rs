@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        env::args().skip(1).filter(|argument| argument != "--bench").collect();
     // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
     if arguments.len() + 1 == env::args().len() {
         println!("to measure: cargo bench --bench ratios");
@@ -22,7 +23,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let bench = Command::new(cargo).args(["bench", "--manifest-path"]).arg(manifest).arg("--").args(arguments).status();
+    let bench = Command::new(cargo)
+        .args(["bench", "--manifest-path"])
+        .arg(manifest)
+        .arg("--")
+        .args(arguments)
+        .status();
     match bench {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

@@ -18,7 +18,9 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use session_affinity::{CookieName, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime};
+use session_affinity::{
+    CookieName, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime,
+};
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
@@ -37,14 +39,20 @@ fn main() -> ExitCode {
     }
     let millions = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(8);
     let forge = Forge::new();
-    println!("|t| of two classes of forged tokens, by samples; below {LIMIT}: no difference is seen\n");
+    println!(
+        "|t| of two classes of forged tokens, by samples; below {LIMIT}: no difference is seen\n"
+    );
     let mut is_good = true;
-    for (title, classes) in [("first byte of the tag or last", CLASSES[0]), ("one bit of the tag or all", CLASSES[1])] {
+    for (title, classes) in
+        [("first byte of the tag or last", CLASSES[0]), ("one bit of the tag or all", CLASSES[1])]
+    {
         println!("{title}");
-        let ours = forge.measure("  TokenCodec::open", millions, classes, |forged| forge.open(forged));
-        let leaky = forge.measure("  and a compare that stops early", millions, classes, |forged| {
-            forge.open(forged) ^ is_equal_stopping_early(&forged.given, &forged.expected)
-        });
+        let ours =
+            forge.measure("  TokenCodec::open", millions, classes, |forged| forge.open(forged));
+        let leaky =
+            forge.measure("  and a compare that stops early", millions, classes, |forged| {
+                forge.open(forged) ^ is_equal_stopping_early(&forged.given, &forged.expected)
+            });
         is_good &= ours < LIMIT && leaky > LIMIT;
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -76,8 +84,14 @@ impl Forge {
     fn new() -> Self {
         let keyring = Keyring::from(Key::new(1, Secret::new(SECRET).unwrap()));
         let codec = TokenCodec::new(&Name::new("shop").unwrap(), &CookieName::default(), &keyring);
-        let derived = |label: &str| hmac(&SECRET, format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes());
-        let forge = Self { codec, mac_key: derived("mac"), mask_key: derived("mask")[..16].try_into().unwrap() };
+        let derived = |label: &str| {
+            hmac(&SECRET, format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes())
+        };
+        let forge = Self {
+            codec,
+            mac_key: derived("mac"),
+            mask_key: derived("mask")[..16].try_into().unwrap(),
+        };
         // With nothing flipped this is the very token that the codec seals.
         let endpoint = EndpointId::from_u64(7);
         let pin = Pin { endpoint, issued: NOW, expires: NOW.saturating_add(3_600) };
@@ -104,7 +118,13 @@ impl Forge {
     }
 
     /// The greatest |t| over all crops; printed whenever the samples have doubled.
-    fn measure(&self, title: &str, millions: u64, classes: [Flip; 2], work: impl Fn(&Forged) -> bool) -> f64 {
+    fn measure(
+        &self,
+        title: &str,
+        millions: u64,
+        classes: [Flip; 2],
+        work: impl Fn(&Forged) -> bool,
+    ) -> f64 {
         let mut random = Random(0x5eed);
         let mut crops: Vec<Welch> = Vec::new();
         let mut limits: Vec<u64> = Vec::new();
@@ -131,7 +151,9 @@ impl Forge {
                 // The first round only says where to crop: at 1 - 2^-(i/10), and nowhere.
                 let mut sorted = times.clone();
                 sorted.sort_unstable();
-                let at = |i: i32| sorted[((1.0 - 0.5_f64.powf(f64::from(i) / 10.0)) * ROUND as f64) as usize];
+                let at = |i: i32| {
+                    sorted[((1.0 - 0.5_f64.powf(f64::from(i) / 10.0)) * ROUND as f64) as usize]
+                };
                 limits = (1..=100).map(at).chain([u64::MAX]).collect();
                 crops = vec![Welch::default(); limits.len()];
                 continue;

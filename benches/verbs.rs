@@ -29,7 +29,11 @@ fn pools(count: usize) -> Pools<usize> {
 
 /// A Cookie header of 300 bytes with ours last.
 fn with_cookie() -> HeaderMap {
-    let pin = Pin { endpoint: EndpointId::new("eu", "eu-1"), issued: NOW, expires: NOW.saturating_add(3_600) };
+    let pin = Pin {
+        endpoint: EndpointId::new("eu", "eu-1"),
+        issued: NOW,
+        expires: NOW.saturating_add(3_600),
+    };
     let token = TokenCodec::new(&shop(), &CookieName::default(), &keyring()).seal(&pin);
     let mut line = String::from("theme=dark; session=0123456789abcdef0123456789abcdef; ");
     while line.len() < 300 - 55 {
@@ -48,12 +52,18 @@ fn request(headers: &HeaderMap) -> RequestMeta<'_> {
 
 fn token(c: &mut Criterion) {
     let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
-    let pin = Pin { endpoint: EndpointId::new("eu", "eu-1"), issued: NOW, expires: NOW.saturating_add(3_600) };
+    let pin = Pin {
+        endpoint: EndpointId::new("eu", "eu-1"),
+        issued: NOW,
+        expires: NOW.saturating_add(3_600),
+    };
     let sealed = codec.seal(&pin);
     let mut forged = sealed.as_str().as_bytes().to_vec();
     forged[47] ^= 1;
     c.bench_function("token/seal", |b| b.iter(|| codec.seal(black_box(&pin))));
-    c.bench_function("token/open", |b| b.iter(|| codec.open(black_box(sealed.as_str().as_bytes()), NOW)));
+    c.bench_function("token/open", |b| {
+        b.iter(|| codec.open(black_box(sealed.as_str().as_bytes()), NOW))
+    });
     c.bench_function("token/forged", |b| b.iter(|| codec.open(black_box(&forged), NOW)));
 }
 
@@ -82,7 +92,9 @@ fn requests(c: &mut Criterion) {
     request_of(c, "request/created cookie", cookie(), &unknown);
 
     let secret = Secret::new([5; 32]).unwrap();
-    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let header =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let affinity = Affinity::new(&shop(), header);
     let (pools, store) = (pools(3), MemoryStore::new(100_000).unwrap());
     c.bench_function("request/kept header", |b| {
@@ -114,7 +126,11 @@ fn steering(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| {
                 seed = seed.wrapping_add(1);
-                affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || seed).unwrap()
+                affinity
+                    .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || {
+                        seed
+                    })
+                    .unwrap()
             });
         });
     }
@@ -142,13 +158,20 @@ fn memory_store(c: &mut Criterion) {
         SessionKey(bytes)
     };
     for number in 0..sessions {
-        let write = StoreWrite::Create { key: key(number), endpoint: EndpointId::from_u64(number), ttl: 1_800, now: NOW };
+        let write = StoreWrite::Create {
+            key: key(number),
+            endpoint: EndpointId::from_u64(number),
+            ttl: 1_800,
+            now: NOW,
+        };
         store.save(&write).unwrap();
     }
     let mut number = 0_u64;
     c.bench_function("store/hit and touch, 1 M sessions", |b| {
         b.iter(|| {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let key = key((number >> 33) % sessions);
             let record = store.load(&Lookup { key, ttl: 1_800, now: NOW });
             store.save(&StoreWrite::Touch { key, ttl: 1_800, now: NOW }).unwrap();

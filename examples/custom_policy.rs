@@ -19,8 +19,9 @@ use std::error::Error;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::{
-    Affinity, AffinityPolicy, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Life, Name, Pool, Pools, Recall, Record,
-    RequestMeta, Scheme, Secret, Served, SetCookie, Settlement, Transition, UnixTime,
+    Affinity, AffinityPolicy, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Life, Name, Pool,
+    Pools, Recall, Record, RequestMeta, Scheme, Secret, Served, SetCookie, Settlement, Transition,
+    UnixTime,
 };
 
 struct SlidingCookie {
@@ -30,7 +31,8 @@ struct SlidingCookie {
 
 impl SlidingCookie {
     fn new(load_balancer: &Name, keyring: &Keyring, set_cookie: SetCookie, ttl: CookieTtl) -> Self {
-        let cookie = CookiePolicy::new(load_balancer, keyring, set_cookie).map_codec(|codec| codec.with_ttl(ttl));
+        let cookie = CookiePolicy::new(load_balancer, keyring, set_cookie)
+            .map_codec(|codec| codec.with_ttl(ttl));
         Self { cookie, ttl }
     }
 }
@@ -61,16 +63,20 @@ impl AffinityPolicy for SlidingCookie {
 fn main() -> Result<(), Box<dyn Error>> {
     let shop = Name::new("shop.example.com")?;
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
-    let policy = SlidingCookie::new(&shop, &keyring, SetCookie::default(), CookieTtl::new(30 * 60)?);
+    let policy =
+        SlidingCookie::new(&shop, &keyring, SetCookie::default(), CookieTtl::new(30 * 60)?);
     let affinity = Affinity::new(&shop, policy);
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "eu-1"))
+        .endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
 
     let mut browser = HeaderMap::new();
     for minute in [0, 14, 15, 29, 31, 60, 91] {
         let now = UnixTime::from_secs(1_800_014_400 + minute * 60);
         let request = RequestMeta { headers: &browser, client_ip: None, scheme: Scheme::Https };
-        let attempt = affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
+        let attempt =
+            affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
         let endpoint = pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
         let told = format!("minute {minute:<4}{endpoint:<6}{:<20}", attempt.outcome().label());
         let mut response = HeaderMap::new();

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use http::HeaderMap;
 use session_affinity::steering::{Candidate, Random, Seed, Steering};
 use session_affinity::{
-    Affinity, Candidates, Endpoint, Name, NoAffinity, Pool, Pools, Record, RequestMeta, Scheme, UnixTime,
+    Affinity, Candidates, Endpoint, Name, NoAffinity, Pool, Pools, Record, RequestMeta, Scheme,
+    UnixTime,
 };
 
 struct TwoChoices;
@@ -28,7 +29,11 @@ struct TwoChoices;
 struct Outstanding(AtomicU32);
 
 impl Steering<Outstanding> for TwoChoices {
-    fn choose<'a>(&self, candidates: &Candidates<'a, Outstanding>, seed: Seed) -> Option<Candidate<'a, Outstanding>> {
+    fn choose<'a>(
+        &self,
+        candidates: &Candidates<'a, Outstanding>,
+        seed: Seed,
+    ) -> Option<Candidate<'a, Outstanding>> {
         // A stable seed leads every node to the same choice, so none may look at its own counts.
         // `None` leaves it to the weights and the seed.
         let Seed::Entropy(drawn) = seed else { return None };
@@ -46,7 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn pool() -> Pool<Outstanding> {
     let names = ["eu-1", "eu-2", "eu-3"];
-    names.into_iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, Outstanding::default())))
+    names.into_iter().fold(Pool::new("eu"), |pool, name| {
+        pool.endpoint(Endpoint::new(name, Outstanding::default()))
+    })
 }
 
 /// Six seconds of it.
@@ -65,7 +72,8 @@ fn serve(pool: Pool<Outstanding>) -> Result<String, Box<dyn Error>> {
     let endpoints = pools.iter().flat_map(|pool| pool.endpoints());
     let mut seen: Vec<_> = endpoints.map(|endpoint| (endpoint, 0_u32, 0)).collect(); // served, longest queue
     for millisecond in 0..6_000 {
-        let attempt = affinity.route(affinity.recall(&request, now), Record::Absent, &pools, &mut entropy)?;
+        let attempt =
+            affinity.route(affinity.recall(&request, now), Record::Absent, &pools, &mut entropy)?;
         pools.target(attempt.endpoint()).ok_or("not in the snapshot")?.0.fetch_add(1, Relaxed);
         drop(affinity.settle(attempt, &pools)); // without a session there is nothing to write
         for (endpoint, served, longest) in &mut seen {
@@ -78,6 +86,8 @@ fn serve(pool: Pool<Outstanding>) -> Result<String, Box<dyn Error>> {
             }
         }
     }
-    let columns = seen.iter().map(|(_, served, longest)| format!("{:<26}", format!("{served} served, queue {longest}")));
+    let columns = seen
+        .iter()
+        .map(|(_, served, longest)| format!("{:<26}", format!("{served} served, queue {longest}")));
     Ok(columns.collect::<String>().trim_end().to_owned())
 }

@@ -18,8 +18,9 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue};
 use session_affinity::{
-    Affinity, CookieName, Endpoint, EndpointId, HeaderPolicy, Health, Lookup, Name, Pin, Pool, Pools, Record, RequestMeta,
-    Require, Scheme, Secret, SessionKey, SessionStore, StoreWrite, UnixTime,
+    Affinity, CookieName, Endpoint, EndpointId, HeaderPolicy, Health, Lookup, Name, Pin, Pool,
+    Pools, Record, RequestMeta, Require, Scheme, Secret, SessionKey, SessionStore, StoreWrite,
+    UnixTime,
 };
 
 /// It keeps every row it was ever given: a database has rows expire, and `MemoryStore` is bounded.
@@ -50,8 +51,10 @@ impl SessionStore for Table {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         match *write {
             // Of two first requests one wins: a row that is live stays.
-            StoreWrite::Create { key, now, .. } if rows.get(&key).is_some_and(|pin| pin.expires > now) => {}
-            StoreWrite::Create { key, endpoint, ttl, now } | StoreWrite::Replace { key, endpoint, ttl, now } => {
+            StoreWrite::Create { key, now, .. }
+                if rows.get(&key).is_some_and(|pin| pin.expires > now) => {}
+            StoreWrite::Create { key, endpoint, ttl, now }
+            | StoreWrite::Replace { key, endpoint, ttl, now } => {
                 rows.insert(key, Pin { endpoint, issued: now, expires: now.saturating_add(ttl) });
             }
             // The time alone: the endpoint may be another node's newer choice.
@@ -67,9 +70,12 @@ impl SessionStore for Table {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (shop, secret) = (Name::new("shop.example.com")?, Secret::new([5; 32])?);
-    let policy = HeaderPolicy::new(&shop, &secret, &["x-user"], Require::Any, CookieName::default())?;
+    let policy =
+        HeaderPolicy::new(&shop, &secret, &["x-user"], Require::Any, CookieName::default())?;
     let affinity = Affinity::new(&shop, policy);
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "eu-1"))
+        .endpoint(Endpoint::new("eu-2", "eu-2"));
     let node_a = Pools::builder().pool(eu).build()?;
     let mut edit = node_a.edit();
     edit.health(EndpointId::new("eu", "eu-1"), Health::Unhealthy)?;

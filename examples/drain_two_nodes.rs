@@ -29,16 +29,20 @@ impl Node {
         let shop = Name::new("shop.example.com")?;
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
         let ttl = CookieTtl::new(30 * 60)?;
-        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default()).map_codec(|codec| codec.with_ttl(ttl));
-        let affinity = Affinity::new(&shop, policy).with_drain_duration(DrainDuration::new(drain_minutes * 60)?);
-        let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build()?;
+        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default())
+            .map_codec(|codec| codec.with_ttl(ttl));
+        let affinity = Affinity::new(&shop, policy)
+            .with_drain_duration(DrainDuration::new(drain_minutes * 60)?);
+        let pools =
+            Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build()?;
         let node = Self { affinity, pools };
         drop(node.first_request(started)?); // it breaks off: no session comes of it
         Ok(node)
     }
 
     fn first_request(&self, time: Clock) -> Result<Attempt, Box<dyn Error>> {
-        let request = RequestMeta { headers: &HeaderMap::new(), client_ip: None, scheme: Scheme::Https };
+        let request =
+            RequestMeta { headers: &HeaderMap::new(), client_ip: None, scheme: Scheme::Https };
         let visit = self.affinity.recall(&request, at(time));
         Ok(self.affinity.route(visit, Record::Absent, &self.pools, || 0x5eed)?)
     }
@@ -47,14 +51,27 @@ impl Node {
 fn main() -> Result<(), Box<dyn Error>> {
     // Why, each node's start and its sessions, and the drain duration in minutes.
     let stories: [(&str, [(Clock, &[Clock]); 2], u64); 4] = [
-        ("Nothing noted, by nodes that have looked for a lifetime", [((10, 0), &[]), ((10, 0), &[])], 60),
+        (
+            "Nothing noted, by nodes that have looked for a lifetime",
+            [((10, 0), &[]), ((10, 0), &[])],
+            60,
+        ),
         ("The last session's end", [((10, 0), &[(11, 35), (11, 45)]), ((10, 0), &[(11, 55)])], 60),
-        ("Node b is younger than a lifetime: who knows what was before", [((10, 0), &[(11, 45)]), ((11, 50), &[])], 60),
-        ("A drain duration of 20 minutes cuts what is left", [((10, 0), &[(11, 45)]), ((10, 0), &[(11, 55)])], 20),
+        (
+            "Node b is younger than a lifetime: who knows what was before",
+            [((10, 0), &[(11, 45)]), ((11, 50), &[])],
+            60,
+        ),
+        (
+            "A drain duration of 20 minutes cuts what is left",
+            [((10, 0), &[(11, 45)]), ((10, 0), &[(11, 55)])],
+            20,
+        ),
     ];
     for (why, nodes, drain_minutes) in stories {
         println!("{why}\n  {:<8}{:<26}{:<26}both", "time", "node a alone", "node b alone");
-        let [mut a, mut b] = [Node::new(nodes[0].0, drain_minutes)?, Node::new(nodes[1].0, drain_minutes)?];
+        let [mut a, mut b] =
+            [Node::new(nodes[0].0, drain_minutes)?, Node::new(nodes[1].0, drain_minutes)?];
         let id = EndpointId::new("eu", "eu-1");
         for (node, (_, sessions)) in [(&mut a, nodes[0]), (&mut b, nodes[1])] {
             for time in sessions {
@@ -66,7 +83,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let [of_a, of_b] = [&a, &b].map(|node| node.pools.census(id).unwrap_or_default());
         for time in [(12, 0), (12, 15), (12, 20), (12, 25), (12, 30)].map(at) {
-            let tell = |node: &Node, census| told(node.affinity.drain(&node.pools, id, census, time));
+            let tell =
+                |node: &Node, census| told(node.affinity.drain(&node.pools, id, census, time));
             let both = tell(&a, of_a.merge(of_b));
             println!("  {:<8}{:<26}{:<26}{both}", clock(time), tell(&a, of_a), tell(&b, of_b));
         }
@@ -81,7 +99,9 @@ fn told(drain: Option<Drain>) -> String {
     match sessions {
         DrainSessions::Open => "in service".into(),
         DrainSessions::EndBy(end) => format!("the last ends by {}", clock(end)),
-        DrainSessions::Drained { since: Some(end) } => format!("{over}drained since {}", clock(end)),
+        DrainSessions::Drained { since: Some(end) } => {
+            format!("{over}drained since {}", clock(end))
+        }
         DrainSessions::Drained { since: None } => format!("{over}drained, none noted"),
     }
 }

@@ -21,8 +21,8 @@ use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
 use session_affinity::{
-    Affinity, AffinityPolicy, Drain, DrainSessions, Endpoint, EndpointId, Key, Keyring, Pool, Pools, Record, RequestMeta,
-    Scheme, Secret, State, UnixTime,
+    Affinity, AffinityPolicy, Drain, DrainSessions, Endpoint, EndpointId, Key, Keyring, Pool,
+    Pools, Record, RequestMeta, Scheme, Secret, State, UnixTime,
 };
 
 /// The beginning of Friday, 15 January 2027, UTC.
@@ -32,11 +32,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Config {
         session_affinity: SessionAffinity::Cookie,
         session_affinity_ttl: Some(30 * 60),
-        session_affinity_attributes: SessionAffinityAttributes { drain_duration: 3_600, ..Default::default() },
+        session_affinity_attributes: SessionAffinityAttributes {
+            drain_duration: 3_600,
+            ..Default::default()
+        },
         ..Config::new("shop.example.com")
     };
-    let affinity = Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let affinity =
+        Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "eu-1"))
+        .endpoint(Endpoint::new("eu-2", "eu-2"));
     let mut pools = Pools::builder().pool(eu).build()?;
     let eu_1 = EndpointId::new("eu", "eu-1");
 
@@ -50,7 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
         let new = serve(&affinity, &pools, &mut HeaderMap::new(), now)?;
-        let ann = if (hour, minute) < (11, 50) { String::new() } else { serve(&affinity, &pools, &mut ann, now)? };
+        let ann = if (hour, minute) < (11, 50) {
+            String::new()
+        } else {
+            serve(&affinity, &pools, &mut ann, now)?
+        };
         let census = pools.census(eu_1).unwrap_or_default(); // of this node: Census::merge those of several
         let drain = affinity.drain(&pools, eu_1, census, now).map(told).unwrap_or_default();
         println!("{:<7}{ann:<24}{new:<24}{drain}", clock(now));
@@ -59,7 +69,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Whoever has the snapshot in an `ArcSwap` stores this one there.
-fn changed(pools: &Pools<&'static str>, id: EndpointId, state: State) -> Result<Pools<&'static str>, Box<dyn Error>> {
+fn changed(
+    pools: &Pools<&'static str>,
+    id: EndpointId,
+    state: State,
+) -> Result<Pools<&'static str>, Box<dyn Error>> {
     let mut edit = pools.edit();
     edit.state(id, state)?;
     Ok(edit.build())
@@ -73,7 +87,11 @@ fn serve(
 ) -> Result<String, Box<dyn Error>> {
     let request = RequestMeta { headers: browser, client_ip: None, scheme: Scheme::Https };
     let attempt = affinity.route(affinity.recall(&request, now), Record::Absent, pools, || 4)?; // your random bits
-    let told = format!("{} {}", pools.target(attempt.endpoint()).ok_or("not in the snapshot")?, attempt.outcome());
+    let told = format!(
+        "{} {}",
+        pools.target(attempt.endpoint()).ok_or("not in the snapshot")?,
+        attempt.outcome()
+    );
     let mut response = HeaderMap::new();
     affinity.settle(attempt, pools).apply(&mut response);
     if let Some(line) = response.get(SET_COOKIE) {

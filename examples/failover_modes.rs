@@ -21,8 +21,8 @@ use std::error::Error;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::{
-    Affinity, CookiePolicy, CoolingOff, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools, Record, RequestMeta,
-    Scheme, Secret, SetCookie, UnixTime,
+    Affinity, CookiePolicy, CoolingOff, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools,
+    Record, RequestMeta, Scheme, Secret, SetCookie, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("temporary, cooling_off", FailoverMode::Temporary, CoolingOff::new(30)?),
         ("sticky", FailoverMode::Sticky, CoolingOff::MIN),
     ];
-    println!("{:<25}{:<27}{:<26}{:<14}a new session", "mode", "a live session", "10 s later", "eu-1 is back");
+    println!(
+        "{:<25}{:<27}{:<26}{:<14}a new session",
+        "mode", "a live session", "10 s later", "eu-1 is back"
+    );
     for (name, mode, cooling_off) in modes {
         let proxy = Proxy::new(mode, cooling_off)?;
         let mut client = HeaderMap::new();
@@ -44,7 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:<25}{first:<27}{second:<26}{back:<14}{new}");
     }
     let nobody = Proxy::new(FailoverMode::Sticky, CoolingOff::MIN)?;
-    println!("\nNobody left to try, in every mode: {}", nobody.request(&mut HeaderMap::new(), &["eu-1", "eu-2"], 0)?);
+    println!(
+        "\nNobody left to try, in every mode: {}",
+        nobody.request(&mut HeaderMap::new(), &["eu-1", "eu-2"], 0)?
+    );
     Ok(())
 }
 
@@ -58,14 +64,22 @@ impl Proxy {
         let shop = Name::new("shop.example.com")?;
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
         let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
-        let affinity = Affinity::new(&shop, policy).with_failover(mode)?.with_cooling_off(cooling_off);
-        let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+        let affinity =
+            Affinity::new(&shop, policy).with_failover(mode)?.with_cooling_off(cooling_off);
+        let eu = Pool::new("eu")
+            .endpoint(Endpoint::new("eu-1", "eu-1"))
+            .endpoint(Endpoint::new("eu-2", "eu-2"));
         Ok(Self { affinity, pools: Pools::builder().pool(eu).build()? })
     }
 
     /// One request, some seconds after the start, while these endpoints refuse connections: who has
     /// answered, and what became of the session.
-    fn request(&self, client: &mut HeaderMap, refusing: &[&str], seconds: u64) -> Result<String, Box<dyn Error>> {
+    fn request(
+        &self,
+        client: &mut HeaderMap,
+        refusing: &[&str],
+        seconds: u64,
+    ) -> Result<String, Box<dyn Error>> {
         let Self { affinity, pools } = self;
         let request = RequestMeta { headers: client, client_ip: None, scheme: Scheme::Https };
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));

@@ -20,26 +20,36 @@ use std::error::Error;
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
 use session_affinity::{
-    Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, MemoryStore, Pool, Pools, RequestMeta, Scheme,
-    Secret, SessionStore, StoreWrite, UnixTime,
+    Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, MemoryStore, Pool, Pools,
+    RequestMeta, Scheme, Secret, SessionStore, StoreWrite, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config {
         session_affinity: SessionAffinity::Header,
         session_affinity_ttl: Some(1_800), // of idle time: use restarts it
-        session_affinity_attributes: SessionAffinityAttributes { headers: vec!["x-user".into()], ..Default::default() },
+        session_affinity_attributes: SessionAffinityAttributes {
+            headers: vec!["x-user".into()],
+            ..Default::default()
+        },
         ..Config::new("api.example.com")
     };
-    config.extensions.session_secret = Some(Secret::new(b"32 secret bytes, the same on each node")?);
+    config.extensions.session_secret =
+        Some(Secret::new(b"32 secret bytes, the same on each node")?);
     // The keyring is for the policies with a cookie.
-    let affinity = Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
+    let affinity =
+        Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
     let store = MemoryStore::new(100_000)?;
     let names = ["eu-1", "eu-2", "eu-3"];
-    let eu = names.into_iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, name)));
+    let eu = names
+        .into_iter()
+        .fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, name)));
     let mut pools = Pools::builder().pool(eu).build()?;
 
-    println!("{:<8}{:<31}{:<9}{:<20}what the store is told", "after", "a request", "goes to", "outcome");
+    println!(
+        "{:<8}{:<31}{:<9}{:<20}what the store is told",
+        "after", "a request", "goes to", "outcome"
+    );
     let steps = [
         (0, "ann's first one", Some("ann")),
         (60, "ann's next one", Some("ann")),
@@ -59,7 +69,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(user) = user {
             headers.insert("x-user", HeaderValue::from_static(user));
         }
-        let told = serve(&affinity, &pools, &store, &headers, UnixTime::from_secs(1_800_014_400 + seconds))?;
+        let told = serve(
+            &affinity,
+            &pools,
+            &store,
+            &headers,
+            UnixTime::from_secs(1_800_014_400 + seconds),
+        )?;
         println!("{:<8}{what:<31}{told}", format!("{seconds} s"));
     }
     Ok(())
@@ -76,7 +92,8 @@ fn serve(
     let visit = affinity.recall(&request, now);
     let record = store.record(&visit); // asks nothing for a request that can have no session
     let attempt = affinity.route(visit, record, pools, || 4)?; // your random bits
-    let (endpoint, outcome) = (pools.target(attempt.endpoint()).ok_or("not in the snapshot")?, attempt.outcome());
+    let (endpoint, outcome) =
+        (pools.target(attempt.endpoint()).ok_or("not in the snapshot")?, attempt.outcome());
     // The endpoint has answered: what is left to write, now or after the response has gone?
     let write = affinity.settle(attempt, pools).apply(&mut HeaderMap::new());
     let told = match write {

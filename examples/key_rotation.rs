@@ -23,12 +23,14 @@ use std::error::Error;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::{
-    Affinity, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Name, Outcome, Pool, Pools, Record, RequestMeta, Scheme,
-    Secret, SetCookie, UnixTime,
+    Affinity, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Name, Outcome, Pool, Pools, Record,
+    RequestMeta, Scheme, Secret, SetCookie, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))).build()?;
+    let pools = Pools::builder()
+        .pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
+        .build()?;
     let noon = UnixTime::from_secs(1_800_014_400);
     let mut old = HeaderMap::new();
     request(&node(&[1])?, &pools, &mut old, noon)?;
@@ -55,7 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             true => request(&b, &pools, &mut old.clone(), now)?.label(),
             false => "over",
         };
-        println!("{clock:<7}{what:<43}{:<21}{:<21}{old}", across(&a, &b)?.label(), across(&b, &a)?.label());
+        println!(
+            "{clock:<7}{what:<43}{:<21}{:<21}{old}",
+            across(&a, &b)?.label(),
+            across(&b, &a)?.label()
+        );
     }
     Ok(())
 }

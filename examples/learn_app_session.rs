@@ -55,19 +55,32 @@ impl AppSession {
             let cookie = line.as_bytes().split(|byte| *byte == b';').next()?;
             let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(cookie).ok()?)]);
             // Other cookies make no key.
-            self.0.session_key(&RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Https })
+            self.0.session_key(&RequestMeta {
+                headers: &headers,
+                client_ip: None,
+                scheme: Scheme::Https,
+            })
         })
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (shop, secret, ttl) = (Name::new("shop.example.com")?, Secret::new([5; 32])?, IdleTtl::new(1_800)?);
-    let header = HeaderPolicy::new(&shop, &secret, &["cookie:JSESSIONID"], Require::Any, CookieName::default())?;
+    let (shop, secret, ttl) =
+        (Name::new("shop.example.com")?, Secret::new([5; 32])?, IdleTtl::new(1_800)?);
+    let header = HeaderPolicy::new(
+        &shop,
+        &secret,
+        &["cookie:JSESSIONID"],
+        Require::Any,
+        CookieName::default(),
+    )?;
     let policy = AppSession(header.with_ttl(ttl));
     let affinity = Affinity::new(&shop, policy.clone());
     let store = MemoryStore::new(100_000)?;
     let names = ["eu-1", "eu-2", "eu-3"];
-    let eu = names.into_iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, name)));
+    let eu = names
+        .into_iter()
+        .fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, name)));
     let pools = Pools::builder().pool(eu).build()?;
 
     // What the client sends, and what the application sets: another one at login, say.
@@ -82,7 +95,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for ((cookies, set_cookie), minute) in steps.into_iter().zip(0..) {
         let now = UnixTime::from_secs(1_800_014_400 + minute * 60);
         let headers = HeaderMap::from_iter([(COOKIE, cookies.parse()?)]);
-        let visit = affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Https }, now);
+        let visit = affinity.recall(
+            &RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Https },
+            now,
+        );
         let record = store.record(&visit);
         let attempt = affinity.route(visit, record, &pools, || 4)?; // your random bits
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome().label());

@@ -22,8 +22,9 @@ use std::error::Error;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::{
-    Affinity, AffinityPolicy, Claim, CookieName, CookiePolicy, CookieTtl, Endpoint, EndpointId, Key, Keyring, Life, Name,
-    Pin, Pool, Pools, Recall, Record, RequestMeta, Scheme, Secret, Served, SetCookie, Settlement, Transition, UnixTime,
+    Affinity, AffinityPolicy, Claim, CookieName, CookiePolicy, CookieTtl, Endpoint, EndpointId,
+    Key, Keyring, Life, Name, Pin, Pool, Pools, Recall, Record, RequestMeta, Scheme, Secret,
+    Served, SetCookie, Settlement, Transition, UnixTime,
 };
 
 struct Migrating {
@@ -38,11 +39,16 @@ impl AffinityPolicy for Migrating {
         let recall = self.new.recall(request, now);
         // Ours goes first, also when it has expired: the old session is over then.
         let Claim::New(None) = recall.claim else { return recall };
-        let Some(endpoint) = self.old.values(request.headers).find_map(|value| self.endpoints.get(value)) else {
+        let Some(endpoint) =
+            self.old.values(request.headers).find_map(|value| self.endpoints.get(value))
+        else {
             return recall;
         };
         let expires = now.saturating_add(CookieTtl::default().get());
-        Recall { claim: Claim::Carried(Pin { endpoint: *endpoint, issued: now, expires }), ..recall }
+        Recall {
+            claim: Claim::Carried(Pin { endpoint: *endpoint, issued: now, expires }),
+            ..recall
+        }
     }
 
     fn remember(&self, served: &Served) -> Settlement {
@@ -71,7 +77,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         endpoints: HashMap::from([(b"s1".as_slice(), eu_1), (b"s2", eu_2)]),
     };
     let affinity = Affinity::new(&shop, policy);
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "eu-1"))
+        .endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
 
     for old in ["SERVERID=s2", "SERVERID=s9", "theme=dark"] {
@@ -79,7 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for seconds in [0, 60] {
             let request = RequestMeta { headers: &browser, client_ip: None, scheme: Scheme::Https };
             let now = UnixTime::from_secs(1_800_014_400 + seconds);
-            let attempt = affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
+            let attempt =
+                affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
             let endpoint = pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());

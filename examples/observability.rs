@@ -21,7 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
-use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, Recorder, SharedString, Unit, counter};
+use metrics::{
+    Counter, Gauge, Histogram, KeyName, Metadata, Recorder, SharedString, Unit, counter,
+};
 use session_affinity::*;
 
 /// This is the part to copy. The endpoint is the one that has answered, if one has.
@@ -31,7 +33,9 @@ fn observe(outcome: Outcome, endpoint: &'static str) {
     match outcome {
         Outcome::Kept | Outcome::Unbound => tracing::debug!(outcome = label, endpoint, "served"),
         Outcome::Created(_) => tracing::info!(outcome = label, endpoint, "a session begins"),
-        Outcome::Moved(_) | Outcome::Lent(_) => tracing::warn!(outcome = label, endpoint, "away from its endpoint"),
+        Outcome::Moved(_) | Outcome::Lent(_) => {
+            tracing::warn!(outcome = label, endpoint, "away from its endpoint")
+        }
         Outcome::NoEndpoint | Outcome::GaveUp => tracing::error!(outcome = label, "not served"),
     }
 }
@@ -39,19 +43,27 @@ fn observe(outcome: Outcome, endpoint: &'static str) {
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().without_time().with_target(false).with_writer(std::io::stdout).init();
     let shop = Name::new("shop.example.com")?;
-    let policy = CookiePolicy::new(&shop, &Keyring::from(Key::new(1, Secret::new([7; 32])?)), SetCookie::default());
+    let policy = CookiePolicy::new(
+        &shop,
+        &Keyring::from(Key::new(1, Secret::new([7; 32])?)),
+        SetCookie::default(),
+    );
     let affinity = Affinity::new(&shop, policy).with_failover(FailoverMode::Temporary)?;
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "eu-1")).endpoint(Endpoint::new("eu-2", "eu-2"));
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "eu-1"))
+        .endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
     // What a proxy does with a request, while these endpoints refuse connections.
     let serve = |headers: &HeaderMap, refusing: &[&str], response: &mut HeaderMap| {
         let request = RequestMeta { headers, client_ip: None, scheme: Scheme::Https };
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
-        let mut attempt = affinity.route(visit, Record::Absent, &pools, || 4).map_err(NoEndpoint::outcome)?;
+        let mut attempt =
+            affinity.route(visit, Record::Absent, &pools, || 4).map_err(NoEndpoint::outcome)?;
         while pools.target(attempt.endpoint()).is_some_and(|endpoint| refusing.contains(endpoint)) {
             attempt = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
         }
-        let served = (attempt.outcome(), pools.target(attempt.endpoint()).copied().unwrap_or("none"));
+        let served =
+            (attempt.outcome(), pools.target(attempt.endpoint()).copied().unwrap_or("none"));
         affinity.settle(attempt, &pools).apply(response);
         Ok::<_, Outcome>(served)
     };
@@ -59,7 +71,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut browser = HeaderMap::from_iter([(COOKIE, "__cflb=guessed".parse()?)]);
     for refusing in [&[] as &[&str], &[], &[], &["eu-1"], &["eu-1", "eu-2"], &[]] {
         let mut response = HeaderMap::new();
-        let (outcome, endpoint) = serve(&browser, refusing, &mut response).unwrap_or_else(|outcome| (outcome, "none"));
+        let (outcome, endpoint) =
+            serve(&browser, refusing, &mut response).unwrap_or_else(|outcome| (outcome, "none"));
         metrics::with_local_recorder(&scrape, || observe(outcome, endpoint));
         if let Some(line) = response.get(SET_COOKIE) {
             browser.insert(COOKIE, line.to_str()?.split(';').next().unwrap_or_default().parse()?);
@@ -81,9 +94,17 @@ impl Recorder for Scrape {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &metrics::Key, _: &Metadata<'_>) -> Counter {
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={:?}", label.key(), label.value())).collect();
+        let labels: Vec<_> =
+            key.labels().map(|label| format!("{}={:?}", label.key(), label.value())).collect();
         let series = format!("{}{{{}}}", key.name(), labels.join(","));
-        Counter::from_arc(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(series).or_default().clone())
+        Counter::from_arc(
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(series)
+                .or_default()
+                .clone(),
+        )
     }
 
     fn register_gauge(&self, _: &metrics::Key, _: &Metadata<'_>) -> Gauge {

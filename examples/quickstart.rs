@@ -26,8 +26,8 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, Response};
 use session_affinity::config::{Config, SessionAffinity};
 use session_affinity::{
-    Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret,
-    UnixTime,
+    Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, Pool, Pools, Record,
+    RequestMeta, Scheme, Secret, UnixTime,
 };
 
 /// Friday, 15 January 2027, 12:00 UTC.
@@ -36,9 +36,12 @@ const NOON: UnixTime = UnixTime::from_secs(1_800_014_400);
 fn main() -> Result<(), Box<dyn Error>> {
     // Once, at the start: a configuration under Cloudflare's names, a key, and where the endpoints are.
     let keyring = Keyring::from(Key::new(1, Secret::new(b"32 bytes or more from your vault")?));
-    let config = Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
+    let config =
+        Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
     let affinity = Affinity::from_config(&config, &keyring)?;
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "10.0.0.1:80")).endpoint(Endpoint::new("eu-2", "10.0.0.2:80"));
+    let eu = Pool::new("eu")
+        .endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))
+        .endpoint(Endpoint::new("eu-2", "10.0.0.2:80"));
     let mut pools = Pools::builder().pool(eu).build()?;
 
     // A browser, as far as this matters: the headers of its next request.
@@ -77,7 +80,8 @@ fn serve(
     affinity.settle(attempt, pools).apply(response.headers_mut());
 
     if let Some(line) = response.headers().get(SET_COOKIE) {
-        let (cookie, attributes) = line.to_str()?.split_once("; ").ok_or("a cookie without attributes")?;
+        let (cookie, attributes) =
+            line.to_str()?.split_once("; ").ok_or("a cookie without attributes")?;
         println!("  Set-Cookie: {cookie};\n              {attributes}");
         browser.insert(COOKIE, cookie.parse()?);
     }

@@ -29,7 +29,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use session_affinity::tower::{AffinityLayer, Client, Failed, Gateway, Refused, Routed};
 use session_affinity::{
-    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Outcome, Pool, Pools, Scheme, Secret, SetCookie,
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Outcome, Pool, Pools,
+    Scheme, Secret, SetCookie,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -97,8 +98,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shop = Shop { affinity, pools: Arc::new(Pools::builder().pool(eu).build()?) };
 
     let layer = AffinityLayer::new(Arc::new(shop));
-    let proxy =
-        HandleError::new(layer.layer(service_fn(forward)), async |refused: Refused<_>| refused.into_response::<Body>());
+    let proxy = HandleError::new(layer.layer(service_fn(forward)), async |refused: Refused<_>| {
+        refused.into_response::<Body>()
+    });
     // Whatever stands outside of the layer finds the outcome in the response's extensions.
     let proxy = proxy.map_response(|mut response| {
         let label = response.extensions().get::<Outcome>().map_or("", |outcome| outcome.label());
@@ -115,7 +117,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             server.abort();
             let _ = server.await;
         }
-        let request = Request::builder().header(HOST, "shop.example.com").header(COOKIE, &cookie).body(Body::empty())?;
+        let request = Request::builder()
+            .header(HOST, "shop.example.com")
+            .header(COOKIE, &cookie)
+            .body(Body::empty())?;
         let (head, body) = send(TcpStream::connect(proxy).await?, request).await?.into_parts();
         endpoint = String::from_utf8(to_bytes(body, 100).await?.into())?;
         let set_cookie = head.headers.get(SET_COOKIE).map(|line| line.to_str()).transpose()?;

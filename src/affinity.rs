@@ -19,10 +19,12 @@ use crate::time::UnixTime;
 use crate::token::Pin;
 
 mod attempt;
+mod parameters;
 mod session;
 mod visit;
 
 pub use attempt::{Attempt, GaveUp, NoEndpoint};
+pub use parameters::{AcrossPools, UnsupportedMode};
 pub use visit::Visit;
 
 use attempt::{Course, Tried};
@@ -62,17 +64,6 @@ pub struct Affinity<P> {
     cache_guard: CacheGuard,
 }
 
-/// Whether failover leaves the pool of the endpoint that could not be connected to.
-/// Cloudflare: `adaptive_routing.failover_across_pools`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AcrossPools {
-    /// It stays in the pool.
-    #[default]
-    No,
-    /// After the pool's own endpoints it tries the other open pools in order.
-    Yes,
-}
-
 impl<P: AffinityPolicy> Affinity<P> {
     /// With the default of every parameter. The name keys the hashes of clients'
     /// addresses, so that two load balancers choose independently.
@@ -88,60 +79,6 @@ impl<P: AffinityPolicy> Affinity<P> {
             cooling_off: CoolingOff::default(),
             cache_guard: CacheGuard::default(),
         }
-    }
-
-    /// With this failover mode.
-    ///
-    /// # Errors
-    /// [`UnsupportedMode`] when the policy does not support it: `header` with `sticky`.
-    pub fn with_failover(mut self, mode: FailoverMode) -> Result<Self, UnsupportedMode> {
-        if !self.policy.supports(mode) {
-            return Err(UnsupportedMode { mode });
-        }
-        self.mode = mode;
-        Ok(self)
-    }
-
-    /// With this many further tries after a passive failure.
-    #[must_use]
-    pub fn with_retries(mut self, retries: Retries) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// With or without failover to other pools.
-    #[must_use]
-    pub fn with_across_pools(mut self, across_pools: AcrossPools) -> Self {
-        self.across_pools = across_pools;
-        self
-    }
-
-    /// With this time for a disabled endpoint to drain.
-    #[must_use]
-    pub fn with_drain_duration(mut self, drain_duration: DrainDuration) -> Self {
-        self.drain_duration = drain_duration;
-        self
-    }
-
-    /// With this time for which an endpoint is suspect after a passive failure.
-    #[must_use]
-    pub fn with_cooling_off(mut self, cooling_off: CoolingOff) -> Self {
-        self.cooling_off = cooling_off;
-        self
-    }
-
-    /// With this many bits of an IPv6 address.
-    #[must_use]
-    pub fn with_ipv6_prefix(mut self, ipv6_prefix: Ipv6Prefix) -> Self {
-        self.clients = ClientHash::new(&self.load_balancer, ipv6_prefix);
-        self
-    }
-
-    /// With or without the guard against shared caches.
-    #[must_use]
-    pub fn with_cache_guard(mut self, cache_guard: CacheGuard) -> Self {
-        self.cache_guard = cache_guard;
-        self
     }
 
     /// First: what does this request say about its session? If the visit has a
@@ -197,9 +134,16 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     /// The rows of the session table for a live session: the first that matches wins.
-    fn route_live<'p, T>(&self, pin: Pin, search: &Search<'p, '_, T>) -> Result<(EndpointView<'p, T>, Course), NoEndpoint> {
-        let moved = |reason| Ok((search.for_moved().ok_or(NoEndpoint)?, Course::Moved(pin, reason)));
-        let Some(endpoint) = search.pools.endpoint(pin.endpoint) else { return moved(Moved::Removed) };
+    fn route_live<'p, T>(
+        &self,
+        pin: Pin,
+        search: &Search<'p, '_, T>,
+    ) -> Result<(EndpointView<'p, T>, Course), NoEndpoint> {
+        let moved =
+            |reason| Ok((search.for_moved().ok_or(NoEndpoint)?, Course::Moved(pin, reason)));
+        let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
+            return moved(Moved::Removed);
+        };
         let kept = (endpoint, Course::Kept(pin));
         if search.is_last_resort(endpoint) {
             return Ok(kept);
@@ -213,11 +157,13 @@ impl<P: AffinityPolicy> Affinity<P> {
         }
         if search.is_suspect(endpoint) {
             let next = search.next_trusted(endpoint.pool().id());
-            return Ok(match (decide(self.mode, Standing::Pinned, next.map(|next| next.id())), next) {
-                (Verdict::Lend(_), Some(next)) => (next, Course::Lent(pin, Lent::Suspect)),
-                (Verdict::Rebind(_), Some(next)) => (next, Course::Moved(pin, Moved::Suspect)),
-                _ => kept,
-            });
+            return Ok(
+                match (decide(self.mode, Standing::Pinned, next.map(|next| next.id())), next) {
+                    (Verdict::Lend(_), Some(next)) => (next, Course::Lent(pin, Lent::Suspect)),
+                    (Verdict::Rebind(_), Some(next)) => (next, Course::Moved(pin, Moved::Suspect)),
+                    _ => kept,
+                },
+            );
         }
         Ok(kept)
     }
@@ -236,7 +182,8 @@ impl<P: AffinityPolicy> Affinity<P> {
             Ok(()) => self.next(&attempt, pools),
             Err(GaveUp) => None,
         };
-        let course = match decide(self.mode, attempt.course.standing(), next.map(|next| next.id())) {
+        let course = match decide(self.mode, attempt.course.standing(), next.map(|next| next.id()))
+        {
             Verdict::GiveUp => return Err(GaveUp),
             Verdict::Lend(_) => attempt.course.lent(),
             Verdict::Rebind(_) => attempt.course.rebound(),
@@ -301,8 +248,13 @@ impl<P: AffinityPolicy> Affinity<P> {
         if let Some(mark) = pinned {
             self.note(transition, now, mark);
         }
-        let served =
-            Served { transition, claim: attempt.visit.claim, record: attempt.record, scheme: attempt.visit.scheme, now };
+        let served = Served {
+            transition,
+            claim: attempt.visit.claim,
+            record: attempt.record,
+            scheme: attempt.visit.scheme,
+            now,
+        };
         let mut settlement = self.policy.remember(&served);
         settlement.cache_guard = self.cache_guard;
         settlement
@@ -316,7 +268,9 @@ impl<P: AffinityPolicy> Affinity<P> {
         };
         let issued = kept.map_or(now, |pin| pin.issued);
         let end = match (self.policy.life(), kept) {
-            (Some(Life::Idle(ttl)), _) | (Some(Life::Absolute(ttl)), None) => now.saturating_add(ttl),
+            (Some(Life::Idle(ttl)), _) | (Some(Life::Absolute(ttl)), None) => {
+                now.saturating_add(ttl)
+            }
             (Some(Life::Absolute(_)) | None, Some(pin)) => pin.expires,
             (None, None) => UnixTime::MAX,
         };
@@ -362,12 +316,4 @@ impl<P> fmt::Debug for Affinity<P> {
             .field("cache_guard", &self.cache_guard)
             .finish_non_exhaustive()
     }
-}
-
-/// A failover mode that the policy cannot keep its promise in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("session_affinity_attributes.zero_downtime_failover is {mode:?}; allowed for this policy: another mode")]
-pub struct UnsupportedMode {
-    /// The mode.
-    pub mode: FailoverMode,
 }

@@ -86,7 +86,12 @@ mod tests {
     }
 
     fn ours(text: &[u8; 48]) -> Option<Vec<u8>> {
-        Some(decode(text)?.iter().flat_map(|group| group.to_be_bytes().into_iter().skip(2)).collect())
+        Some(
+            decode(text)?
+                .iter()
+                .flat_map(|group| group.to_be_bytes().into_iter().skip(2))
+                .collect(),
+        )
     }
 
     proptest! {

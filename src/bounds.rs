@@ -32,7 +32,12 @@ macro_rules! bounded {
             /// # Errors
             /// [`OutOfRange`] names the parameter, the number and what is allowed.
             pub const fn new(value: u64) -> Result<Self, OutOfRange> {
-                #[allow(clippy::manual_range_contains, unused_comparisons, clippy::absurd_extreme_comparisons)]
+                #[allow(
+                    clippy::manual_range_contains,
+                    unused_comparisons,
+                    clippy::absurd_extreme_comparisons,
+                    reason = "some ranges begin at 0, and in a const fn a range has no `contains`"
+                )]
                 if value < $min || value > $max {
                     return Err(OutOfRange { field: $field, value, min: $min, max: $max, unit: $unit });
                 }
@@ -153,7 +158,10 @@ mod tests {
                 CookieTtl::new(1_799).unwrap_err(),
                 "session_affinity_ttl is 1799; allowed: 1800 to 604800 seconds for cookie and ip_cookie",
             ),
-            (IdleTtl::new(3_601).unwrap_err(), "session_affinity_ttl is 3601; allowed: 30 to 3600 seconds for header"),
+            (
+                IdleTtl::new(3_601).unwrap_err(),
+                "session_affinity_ttl is 3601; allowed: 30 to 3600 seconds for header",
+            ),
             (
                 DrainDuration::new(604_801).unwrap_err(),
                 "session_affinity_attributes.drain_duration is 604801; allowed: 0 to 604800 seconds",
@@ -161,7 +169,10 @@ mod tests {
             (Retries::new(0).unwrap_err(), "retries is 0; allowed: 1 to 8"),
             (Retries::new(257).unwrap_err(), "retries is 257; allowed: 1 to 8"),
             (Ipv6Prefix::new(129).unwrap_err(), "ipv6_prefix is 129; allowed: 1 to 128 bits"),
-            (ClockSkew::new(86_401).unwrap_err(), "clock_skew is 86401; allowed: 0 to 86400 seconds"),
+            (
+                ClockSkew::new(86_401).unwrap_err(),
+                "clock_skew is 86401; allowed: 0 to 86400 seconds",
+            ),
             (CoolingOff::new(301).unwrap_err(), "cooling_off is 301; allowed: 0 to 300 seconds"),
             (Percent::new(101).unwrap_err(), "load_shedding is 101; allowed: 0 to 100 percent"),
             (Weight::new(101).unwrap_err(), "weight is 101; allowed: 0 to 100 hundredths"),

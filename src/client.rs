@@ -58,7 +58,11 @@ impl ClientHash {
 
 /// SipHash-2-4 under the first 16 bytes of SHA-256(label ‖ 0x00 ‖ load balancer).
 fn keyed(label: &[u8], load_balancer: &Name) -> SipHasher24 {
-    let digest = Sha256::new().chain_update(label).chain_update([0]).chain_update(load_balancer.as_str()).finalize();
+    let digest = Sha256::new()
+        .chain_update(label)
+        .chain_update([0])
+        .chain_update(load_balancer.as_str())
+        .finalize();
     let key: [u8; 16] = std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default());
     SipHasher24::new_with_key(&key)
 }
@@ -69,7 +73,8 @@ mod tests {
 
     #[test]
     fn seeds_and_shed_hashes_are_those_of_the_vectors() {
-        let vectors: serde_json::Value = serde_json::from_str(include_str!("../tests/vectors/token.json")).unwrap();
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/vectors/token.json")).unwrap();
         let entries = vectors["ip_seeds"].as_array().unwrap();
         for entry in entries {
             let name = Name::new(entry["load_balancer"].as_str().unwrap()).unwrap();
@@ -94,7 +99,10 @@ mod tests {
             let address = |bits: u128| clients.address(IpAddr::V6(Ipv6Addr::from_bits(bits)));
             assert_eq!(address(ours) == address(inside), bits < 128, "{bits}");
             assert_ne!(address(ours), address(at_edge), "{bits}");
-            assert_eq!(clients.address(parse("192.0.2.1")), clients.address(parse("::ffff:192.0.2.1")));
+            assert_eq!(
+                clients.address(parse("192.0.2.1")),
+                clients.address(parse("::ffff:192.0.2.1"))
+            );
             assert_ne!(clients.address(parse("192.0.2.1")), clients.address(parse("192.0.2.2")));
         }
     }

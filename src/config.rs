@@ -1,15 +1,19 @@
 //! Configuration under Cloudflare's parameter names, checked once.
 
 use crate::affinity::{AcrossPools, Affinity, UnsupportedMode};
-use crate::bounds::{ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Retries};
+use crate::bounds::{
+    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Retries,
+};
 use crate::cookies::{
-    AlwaysUseHttps, CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, InvalidAttributes,
-    InvalidCookieName, Partitioned, SameSite, Secure, SetCookie,
+    AlwaysUseHttps, CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath,
+    InvalidAttributes, InvalidCookieName, Partitioned, SameSite, Secure, SetCookie,
 };
 use crate::failover::FailoverMode;
 use crate::keys::{Keyring, Secret};
 use crate::names::{InvalidName, Name};
-use crate::policy::{AffinityPolicy, CookiePolicy, HeaderPolicy, InvalidHeaders, IpCookiePolicy, NoAffinity, Require};
+use crate::policy::{
+    AffinityPolicy, CookiePolicy, HeaderPolicy, InvalidHeaders, IpCookiePolicy, NoAffinity, Require,
+};
 
 #[cfg(feature = "serde")]
 mod date;
@@ -17,7 +21,9 @@ mod date;
 mod lenient;
 mod pool;
 
-pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SessionPolicy, SteeringPolicy};
+pub use pool::{
+    LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SessionPolicy, SteeringPolicy,
+};
 
 /// A load balancer's session affinity, under the names of Cloudflare's Load Balancing API.
 /// Nothing is checked until [`Affinity::from_config`] reads it.
@@ -78,7 +84,11 @@ pub struct Config {
 
 /// Which policy remembers sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum SessionAffinity {
     /// None: [`NoAffinity`]. Read from `""` too.
     #[default]
@@ -194,27 +204,47 @@ impl Config {
             secure: self.session_affinity_attributes.secure,
             path: CookiePath::new(extensions.cookie_path.clone())?,
             domain: extensions.cookie_domain.clone().map(CookieDomain::new).transpose()?,
-            partitioned: if extensions.cookie_partitioned { Partitioned::Yes } else { Partitioned::No },
-            always_use_https: if extensions.always_use_https { AlwaysUseHttps::On } else { AlwaysUseHttps::Off },
+            partitioned: if extensions.cookie_partitioned {
+                Partitioned::Yes
+            } else {
+                Partitioned::No
+            },
+            always_use_https: if extensions.always_use_https {
+                AlwaysUseHttps::On
+            } else {
+                AlwaysUseHttps::Off
+            },
         };
         Ok(SetCookie::new(self.cookie_name()?, attributes)?)
     }
 
-    fn cookie_policy(&self, name: &Name, keyring: &Keyring, set_cookie: SetCookie) -> Result<CookiePolicy, InvalidConfig> {
+    fn cookie_policy(
+        &self,
+        name: &Name,
+        keyring: &Keyring,
+        set_cookie: SetCookie,
+    ) -> Result<CookiePolicy, InvalidConfig> {
         let ttl = self.session_affinity_ttl.map_or(Ok(CookieTtl::default()), CookieTtl::new)?;
         let clock_skew = ClockSkew::new(self.extensions.clock_skew)?;
-        Ok(CookiePolicy::new(name, keyring, set_cookie).map_codec(|codec| codec.with_ttl(ttl).with_clock_skew(clock_skew)))
+        Ok(CookiePolicy::new(name, keyring, set_cookie)
+            .map_codec(|codec| codec.with_ttl(ttl).with_clock_skew(clock_skew)))
     }
 
     fn header_policy(&self, name: &Name) -> Result<HeaderPolicy, InvalidConfig> {
         let attributes = &self.session_affinity_attributes;
-        let secret = self.extensions.session_secret.as_ref().ok_or(InvalidConfig::NoSessionSecret)?;
+        let secret =
+            self.extensions.session_secret.as_ref().ok_or(InvalidConfig::NoSessionSecret)?;
         let require = if attributes.require_all_headers { Require::All } else { Require::Any };
         let ttl = self.session_affinity_ttl.map_or(Ok(IdleTtl::default()), IdleTtl::new)?;
-        Ok(HeaderPolicy::new(name, secret, &attributes.headers, require, self.cookie_name()?)?.with_ttl(ttl))
+        Ok(HeaderPolicy::new(name, secret, &attributes.headers, require, self.cookie_name()?)?
+            .with_ttl(ttl))
     }
 
-    fn policy(&self, name: &Name, keyring: &Keyring) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
+    fn policy(
+        &self,
+        name: &Name,
+        keyring: &Keyring,
+    ) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
         // The cookie is checked for every policy: a configuration that is changed from
         // `none` to `cookie` ought not to fail then.
         let set_cookie = self.set_cookie()?;
@@ -222,9 +252,11 @@ impl Config {
         Ok(match self.session_affinity {
             SessionAffinity::None => Box::new(NoAffinity),
             SessionAffinity::Cookie => Box::new(self.cookie_policy(name, keyring, set_cookie)?),
-            SessionAffinity::IpCookie => {
-                Box::new(IpCookiePolicy::new(name, prefix, self.cookie_policy(name, keyring, set_cookie)?))
-            }
+            SessionAffinity::IpCookie => Box::new(IpCookiePolicy::new(
+                name,
+                prefix,
+                self.cookie_policy(name, keyring, set_cookie)?,
+            )),
             SessionAffinity::Header => Box::new(self.header_policy(name)?),
         })
     }
@@ -250,7 +282,11 @@ impl Affinity<Box<dyn AffinityPolicy>> {
             .with_drain_duration(DrainDuration::new(attributes.drain_duration)?)
             .with_cooling_off(CoolingOff::new(extensions.cooling_off)?)
             .with_ipv6_prefix(Ipv6Prefix::new(extensions.ipv6_prefix)?)
-            .with_cache_guard(if extensions.cache_guard { CacheGuard::On } else { CacheGuard::Off }))
+            .with_cache_guard(if extensions.cache_guard {
+                CacheGuard::On
+            } else {
+                CacheGuard::Off
+            }))
     }
 }
 
@@ -278,7 +314,9 @@ pub enum InvalidConfig {
     #[error("session_secret is missing; allowed for header: 32 or more secret bytes")]
     NoSessionSecret,
     /// `header` with `sticky`.
-    #[error("session_affinity_attributes.zero_downtime_failover is sticky; allowed for header: none or temporary")]
+    #[error(
+        "session_affinity_attributes.zero_downtime_failover is sticky; allowed for header: none or temporary"
+    )]
     StickyHeader(UnsupportedMode),
     /// A parameter of a pool or an endpoint.
     #[error("{field} is {value}; allowed: {allowed}")]

@@ -12,7 +12,8 @@ mod needle;
 mod set_cookie;
 
 pub use attributes::{
-    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned, SameSite, Secure,
+    AlwaysUseHttps, CookieAttributes, CookieDomain, CookiePath, InvalidAttributes, Partitioned,
+    SameSite, Secure,
 };
 pub use cache_guard::CacheGuard;
 pub(crate) use set_cookie::Lines;
@@ -85,7 +86,8 @@ impl CookieName {
         if self.values(headers).next().is_none() {
             return;
         }
-        let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().filter_map(|line| self.stripped(line)).collect();
+        let lines: Vec<HeaderValue> =
+            headers.get_all(COOKIE).iter().filter_map(|line| self.stripped(line)).collect();
         headers.remove(COOKIE);
         for line in lines {
             // At most as many lines as there were, so there is room for each.

@@ -66,12 +66,22 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// assert_eq!(drain.map(|drain| drain.phase), Some(DrainPhase::InService));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn drain<T>(&self, pools: &Pools<T>, id: EndpointId, census: Census, now: UnixTime) -> Option<Drain> {
+    pub fn drain<T>(
+        &self,
+        pools: &Pools<T>,
+        id: EndpointId,
+        census: Census,
+        now: UnixTime,
+    ) -> Option<Drain> {
         let endpoint = pools.endpoint(id)?;
         let (state, pool) = (endpoint.state(), endpoint.pool().state());
         let last_seen = census.last_seen;
         let Some(over) = over(state, pool, self.drain_duration()) else {
-            return Some(Drain { phase: DrainPhase::InService, sessions: DrainSessions::Open, last_seen });
+            return Some(Drain {
+                phase: DrainPhase::InService,
+                sessions: DrainSessions::Open,
+                last_seen,
+            });
         };
         let phase = if now < over { DrainPhase::Draining } else { DrainPhase::Over };
         let sessions = match self.sessions_end(census, disabled_at(state, pool), over) {
@@ -85,12 +95,19 @@ impl<P: AffinityPolicy> Affinity<P> {
 
     /// By when the sessions of an endpoint that was disabled at `stamp` have ended.
     /// `None`: there were none.
-    fn sessions_end(&self, census: Census, stamp: Option<UnixTime>, over: UnixTime) -> Option<UnixTime> {
+    fn sessions_end(
+        &self,
+        census: Census,
+        stamp: Option<UnixTime>,
+        over: UnixTime,
+    ) -> Option<UnixTime> {
         let (Some(life), Some(stamp)) = (self.life(), stamp) else { return Some(over) };
         let (Life::Absolute(ttl) | Life::Idle(ttl)) = life;
         let noted = match life {
             // A lifetime that was lowered ends the older sessions too.
-            Life::Absolute(ttl) => census.latest_end.min(census.latest_issued.map(|issued| issued.saturating_add(ttl))),
+            Life::Absolute(ttl) => {
+                census.latest_end.min(census.latest_issued.map(|issued| issued.saturating_add(ttl)))
+            }
             Life::Idle(_) => census.latest_end,
         };
         let is_young = census.began.is_none_or(|began| began.saturating_add(ttl) > stamp);

@@ -24,7 +24,8 @@ pub struct EndpointId(u64);
 impl EndpointId {
     /// The id of the endpoint of this name in the pool of that name.
     pub fn new(pool: &str, endpoint: &str) -> Self {
-        let mut name = Vec::with_capacity(pool.len().saturating_add(endpoint.len()).saturating_add(1));
+        let mut name =
+            Vec::with_capacity(pool.len().saturating_add(endpoint.len()).saturating_add(1));
         name.extend_from_slice(pool.as_bytes());
         name.push(0);
         name.extend_from_slice(endpoint.as_bytes());
@@ -117,7 +118,13 @@ pub struct Endpoint<T> {
 impl<T> Endpoint<T> {
     /// A healthy, enabled endpoint of full weight.
     pub fn new(name: impl Into<String>, target: T) -> Self {
-        Self { name: name.into(), target, weight: Weight::default(), health: Health::default(), state: State::default() }
+        Self {
+            name: name.into(),
+            target,
+            weight: Weight::default(),
+            health: Health::default(),
+            state: State::default(),
+        }
     }
 }
 

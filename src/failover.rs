@@ -9,7 +9,11 @@ use crate::endpoint::EndpointId;
 /// unreachable, TLS failed: Cloudflare's 521, 522, 523, 525, 526) between two health
 /// checks. An endpoint's own answer, 5xx included, is never one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum FailoverMode {
     /// A live session waits for its endpoint: the request fails.
     #[default]
@@ -59,7 +63,8 @@ pub const fn decide(mode: FailoverMode, standing: Standing, next: Option<Endpoin
     match (next, standing, mode) {
         (None, _, _) | (Some(_), Standing::Pinned, FailoverMode::None) => Verdict::GiveUp,
         (Some(next), Standing::Pinned, FailoverMode::Temporary) => Verdict::Lend(next),
-        (Some(next), Standing::Pinned, FailoverMode::Sticky) | (Some(next), Standing::Unpinned, _) => Verdict::Rebind(next),
+        (Some(next), Standing::Pinned, FailoverMode::Sticky)
+        | (Some(next), Standing::Unpinned, _) => Verdict::Rebind(next),
     }
 }
 
@@ -81,7 +86,11 @@ mod tests {
         ];
         for (mode, standing, verdict) in rows {
             assert_eq!(decide(mode, standing, Some(other)), verdict, "{mode:?} {standing:?}");
-            assert_eq!(decide(mode, standing, Option::None), GiveUp, "{mode:?} {standing:?}, nobody left");
+            assert_eq!(
+                decide(mode, standing, Option::None),
+                GiveUp,
+                "{mode:?} {standing:?}, nobody left"
+            );
         }
     }
 }

@@ -71,7 +71,10 @@ fn a_census_keeps_the_latest_of_each_time_and_never_goes_back() {
         one.join().unwrap();
         other.join().unwrap();
         let census = mark.census();
-        assert_eq!(census, Census { latest_issued: Some(at(2)), latest_end: Some(at(100)), ..Census::default() });
+        assert_eq!(
+            census,
+            Census { latest_issued: Some(at(2)), latest_end: Some(at(100)), ..Census::default() }
+        );
     });
 }
 
@@ -145,8 +148,15 @@ fn in_the_end(store: &MemoryStore) -> Vec<Option<u64>> {
 fn store(before: Steps) -> MemoryStore {
     let store = MemoryStore::new(1).unwrap();
     for step in before {
-        let (Create(of, to), (ttl, now)) = (*step, (TTL, at(0))) else { panic!("only Create comes before") };
-        let Ok(()) = store.save(&StoreWrite::Create { key: key(of), endpoint: EndpointId::from_u64(to), ttl, now });
+        let (Create(of, to), (ttl, now)) = (*step, (TTL, at(0))) else {
+            panic!("only Create comes before")
+        };
+        let Ok(()) = store.save(&StoreWrite::Create {
+            key: key(of),
+            endpoint: EndpointId::from_u64(to),
+            ttl,
+            now,
+        });
     }
     store
 }
@@ -189,7 +199,9 @@ fn what_two_threads_do_with_a_store_is_as_if_it_were_done_one_after_the_other() 
         loom::model(move || {
             let store = Arc::new(store(before));
             let shared = store.clone();
-            let thread = thread::spawn(move || one.iter().map(|step| run(&shared, *step)).collect::<Vec<_>>());
+            let thread = thread::spawn(move || {
+                one.iter().map(|step| run(&shared, *step)).collect::<Vec<_>>()
+            });
             let other_saw = other.iter().map(|step| run(&store, *step)).collect();
             let saw = thread.join().unwrap();
             seen.lock().unwrap().insert((saw, other_saw, in_the_end(&store)));

@@ -37,7 +37,9 @@ impl Secret {
             return Err(SecretTooShort { bytes: bytes.len() });
         }
         // HMAC takes keys of any length; its error type is for other MACs.
-        Hmac::new_from_slice(bytes).map(|state| Self(Box::new(state))).map_err(|_| SecretTooShort { bytes: bytes.len() })
+        Hmac::new_from_slice(bytes)
+            .map(|state| Self(Box::new(state)))
+            .map_err(|_| SecretTooShort { bytes: bytes.len() })
     }
 
     /// HMAC-SHA-256(secret, parts joined), 32 bytes that are wiped when dropped.
@@ -181,7 +183,10 @@ mod tests {
 
     #[test]
     fn secrets_have_at_least_32_bytes() {
-        assert_eq!(Secret::new([7; 31]).unwrap_err().to_string(), "secret has 31 bytes; allowed: 32 or more");
+        assert_eq!(
+            Secret::new([7; 31]).unwrap_err().to_string(),
+            "secret has 31 bytes; allowed: 32 or more"
+        );
         assert!(Secret::new([7; 32]).is_ok());
         assert!(Secret::new([7; 1000]).is_ok());
     }
@@ -208,7 +213,10 @@ mod tests {
         assert_eq!(ring.key(1), Some(&key(1)));
         assert_eq!(ring.key(3), None);
         let empty = Keyring::new([]).unwrap_err();
-        assert_eq!(empty.to_string(), "keys is empty; allowed: one key that signs and any number that verify");
+        assert_eq!(
+            empty.to_string(),
+            "keys is empty; allowed: one key that signs and any number that verify"
+        );
         let twice = Keyring::new([key(2), key(1), key(2)]).unwrap_err();
         assert_eq!(twice.to_string(), "keys has the id 2 twice; allowed: each id once");
     }

@@ -176,11 +176,12 @@ pub use affinity::{AcrossPools, Affinity, Attempt, GaveUp, NoEndpoint, Unsupport
 #[cfg(feature = "redis")]
 pub use bounds::StoreDeadline;
 pub use bounds::{
-    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Percent, Retries, Weight,
+    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, OutOfRange, Percent,
+    Retries, Weight,
 };
 pub use cookies::{
-    AlwaysUseHttps, CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, InvalidAttributes,
-    InvalidCookieName, Partitioned, SameSite, Secure, SetCookie,
+    AlwaysUseHttps, CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath,
+    InvalidAttributes, InvalidCookieName, Partitioned, SameSite, Secure, SetCookie,
 };
 pub use drain::{Drain, DrainPhase, DrainSessions};
 pub use endpoint::{Endpoint, EndpointId, Health, State};
@@ -190,15 +191,18 @@ pub use marks::Census;
 pub use names::{InvalidName, Name};
 pub use outcome::{Created, Lent, Moved, Outcome};
 pub use policy::{
-    AffinityPolicy, Claim, CookiePolicy, HeaderEntry, HeaderPolicy, InvalidHeaders, IpCookiePolicy, Life, NoAffinity,
-    Recall, Require, Served, Settlement, Transition,
+    AffinityPolicy, Claim, CookiePolicy, HeaderEntry, HeaderPolicy, InvalidHeaders, IpCookiePolicy,
+    Life, NoAffinity, Recall, Require, Served, Settlement, Transition,
 };
 pub use pools::{
-    Candidates, EndpointView, InvalidPools, Pool, PoolView, Pools, PoolsBuilder, PoolsEdit, UnknownEndpoint, UnknownPool,
+    Candidates, EndpointView, InvalidPools, Pool, PoolView, Pools, PoolsBuilder, PoolsEdit,
+    UnknownEndpoint, UnknownPool,
 };
 pub use request::{RequestMeta, Scheme};
 pub use shedding::{LoadShedding, ShedBy};
-pub use store::{InvalidCapacity, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite};
+pub use store::{
+    InvalidCapacity, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite,
+};
 #[cfg(feature = "redis")]
 pub use store::{InvalidRedisUrl, RedisError, RedisStore};
 pub use time::UnixTime;

@@ -55,8 +55,16 @@ pub(crate) const HEAD: usize = 20;
 const BLOCK: usize = 64;
 
 /// FIPS 180-4 section 5.3.3.
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// The message with its padding (FIPS 180-4 section 5.1.1), one block after the key's. At
 /// most 55 bytes fit; both callers' lengths are known when this is compiled.

@@ -98,10 +98,16 @@ impl Mark {
         if suspects(before, now) {
             return;
         }
-        let doubled = if before == 0 { 0 } else { (before & 0xff).saturating_add(1).min(MOST_DOUBLINGS) };
+        let doubled =
+            if before == 0 { 0 } else { (before & 0xff).saturating_add(1).min(MOST_DOUBLINGS) };
         let until = now.saturating_add(cooling_off.get() << doubled);
         // Whoever comes second has seen the same failure: one of them is enough.
-        let _ = self.suspicion.compare_exchange(before, until.as_secs() << 8 | doubled, Relaxed, Relaxed);
+        let _ = self.suspicion.compare_exchange(
+            before,
+            until.as_secs() << 8 | doubled,
+            Relaxed,
+            Relaxed,
+        );
     }
 
     pub(crate) fn is_suspect(&self, now: UnixTime) -> bool {
@@ -200,16 +206,35 @@ mod tests {
         mark.pinned(at(2), at(50));
         assert_eq!(
             mark.census(),
-            Census { began: None, last_seen: Some(at(5)), latest_issued: Some(at(2)), latest_end: Some(at(100)) }
+            Census {
+                began: None,
+                last_seen: Some(at(5)),
+                latest_issued: Some(at(2)),
+                latest_end: Some(at(100))
+            }
         );
     }
 
     #[test]
     fn censuses_merge_by_taking_the_greater() {
-        let ours = Census { began: Some(at(1)), last_seen: Some(at(9)), latest_issued: None, latest_end: Some(at(20)) };
-        let theirs = Census { began: Some(at(4)), last_seen: None, latest_issued: Some(at(2)), latest_end: Some(at(30)) };
-        let both =
-            Census { began: Some(at(4)), last_seen: Some(at(9)), latest_issued: Some(at(2)), latest_end: Some(at(30)) };
+        let ours = Census {
+            began: Some(at(1)),
+            last_seen: Some(at(9)),
+            latest_issued: None,
+            latest_end: Some(at(20)),
+        };
+        let theirs = Census {
+            began: Some(at(4)),
+            last_seen: None,
+            latest_issued: Some(at(2)),
+            latest_end: Some(at(30)),
+        };
+        let both = Census {
+            began: Some(at(4)),
+            last_seen: Some(at(9)),
+            latest_issued: Some(at(2)),
+            latest_end: Some(at(30)),
+        };
         assert_eq!(ours.merge(theirs), both);
         assert_eq!(theirs.merge(ours), both);
         assert_eq!(ours.merge(Census::default()).began, None);

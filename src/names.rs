@@ -57,7 +57,9 @@ mod tests {
             assert_eq!(Name::new(name).unwrap().as_str(), name);
             assert_eq!(Name::new(name).unwrap().to_string(), name);
         }
-        for no_name in ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &"n".repeat(256), &"ü".repeat(128)] {
+        for no_name in
+            ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &"n".repeat(256), &"ü".repeat(128)]
+        {
             assert!(Name::new(no_name).is_err(), "{no_name:?}");
         }
         assert_eq!(

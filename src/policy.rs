@@ -200,7 +200,8 @@ impl Settlement {
             set_cookie.set_sensitive(true);
             // Room for two fields, as the guard may bring one: where it is not there, no cookie is
             // better than a cookie without the guard, and than a panic.
-            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok() {
+            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok()
+            {
                 self.cache_guard.apply(headers);
             }
         }

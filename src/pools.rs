@@ -104,7 +104,11 @@ impl<T> Pools<T> {
         PoolView::new(self, self.topology.fallback?)
     }
 
-    fn of(topology: Arc<Topology<T>>, pools: Vec<PoolStanding>, endpoints: Vec<EndpointStanding>) -> Self {
+    fn of(
+        topology: Arc<Topology<T>>,
+        pools: Vec<PoolStanding>,
+        endpoints: Vec<EndpointStanding>,
+    ) -> Self {
         let taking = endpoints.iter().map(EndpointStanding::taking).collect();
         Self { topology, pools: pools.into(), endpoints: endpoints.into(), taking }
     }
@@ -188,7 +192,10 @@ struct PoolTopology<T> {
 
 impl<T> std::fmt::Debug for PoolTopology<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PoolTopology").field("name", &self.name).field("endpoints", &self.endpoints).finish_non_exhaustive()
+        f.debug_struct("PoolTopology")
+            .field("name", &self.name)
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
     }
 }
 

@@ -109,7 +109,8 @@ impl<'p, T> Search<'p, '_, T> {
 
     /// The same without suspects.
     pub(crate) fn next_trusted(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
-        self.reachable_from(own).find_map(|pool| self.choose(pool, Eligible::TakingNew, Suspects::Left))
+        self.reachable_from(own)
+            .find_map(|pool| self.choose(pool, Eligible::TakingNew, Suspects::Left))
     }
 
     /// Whether an endpoint is an enabled one of the fallback pool and no other pool is open.
@@ -122,7 +123,11 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     /// Whether an endpoint takes its pinned sessions, or why it does not.
-    pub(crate) fn takes_pinned(&self, endpoint: EndpointView<'p, T>, drain: DrainDuration) -> Result<(), Moved> {
+    pub(crate) fn takes_pinned(
+        &self,
+        endpoint: EndpointView<'p, T>,
+        drain: DrainDuration,
+    ) -> Result<(), Moved> {
         match drain::over(endpoint.state(), endpoint.pool().state(), drain) {
             Some(over) if over <= self.now && drain == DrainDuration::MIN => Err(Moved::Disabled),
             Some(over) if over <= self.now => Err(Moved::Drained),
@@ -134,7 +139,8 @@ impl<'p, T> Search<'p, '_, T> {
     /// Whether a pool sheds this live session. Without a client's address it does not.
     pub(crate) fn sheds_session(&self, pool: PoolView<'p, T>) -> bool {
         let percent = pool.shedding().session_percent;
-        percent > Percent::MIN && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
+        percent > Percent::MIN
+            && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
     }
 
     pub(crate) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {
@@ -148,7 +154,9 @@ impl<'p, T> Search<'p, '_, T> {
         }
         let number = match (shedding.default_policy, self.client) {
             (ShedBy::Hash, Some(client)) => self.clients.shed(client),
-            (ShedBy::Hash, None) | (ShedBy::Random, _) => shed_number(self.entropy.draw().unwrap_or(0), pool.index()),
+            (ShedBy::Hash, None) | (ShedBy::Random, _) => {
+                shed_number(self.entropy.draw().unwrap_or(0), pool.index())
+            }
         };
         is_shed(number, shedding.default_percent)
     }
@@ -158,7 +166,10 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     /// The own pool, then the other open pools if failover may leave it.
-    fn reachable_from(&self, own: PoolId) -> impl Iterator<Item = PoolView<'p, T>> + Clone + use<'p, T> {
+    fn reachable_from(
+        &self,
+        own: PoolId,
+    ) -> impl Iterator<Item = PoolView<'p, T>> + Clone + use<'p, T> {
         let across = self.across_pools == AcrossPools::Yes;
         let others = self.pools.open().filter(move |pool| across && pool.id() != own);
         self.pools.iter().find(|pool| pool.id() == own).into_iter().chain(others)
@@ -179,10 +190,16 @@ impl<'p, T> Search<'p, '_, T> {
             let trusted = pools.clone().find_map(choose(Suspects::Left));
             return trusted.or_else(|| pools.find_map(choose(Suspects::Taken)));
         }
-        pools.find_map(|pool| choose(Suspects::Left)(pool).or_else(|| choose(Suspects::Taken)(pool)))
+        pools
+            .find_map(|pool| choose(Suspects::Left)(pool).or_else(|| choose(Suspects::Taken)(pool)))
     }
 
-    fn choose(&self, pool: PoolView<'p, T>, eligible: Eligible, suspects: Suspects) -> Option<EndpointView<'p, T>> {
+    fn choose(
+        &self,
+        pool: PoolView<'p, T>,
+        eligible: Eligible,
+        suspects: Suspects,
+    ) -> Option<EndpointView<'p, T>> {
         let candidates = Candidates::new(pool, eligible, suspects, self.now, self.tried);
         // Nothing is drawn and no embedder is asked where there is nobody to choose.
         if candidates.is_empty() {
@@ -211,6 +228,10 @@ impl<'p, T> Search<'p, '_, T> {
     }
 }
 
-fn steered<'a, T>(pool: PoolView<'a, T>, candidates: &Candidates<'a, T>, seed: Seed) -> Option<Candidate<'a, T>> {
+fn steered<'a, T>(
+    pool: PoolView<'a, T>,
+    candidates: &Candidates<'a, T>,
+    seed: Seed,
+) -> Option<Candidate<'a, T>> {
     pool.steering().choose(candidates, seed).or_else(|| candidates.preferred(seed.value()))
 }

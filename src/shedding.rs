@@ -21,7 +21,11 @@ pub struct LoadShedding {
 
 /// By which number it is decided whether a new session is shed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum ShedBy {
     /// One drawn for each. Read from `""` too.
     #[default]

@@ -169,7 +169,11 @@ impl<T, F: Fn(&T) -> u32 + Send + Sync> Steering<T> for LeastConnections<F> {
     }
 }
 
-fn least_loaded<'a, T>(candidates: &Candidates<'a, T>, seed: Seed, load: impl Fn(&T) -> u32) -> Option<Candidate<'a, T>> {
+fn least_loaded<'a, T>(
+    candidates: &Candidates<'a, T>,
+    seed: Seed,
+    load: impl Fn(&T) -> u32,
+) -> Option<Candidate<'a, T>> {
     match seed {
         Seed::Entropy(seed) => candidates.preferred_by(seed, &ByLoad(load)),
         Seed::Stable(seed) => candidates.preferred(seed),

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn fractions_of_a_second_are_cut_off() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_999);
-        let date = time::OffsetDateTime::from_unix_timestamp_nanos(1_800_000_000_999_999_999).unwrap();
+        let date =
+            time::OffsetDateTime::from_unix_timestamp_nanos(1_800_000_000_999_999_999).unwrap();
         for time in [UnixTime::from(time), date.into(), time::UtcDateTime::from(date).into()] {
             assert_eq!(time, UnixTime::from_secs(1_800_000_000));
         }

@@ -69,10 +69,16 @@ pub struct TokenCodec {
 impl TokenCodec {
     /// A codec with the default lifetime and clock skew.
     pub fn new(load_balancer: &Name, cookie: &CookieName, keyring: &Keyring) -> Self {
-        let context = [load_balancer.as_str().as_bytes(), &[0], cookie.as_str().as_bytes()].concat();
+        let context =
+            [load_balancer.as_str().as_bytes(), &[0], cookie.as_str().as_bytes()].concat();
         let mut keys = keyring.keys().map(|key| TokenKey::derive(key, &context));
         let signing = keys.next().unwrap_or_else(|| TokenKey::derive(keyring.signing(), &context));
-        Self { signing, verifying: keys.collect(), ttl: CookieTtl::default(), clock_skew: ClockSkew::default() }
+        Self {
+            signing,
+            verifying: keys.collect(),
+            ttl: CookieTtl::default(),
+            clock_skew: ClockSkew::default(),
+        }
     }
 
     /// With this lifetime: a token that is older is refused, whatever it says itself.
@@ -96,8 +102,12 @@ impl TokenCodec {
 
     /// Seals a pin with the signing key.
     pub fn seal(&self, pin: &Pin) -> Token {
-        let plain =
-            Plain { key_id: self.signing.id, endpoint: pin.endpoint.as_u64(), issued: pin.issued, expires: pin.expires };
+        let plain = Plain {
+            key_id: self.signing.id,
+            endpoint: pin.endpoint.as_u64(),
+            issued: pin.issued,
+            expires: pin.expires,
+        };
         let tag = self.signing.mac.tag(&plain.to_bytes());
         let masked = Plain { endpoint: plain.endpoint ^ self.signing.mask(tag), ..plain };
         Token::encode(&masked, tag)
@@ -276,7 +286,8 @@ impl TokenKey {
     fn derive(key: &crate::keys::Key, context: &[u8]) -> Self {
         let mac_key = key.secret().derive(&[b"session-affinity v1 mac", &[0], context]);
         let mask_key = key.secret().derive(&[b"session-affinity v1 mask", &[0], context]);
-        let mask = Zeroizing::new(std::array::from_fn(|i| mask_key.get(i).copied().unwrap_or_default()));
+        let mask =
+            Zeroizing::new(std::array::from_fn(|i| mask_key.get(i).copied().unwrap_or_default()));
         Self { id: key.id(), mac: MacKey::new(&mac_key), mask }
     }
 

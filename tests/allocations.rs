@@ -52,17 +52,25 @@ fn the_counter_counts() {
 }
 
 fn two_pools() -> Pools<&'static str> {
-    let eu = Pool::new("eu").endpoint(Endpoint::new("eu-1", "a")).endpoint(Endpoint::new("eu-2", "b"));
+    let eu =
+        Pool::new("eu").endpoint(Endpoint::new("eu-1", "a")).endpoint(Endpoint::new("eu-2", "b"));
     let us = Pool::new("us").endpoint(Endpoint::new("us-1", "c"));
     Pools::builder().pool(eu).pool(us).fallback("us").build().unwrap()
 }
 
 fn with_cookie(endpoint: &str) -> HeaderMap {
     let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
-    let pin = Pin { endpoint: EndpointId::new("eu", endpoint), issued: NOW, expires: NOW.saturating_add(3_600) };
+    let pin = Pin {
+        endpoint: EndpointId::new("eu", endpoint),
+        issued: NOW,
+        expires: NOW.saturating_add(3_600),
+    };
     let mut headers = HeaderMap::new();
     headers.append(COOKIE, HeaderValue::from_static("theme=dark; sid=0123456789abcdef"));
-    headers.append(COOKIE, HeaderValue::from_str(&format!("x=y; __cflb=junk; __cflb={}", codec.seal(&pin))).unwrap());
+    headers.append(
+        COOKIE,
+        HeaderValue::from_str(&format!("x=y; __cflb=junk; __cflb={}", codec.seal(&pin))).unwrap(),
+    );
     headers
 }
 
@@ -70,14 +78,19 @@ fn with_cookie(endpoint: &str) -> HeaderMap {
 #[test]
 fn a_kept_cookie_request_allocates_nothing() {
     let prefix = Ipv6Prefix::default();
-    let policies: [Box<dyn AffinityPolicy>; 2] =
-        [Box::new(cookie_policy()), Box::new(IpCookiePolicy::new(&shop(), prefix, cookie_policy()))];
+    let policies: [Box<dyn AffinityPolicy>; 2] = [
+        Box::new(cookie_policy()),
+        Box::new(IpCookiePolicy::new(&shop(), prefix, cookie_policy())),
+    ];
     for policy in policies {
-        let affinity = Affinity::new(&shop(), policy).with_cooling_off(CoolingOff::new(10).unwrap());
+        let affinity =
+            Affinity::new(&shop(), policy).with_cooling_off(CoolingOff::new(10).unwrap());
         let (pools, headers) = (two_pools(), with_cookie("eu-1"));
         let request = RequestMeta { client_ip: Some([192, 0, 2, 1].into()), ..request(&headers) };
         let (kept, count) = allocations(|| {
-            let attempt = affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 0).unwrap();
+            let attempt = affinity
+                .route(affinity.recall(&request, NOW), Record::Absent, &pools, || 0)
+                .unwrap();
             let target = pools.target(attempt.endpoint());
             let outcome = attempt.outcome();
             let settlement = affinity.settle(attempt, &pools);
@@ -91,7 +104,8 @@ fn a_kept_cookie_request_allocates_nothing() {
 fn a_kept_header_request_allocates_nothing() {
     let secret = Secret::new([5; 32]).unwrap();
     let entries = ["x-user", "cookie", "cookie:sid,theme"];
-    let policy = HeaderPolicy::new(&shop(), &secret, &entries, Require::All, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &entries, Require::All, CookieName::default()).unwrap();
     let affinity = Affinity::new(&shop(), policy);
     let (pools, mut headers) = (two_pools(), with_cookie("eu-1"));
     headers.insert("x-user", HeaderValue::from_static("alice"));
@@ -116,7 +130,8 @@ fn a_created_cookie_allocates_its_header_value_alone() {
     let (pools, headers) = (two_pools(), HeaderMap::new());
     let request = request(&headers);
     let (settlement, count) = allocations(|| {
-        let attempt = affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 7).unwrap();
+        let attempt =
+            affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 7).unwrap();
         affinity.settle(attempt, &pools)
     });
     assert!(settlement.set_cookie.is_some());
@@ -125,10 +140,13 @@ fn a_created_cookie_allocates_its_header_value_alone() {
 
 #[test]
 fn a_failover_and_a_rejected_forgery_allocate_no_more() {
-    let affinity = Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+    let affinity =
+        Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
     let (pools, headers) = (two_pools(), with_cookie("eu-1"));
     let (lent, count) = allocations(|| {
-        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let attempt = affinity
+            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+            .unwrap();
         let attempt = affinity.failover(attempt, &pools).unwrap();
         let outcome = attempt.outcome();
         let _ = affinity.settle(attempt, &pools);
@@ -136,7 +154,8 @@ fn a_failover_and_a_rejected_forgery_allocate_no_more() {
     });
     assert_eq!((lent.label(), count), ("lent:connect_failed", 0));
     let mut headers = HeaderMap::new();
-    headers.insert(COOKIE, HeaderValue::from_str(&format!("__cflb={}", "AQEA".repeat(12))).unwrap());
+    headers
+        .insert(COOKIE, HeaderValue::from_str(&format!("__cflb={}", "AQEA".repeat(12))).unwrap());
     let (claim, count) = allocations(|| affinity.recall(&request(&headers), NOW).claim());
     assert_eq!((claim, count), (Claim::New(Some(Rejected::Forged)), 0));
 }
@@ -148,7 +167,12 @@ fn a_million_made_up_header_sessions_allocate_nothing() {
     let ((), count) = allocations(|| {
         for number in 0..1_000_000_u128 {
             let (key, ttl, now) = (SessionKey(number.to_be_bytes()), 1_800, NOW);
-            let Ok(()) = store.save(&StoreWrite::Create { key, endpoint: EndpointId::from_u64(7), ttl, now });
+            let Ok(()) = store.save(&StoreWrite::Create {
+                key,
+                endpoint: EndpointId::from_u64(7),
+                ttl,
+                now,
+            });
             let Ok(_) = store.load(&Lookup { key, ttl, now });
         }
     });
@@ -164,21 +188,27 @@ fn the_other_ways_a_request_can_end_allocate_no_more_than_their_cookie() {
     edit.health(EndpointId::new("eu", "eu-1"), Health::Unhealthy).unwrap();
     let pools = edit.build();
     let (moved, count) = allocations(|| {
-        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let attempt = affinity
+            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+            .unwrap();
         (attempt.outcome(), affinity.settle(attempt, &pools).set_cookie.is_some())
     });
     assert_eq!((moved.0.label(), moved.1, count), ("moved:unhealthy", true, 1));
 
     let pools = two_pools();
     let (gave_up, count) = allocations(|| {
-        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let attempt = affinity
+            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+            .unwrap();
         affinity.failover(attempt, &pools).err()
     });
     assert_eq!((gave_up, count), (Some(GaveUp), 0));
 
     let unbound = Affinity::new(&shop(), NoAffinity);
     let (outcome, count) = allocations(|| {
-        let attempt = unbound.route(unbound.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+        let attempt = unbound
+            .route(unbound.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+            .unwrap();
         let outcome = attempt.outcome();
         let _ = unbound.settle(attempt, &pools);
         outcome

@@ -122,19 +122,32 @@ fn assert_given_back(written: &Value, read: &Value, path: &str) {
     match (written, read) {
         (_, Value::Null) => {}
         (Value::String(written), Value::String(read)) if path.ends_with(".disabled_at") => {
-            let time = |text: &str| serde_json::from_value::<OriginConfig>(json!({ "disabled_at": text })).unwrap();
+            let time = |text: &str| {
+                serde_json::from_value::<OriginConfig>(json!({ "disabled_at": text })).unwrap()
+            };
             assert_eq!(time(written), time(read), "{path}");
         }
-        (Value::String(written), Value::String(read)) => assert!(read.is_empty() || written == read, "{path}: {written}"),
-        (Value::Number(written), Value::Number(read)) => assert_eq!(written.as_f64(), read.as_f64(), "{path}"),
+        (Value::String(written), Value::String(read)) => {
+            assert!(read.is_empty() || written == read, "{path}: {written}")
+        }
+        (Value::Number(written), Value::Number(read)) => {
+            assert_eq!(written.as_f64(), read.as_f64(), "{path}")
+        }
         (Value::Bool(written), Value::Bool(read)) => assert_eq!(written, read, "{path}"),
         (Value::Array(written), Value::Array(read)) => {
             assert_eq!(written.len(), read.len(), "{path}");
-            written.iter().zip(read).for_each(|(written, read)| assert_given_back(written, read, path));
+            written
+                .iter()
+                .zip(read)
+                .for_each(|(written, read)| assert_given_back(written, read, path));
         }
         (Value::Object(written), Value::Object(read)) => {
             for (name, written) in written {
-                assert_given_back(written, read.get(name).unwrap_or(&Value::Null), &format!("{path}.{name}"));
+                assert_given_back(
+                    written,
+                    read.get(name).unwrap_or(&Value::Null),
+                    &format!("{path}.{name}"),
+                );
             }
         }
         _ => panic!("{path}: {written} for {read}"),
@@ -162,7 +175,10 @@ fn a_load_balancer_is_given_back() {
         "session_affinity_ttl",
     ];
     assert_eq!(names(&written[0]), known.into());
-    assert_eq!(names(&written[0]["session_affinity_attributes"]), names(&read[0]["session_affinity_attributes"]));
+    assert_eq!(
+        names(&written[0]["session_affinity_attributes"]),
+        names(&read[0]["session_affinity_attributes"])
+    );
     assert_eq!(names(&written[0]["adaptive_routing"]), names(&read[0]["adaptive_routing"]));
     // What was null is left out, or is the default.
     assert_eq!(
@@ -186,7 +202,15 @@ fn a_pool_is_given_back() {
     let written = serde_json::to_value(&pools).unwrap();
     assert_given_back(&written, &read, "pools");
     assert_eq!(serde_json::from_value::<Vec<PoolConfig>>(written.clone()).unwrap(), pools);
-    let known = ["id", "enabled", "disabled_at", "minimum_origins", "load_shedding", "origin_steering", "origins"];
+    let known = [
+        "id",
+        "enabled",
+        "disabled_at",
+        "minimum_origins",
+        "load_shedding",
+        "origin_steering",
+        "origins",
+    ];
     assert_eq!(names(&written[1]), known.into());
     assert_eq!(names(&written[0]["load_shedding"]), names(&read[0]["load_shedding"]));
     assert_eq!(
@@ -215,9 +239,15 @@ fn what_the_api_lists_makes_load_balancers() {
     assert_eq!(snapshot.iter().map(|pool| pool.name()).collect::<Vec<_>>(), [EU, US, LAST]);
     let endpoint = |pool, name| snapshot.endpoint(EndpointId::new(pool, name)).unwrap();
     assert_eq!(endpoint(EU, "fra-2").weight(), Weight::new(56).unwrap());
-    assert_eq!(endpoint(EU, "fra-3").state(), State::Disabled { at: Some(UnixTime::from_secs(1_799_961_450)) });
+    assert_eq!(
+        endpoint(EU, "fra-3").state(),
+        State::Disabled { at: Some(UnixTime::from_secs(1_799_961_450)) }
+    );
     assert_eq!(endpoint(US, "iad-2").weight(), Weight::ZERO);
-    assert_eq!(snapshot.pool(US).unwrap().state(), State::Disabled { at: Some(UnixTime::from_secs(1_792_888_200)) });
+    assert_eq!(
+        snapshot.pool(US).unwrap().state(),
+        State::Disabled { at: Some(UnixTime::from_secs(1_792_888_200)) }
+    );
     assert!(snapshot.pool(EU).is_some_and(|pool| pool.is_open()));
     assert_eq!(endpoint(LAST, "sorry").target(), "203.0.113.80");
 }

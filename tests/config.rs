@@ -34,7 +34,10 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     use SessionAffinity::*;
     type Change = fn(&mut Config);
     let rows: [(Change, &str); 22] = [
-        (|c| c.name = String::new(), "name is \"\"; allowed: 1 to 255 bytes without control characters"),
+        (
+            |c| c.name = String::new(),
+            "name is \"\"; allowed: 1 to 255 bytes without control characters",
+        ),
         (
             |c| (c.session_affinity, c.session_affinity_ttl) = (Cookie, Some(1_799)),
             "session_affinity_ttl is 1799; allowed: 1800 to 604800 seconds for cookie and ip_cookie",
@@ -98,7 +101,10 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
             |c| c.extensions.cookie_name = "__Secure-a".into(),
             "cookie.name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
         ),
-        (|c| c.session_affinity = Header, "session_secret is missing; allowed for header: 32 or more secret bytes"),
+        (
+            |c| c.session_affinity = Header,
+            "session_secret is missing; allowed for header: 32 or more secret bytes",
+        ),
         (
             |c| {
                 header(c);
@@ -123,7 +129,12 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
 #[test]
 fn the_affinity_knows_which_cookie_is_its_own() {
     use SessionAffinity::*;
-    for (policy, own) in [(None, Option::None), (Cookie, Some("sid")), (IpCookie, Some("sid")), (Header, Some("sid"))] {
+    for (policy, own) in [
+        (None, Option::None),
+        (Cookie, Some("sid")),
+        (IpCookie, Some("sid")),
+        (Header, Some("sid")),
+    ] {
         let mut config = Config { session_affinity: policy, ..Config::new("shop.example.com") };
         config.extensions.cookie_name = "sid".into();
         config.extensions.session_secret = Some(Secret::new([7; 32]).unwrap());
@@ -201,9 +212,16 @@ fn values_of_another_kind_are_errors() {
     ] {
         assert!(serde_json::from_str::<Config>(text).is_err(), "{text}");
     }
-    for text in [r#"{"origin_steering": ["hash"]}"#, r#"{"load_shedding": [1]}"#, r#"{"origins": [["a", "1.2.3.4"]]}"#] {
+    for text in [
+        r#"{"origin_steering": ["hash"]}"#,
+        r#"{"load_shedding": [1]}"#,
+        r#"{"origins": [["a", "1.2.3.4"]]}"#,
+    ] {
         let error = serde_json::from_str::<PoolConfig>(text).unwrap_err().to_string();
-        assert!(error.starts_with("invalid type: sequence, expected an object at "), "{text}: {error}");
+        assert!(
+            error.starts_with("invalid type: sequence, expected an object at "),
+            "{text}: {error}"
+        );
     }
     let negative = serde_json::from_str::<Config>(r#"{"session_affinity_ttl": -1}"#).unwrap_err();
     let message = "invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 27";
@@ -229,7 +247,10 @@ fn pools_are_read_with_their_defaults() {
     assert_eq!((eu.minimum_origins(), eu.state(), eu.is_critical()), (2, State::Enabled, true));
     assert_eq!(eu.shedding().default_percent.get(), 10);
     let [a, b] = eu.endpoints().collect::<Vec<_>>()[..] else { panic!("two endpoints") };
-    assert_eq!((a.name(), a.target().as_str(), a.weight().get(), a.state()), ("a", "10.0.0.1", 56, State::Enabled));
+    assert_eq!(
+        (a.name(), a.target().as_str(), a.weight().get(), a.state()),
+        ("a", "10.0.0.1", 56, State::Enabled)
+    );
     assert_eq!(b.state(), State::Disabled { at: Some(support::NOW) });
     assert_eq!(pools.pool("us").unwrap().minimum_origins(), 1);
 }
@@ -237,7 +258,10 @@ fn pools_are_read_with_their_defaults() {
 #[test]
 fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
     let rows = [
-        (r#"[{"id": ""}]"#, r#"pools.id is ""; allowed: 1 to 255 bytes without control characters"#),
+        (
+            r#"[{"id": ""}]"#,
+            r#"pools.id is ""; allowed: 1 to 255 bytes without control characters"#,
+        ),
         (r#"[{"id": "eu"}, {"id": "eu"}]"#, r#"pools is "eu" twice; allowed: each id once"#),
         (
             r#"[{"id": "eu", "origins": [{"name": "a"}, {"name": "a"}]}]"#,
@@ -279,7 +303,8 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
 
 #[test]
 fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
-    let pools: Vec<PoolConfig> = ["a", "b", "c", "d"].map(|id| PoolConfig { id: id.into(), ..PoolConfig::default() }).into();
+    let pools: Vec<PoolConfig> =
+        ["a", "b", "c", "d"].map(|id| PoolConfig { id: id.into(), ..PoolConfig::default() }).into();
     let config = |order: &[&str], fallback: Option<&str>| Config {
         default_pools: Some(order.iter().map(|id| (*id).into()).collect()),
         fallback_pool: fallback.map(Into::into),
@@ -287,13 +312,21 @@ fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
     };
     let names = |config: Config| {
         let pools = config.pools(&pools, |_, _| (), |_| 0);
-        pools.map(|pools| pools.iter().map(|pool| pool.name().to_owned()).collect::<Vec<_>>()).map_err(|e| e.to_string())
+        pools
+            .map(|pools| pools.iter().map(|pool| pool.name().to_owned()).collect::<Vec<_>>())
+            .map_err(|e| e.to_string())
     };
     assert_eq!(names(config(&["c", "a"], Some("d"))).unwrap(), ["c", "a", "d"]);
     assert_eq!(names(config(&["c", "a"], Some("c"))).unwrap(), ["c", "a"]);
     assert_eq!(names(Config::new("shop")).unwrap(), ["a", "b", "c", "d"]);
-    assert_eq!(names(config(&["x"], None)).unwrap_err(), r#"default_pools is "x"; allowed: the id of a pool that exists"#);
-    assert_eq!(names(config(&["a", "a"], None)).unwrap_err(), r#"default_pools is "a" twice; allowed: each id once"#);
+    assert_eq!(
+        names(config(&["x"], None)).unwrap_err(),
+        r#"default_pools is "x"; allowed: the id of a pool that exists"#
+    );
+    assert_eq!(
+        names(config(&["a", "a"], None)).unwrap_err(),
+        r#"default_pools is "a" twice; allowed: each id once"#
+    );
     assert_eq!(
         names(config(&["a"], Some("x"))).unwrap_err(),
         r#"fallback_pool is "x"; allowed: the id of a pool that exists"#

@@ -50,7 +50,11 @@ fn pairs_are_read_as_the_design_says() {
         (&[b";;; ;=;__cflb=a;;="], &[b"a"]),
     ];
     for (lines, expected) in rows {
-        assert_eq!(values(lines), expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(), "{lines:?}");
+        assert_eq!(
+            values(lines),
+            expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(),
+            "{lines:?}"
+        );
     }
 }
 
@@ -63,7 +67,11 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
     let token = |endpoint: u64, issued: u64| {
         let issued = UnixTime::from_secs(issued);
-        codec.seal(&Pin { endpoint: EndpointId::from_u64(endpoint), issued, expires: issued.saturating_add(82_800) })
+        codec.seal(&Pin {
+            endpoint: EndpointId::from_u64(endpoint),
+            issued,
+            expires: issued.saturating_add(82_800),
+        })
     };
     let now = NOW.as_secs();
     let (one, two, stale) = (token(1, now), token(2, now), token(3, now - 82_800));
@@ -79,7 +87,10 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
         claim(format!("__cflb={stale}; __cflb=; __cflb=x; __cflb=y; __cflb={one}")),
         Claim::New(Some(Rejected::Expired))
     );
-    assert_eq!(claim(format!("__cflb={}; __cflb={stale}", "x".repeat(60_000))), Claim::New(Some(Rejected::Malformed)));
+    assert_eq!(
+        claim(format!("__cflb={}; __cflb={stale}", "x".repeat(60_000))),
+        Claim::New(Some(Rejected::Malformed))
+    );
     assert_eq!(claim("__cflb".into()), Claim::New(None));
 }
 
@@ -103,7 +114,11 @@ fn only_our_cookie_is_stripped() {
         (&[b" odd ;; line "], &[b" odd ;; line "]),
     ];
     for (lines, expected) in rows {
-        assert_eq!(stripped(lines), expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(), "{lines:?}");
+        assert_eq!(
+            stripped(lines),
+            expected.iter().map(|v| v.to_vec()).collect::<Vec<_>>(),
+            "{lines:?}"
+        );
     }
 }
 
@@ -142,7 +157,10 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         Just(b"__cflb".to_vec()),
         Just(b" ".to_vec()),
         Just(b"".to_vec()),
-        proptest::collection::vec(prop_oneof![Just(b'='), Just(b' '), Just(b'a'), Just(0xff_u8), Just(b'"')], 0..8),
+        proptest::collection::vec(
+            prop_oneof![Just(b'='), Just(b' '), Just(b'a'), Just(0xff_u8), Just(b'"')],
+            0..8
+        ),
     ]
 }
 
@@ -157,7 +175,9 @@ fn naive_pairs(lines: &[&[u8]], ours: bool) -> Vec<Vec<u8>> {
             let (name, value) = (name.trim_matches(blank), value.trim_matches(blank));
             match (name == "__cflb", ours) {
                 (true, true) => found.push(value.chars().map(|c| c as u8).collect()),
-                (false, false) => found.push(format!("{name}={value}").chars().map(|c| c as u8).collect()),
+                (false, false) => {
+                    found.push(format!("{name}={value}").chars().map(|c| c as u8).collect())
+                }
                 _ => {}
             }
         }
@@ -165,7 +185,11 @@ fn naive_pairs(lines: &[&[u8]], ours: bool) -> Vec<Vec<u8>> {
     found
 }
 
-fn line(name: &str, attributes: CookieAttributes, scheme: Scheme) -> Result<String, InvalidAttributes> {
+fn line(
+    name: &str,
+    attributes: CookieAttributes,
+    scheme: Scheme,
+) -> Result<String, InvalidAttributes> {
     let set_cookie = SetCookie::new(CookieName::new(name).unwrap(), attributes)?;
     assert_eq!(set_cookie.name().as_str(), name);
     let policy = CookiePolicy::new(&shop(), &keyring(), set_cookie);
@@ -188,8 +212,14 @@ fn line(name: &str, attributes: CookieAttributes, scheme: Scheme) -> Result<Stri
 fn the_set_cookie_line_to_the_letter() {
     let common = "Expires=Sat, 16 Jan 2027 07:00:00 GMT; Max-Age=82800; HttpOnly";
     let plain = CookieAttributes::default();
-    assert_eq!(line("__cflb", plain.clone(), Scheme::Http).unwrap(), format!("Path=/; {common}; SameSite=Lax"));
-    assert_eq!(line("__cflb", plain, Scheme::Https).unwrap(), format!("Path=/; {common}; Secure; SameSite=None"));
+    assert_eq!(
+        line("__cflb", plain.clone(), Scheme::Http).unwrap(),
+        format!("Path=/; {common}; SameSite=Lax")
+    );
+    assert_eq!(
+        line("__cflb", plain, Scheme::Https).unwrap(),
+        format!("Path=/; {common}; Secure; SameSite=None")
+    );
     let full = CookieAttributes {
         samesite: SameSite::Strict,
         secure: Secure::Always,
@@ -215,8 +245,13 @@ fn every_combination_of_samesite_secure_and_scheme() {
             for always_use_https in [Always::Off, Always::On] {
                 for partitioned in [Partitioned::No, Partitioned::Yes] {
                     for scheme in [Http, Https] {
-                        let attributes =
-                            CookieAttributes { samesite, secure, always_use_https, partitioned, ..Default::default() };
+                        let attributes = CookieAttributes {
+                            samesite,
+                            secure,
+                            always_use_https,
+                            partitioned,
+                            ..Default::default()
+                        };
                         let result = line("__cflb", attributes, scheme);
                         if secure == Secure::Never && samesite == SameSite::None {
                             assert_eq!(result, Err(InvalidAttributes::NoneWithoutSecure));
@@ -234,15 +269,28 @@ fn every_combination_of_samesite_secure_and_scheme() {
                         let wanted = match samesite {
                             SameSite::Strict => "Strict",
                             SameSite::None if is_secure => "None",
-                            SameSite::Auto if is_secure && scheme == Https && always_use_https == Always::Off => "None",
+                            SameSite::Auto
+                                if is_secure
+                                    && scheme == Https
+                                    && always_use_https == Always::Off =>
+                            {
+                                "None"
+                            }
                             _ => "Lax",
                         };
                         let mut tail = String::from("; HttpOnly");
                         tail += if is_secure { "; Secure" } else { "" };
                         tail += &format!("; SameSite={wanted}");
-                        tail += if is_secure && partitioned == Partitioned::Yes { "; Partitioned" } else { "" };
+                        tail += if is_secure && partitioned == Partitioned::Yes {
+                            "; Partitioned"
+                        } else {
+                            ""
+                        };
                         let line = result.unwrap();
-                        assert!(line.ends_with(&tail), "{samesite:?} {secure:?} {scheme:?} {always_use_https:?}: {line}");
+                        assert!(
+                            line.ends_with(&tail),
+                            "{samesite:?} {secure:?} {scheme:?} {always_use_https:?}: {line}"
+                        );
                     }
                 }
             }
@@ -255,13 +303,20 @@ fn every_combination_of_samesite_secure_and_scheme() {
 #[test]
 fn prefixed_names_keep_their_promise_or_are_refused() {
     let secure = CookieAttributes { secure: Secure::Always, ..Default::default() };
-    let redirected = CookieAttributes { always_use_https: AlwaysUseHttps::On, ..Default::default() };
+    let redirected =
+        CookieAttributes { always_use_https: AlwaysUseHttps::On, ..Default::default() };
     let with_path = CookieAttributes { path: CookiePath::new("/a").unwrap(), ..secure.clone() };
-    let with_domain = CookieAttributes { domain: Some(CookieDomain::new("a.example").unwrap()), ..secure.clone() };
+    let with_domain = CookieAttributes {
+        domain: Some(CookieDomain::new("a.example").unwrap()),
+        ..secure.clone()
+    };
     let never = CookieAttributes { secure: Secure::Never, ..redirected.clone() };
     for name in ["__Host-a", "__Secure-a", "__host-a", "__SECURE-a", "__Http-a", "__Host-Http-a"] {
         assert!(line(name, secure.clone(), Scheme::Http).is_ok(), "{name}");
-        assert!(line(name, redirected.clone(), Scheme::Http).unwrap().contains("; Secure"), "{name}");
+        assert!(
+            line(name, redirected.clone(), Scheme::Http).unwrap().contains("; Secure"),
+            "{name}"
+        );
         let refused = Err(InvalidAttributes::PrefixWithoutSecure(name.into()));
         assert_eq!(line(name, CookieAttributes::default(), Scheme::Https), refused);
         assert_eq!(line(name, never.clone(), Scheme::Https), refused);
@@ -281,13 +336,51 @@ fn prefixed_names_keep_their_promise_or_are_refused() {
 /// "a cookie name, path or domain that could inject an attribute" is refused.
 #[test]
 fn nothing_can_be_injected() {
-    for name in ["", "a b", "a=b", "a;b", "a,b", "a\"", "a\r\n", "ä", "a\0", &"a".repeat(256), "(a)", "a/b", "a@b"] {
+    for name in [
+        "",
+        "a b",
+        "a=b",
+        "a;b",
+        "a,b",
+        "a\"",
+        "a\r\n",
+        "ä",
+        "a\0",
+        &"a".repeat(256),
+        "(a)",
+        "a/b",
+        "a@b",
+    ] {
         assert!(CookieName::new(name).is_err(), "{name:?}");
     }
-    for path in ["", "a", "/;Domain=x", "/ a", "/a\t", "/\r\n", "/ä", "/\x7f", &format!("/{}", "a".repeat(1_024))] {
+    for path in [
+        "",
+        "a",
+        "/;Domain=x",
+        "/ a",
+        "/a\t",
+        "/\r\n",
+        "/ä",
+        "/\x7f",
+        &format!("/{}", "a".repeat(1_024)),
+    ] {
         assert!(CookiePath::new(path).is_err(), "{path:?}");
     }
-    for domain in ["", ".", "a..b", "a;b", "a b", "-a", "a-", "a_b", "ä.de", "a,b", "a\n", &"a".repeat(64), "a."] {
+    for domain in [
+        "",
+        ".",
+        "a..b",
+        "a;b",
+        "a b",
+        "-a",
+        "a-",
+        "a_b",
+        "ä.de",
+        "a,b",
+        "a\n",
+        &"a".repeat(64),
+        "a.",
+    ] {
         assert!(CookieDomain::new(domain).is_err(), "{domain:?}");
     }
     assert!(CookieDomain::new(".example.com").is_ok());
@@ -352,7 +445,8 @@ fn expires_is_clamped_to_the_year_9999() {
 }
 
 /// Fields that a CDN's cache heeds in place of Cache-Control.
-const TARGETED: [&str; 3] = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
+const TARGETED: [&str; 3] =
+    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"];
 
 fn applied(lines: &[&'static str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -390,7 +484,8 @@ fn the_cache_directive_keeps_shared_caches_away() {
     ];
     for (lines, expected) in rows {
         let headers = applied(lines);
-        let found: Vec<&str> = headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap()).collect();
+        let found: Vec<&str> =
+            headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap()).collect();
         assert_eq!(found, [expected], "{lines:?}");
         assert!(TARGETED.iter().all(|targeted| !headers.contains_key(*targeted)));
         assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 2);
@@ -413,7 +508,9 @@ fn a_guard_that_is_off_leaves_the_directives() {
     let affinity = Affinity::new(&shop(), cookie_policy()).with_cache_guard(CacheGuard::Off);
     let pools = support::pools(&["eu-1"]);
     let none = HeaderMap::new();
-    let attempt = affinity.route(affinity.recall(&request(&none), NOW), Record::Absent, &pools, || 0).unwrap();
+    let attempt = affinity
+        .route(affinity.recall(&request(&none), NOW), Record::Absent, &pools, || 0)
+        .unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
     assert!(affinity.settle(attempt, &pools).apply(&mut headers).is_none());
@@ -425,7 +522,9 @@ fn a_guard_that_is_off_leaves_the_directives() {
 #[test]
 fn the_guard_field_by_field_is_the_guard() {
     for guard in [CacheGuard::Off, CacheGuard::On] {
-        for line in [None, Some("public, max-age=60"), Some("no-store"), Some("private=\"set-cookie\"")] {
+        for line in
+            [None, Some("public, max-age=60"), Some("no-store"), Some("private=\"set-cookie\"")]
+        {
             let mut at_once = HeaderMap::new();
             for targeted in TARGETED {
                 at_once.insert(targeted, HeaderValue::from_static("max-age=1"));
@@ -453,7 +552,10 @@ fn a_header_map_that_is_full_is_no_panic() {
     let mut headers = HeaderMap::new();
     let mut count = 0;
     while headers
-        .try_append(http::HeaderName::from_bytes(format!("x-{count}").as_bytes()).unwrap(), HeaderValue::from_static("v"))
+        .try_append(
+            http::HeaderName::from_bytes(format!("x-{count}").as_bytes()).unwrap(),
+            HeaderValue::from_static("v"),
+        )
         .is_ok()
     {
         count += 1;
@@ -474,7 +576,9 @@ fn there_is_no_cookie_where_the_map_has_no_room_for_the_guard() {
                 break;
             }
         }
-        assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+        assert!(
+            Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none()
+        );
         let guarded = headers[CACHE_CONTROL] == "max-age=60, private";
         assert_eq!(headers.contains_key(SET_COOKIE), guarded, "{lines} fields");
     }

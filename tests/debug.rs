@@ -7,10 +7,17 @@ use support::{NOW, key, keyring, shop};
 
 #[test]
 fn debug_names_what_helps_and_hides_the_rest() {
-    let codec = TokenCodec::new(&shop(), &CookieName::default(), &Keyring::new([key(2), key(1)]).unwrap());
+    let codec =
+        TokenCodec::new(&shop(), &CookieName::default(), &Keyring::new([key(2), key(1)]).unwrap());
     let secret = Secret::new([5; 32]).unwrap();
-    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
-    let pin = Pin { endpoint: EndpointId::new("eu", "eu-1"), issued: NOW, expires: NOW.saturating_add(60) };
+    let header =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
+    let pin = Pin {
+        endpoint: EndpointId::new("eu", "eu-1"),
+        issued: NOW,
+        expires: NOW.saturating_add(60),
+    };
     let token = TokenCodec::new(&shop(), &CookieName::default(), &keyring()).seal(&pin);
     let shown = [
         format!("{secret:?}"),
@@ -43,8 +50,12 @@ fn debug_names_what_helps_and_hides_the_rest() {
     assert_eq!(token.to_string(), token.as_str());
     assert_eq!(EndpointId::from_u64(0xab).to_string(), "00000000000000ab");
     assert_eq!(CookieName::default().to_string(), "__cflb");
-    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
-    assert!(format!("{pools:?}").contains(r#"PoolTopology { name: Name("eu"), endpoints: 0..1, .. }"#), "{pools:?}");
+    let pools =
+        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    assert!(
+        format!("{pools:?}").contains(r#"PoolTopology { name: Name("eu"), endpoints: 0..1, .. }"#),
+        "{pools:?}"
+    );
 }
 
 #[test]
@@ -54,8 +65,14 @@ fn why_a_token_was_rejected_can_be_read() {
         (Rejected::Malformed, "the token is malformed; allowed: 48 characters of base64url"),
         (Rejected::UnknownVersion, "the token is of an unknown version; allowed: 1"),
         (Rejected::UnknownKey, "the token's key id is not on the keyring"),
-        (Rejected::Forged, "the token's tag is not that of this key, load balancer and cookie name"),
-        (Rejected::Premature, "the token was issued further in the future than the clock skew allows"),
+        (
+            Rejected::Forged,
+            "the token's tag is not that of this key, load balancer and cookie name",
+        ),
+        (
+            Rejected::Premature,
+            "the token was issued further in the future than the clock skew allows",
+        ),
         (Rejected::Expired, "the token has expired"),
     ];
     for (rejected, message) in messages {

@@ -7,11 +7,14 @@ mod naive;
 use std::cell::Cell;
 use std::time::Instant;
 
-use fixture::{Chance, Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of};
+use fixture::{
+    Chance, Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of,
+};
 use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId, FailoverMode, Key, Keyring, Pin,
-    Pools, Record, Retries, Secret, SessionKey, Settlement, StoreWrite,
+    AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId,
+    FailoverMode, Key, Keyring, Pin, Pools, Record, Retries, Secret, SessionKey, Settlement,
+    StoreWrite,
 };
 
 /// Combinations are numbered; each digit of the number is one condition.
@@ -98,8 +101,14 @@ const PLACES: usize = 9 * 4 * 5 * 3 * 6 * 4 * 2 * 2 * 2;
 const LOAD_BALANCER: &str = "shop.example.com";
 const ENDPOINTS: [&str; 7] = ["a/pin", "a/s1", "a/s2", "b/1", "b/2", "f/1", "f/2"];
 const DRAIN: u64 = 600;
-const FALLBACKS: [Fallback; 6] =
-    [Fallback::None, Fallback::Own, Fallback::Other, Fallback::Apart, Fallback::ApartUnhealthy, Fallback::ApartUnusable];
+const FALLBACKS: [Fallback; 6] = [
+    Fallback::None,
+    Fallback::Own,
+    Fallback::Other,
+    Fallback::Apart,
+    Fallback::ApartUnhealthy,
+    Fallback::ApartUnusable,
+];
 
 impl Place {
     fn number(number: usize) -> Self {
@@ -117,11 +126,21 @@ impl Place {
                 DrainOverUnhealthy,
                 Removed,
             ]),
-            own_pool: digits.take([OwnPool::Enabled, OwnPool::Critical, OwnPool::Draining, OwnPool::DrainOver]),
+            own_pool: digits.take([
+                OwnPool::Enabled,
+                OwnPool::Critical,
+                OwnPool::Draining,
+                OwnPool::DrainOver,
+            ]),
             suspect: digits.take([No, Pin, PinAndSome, Others, All]),
             other: digits.take([OtherPool::Open, OtherPool::Unhealthy, OtherPool::Disabled]),
             fallback: digits.take(FALLBACKS),
-            shedding: digits.take([Shedding::None, Shedding::DefaultOwn, Shedding::DefaultAll, Shedding::SessionOwn]),
+            shedding: digits.take([
+                Shedding::None,
+                Shedding::DefaultOwn,
+                Shedding::DefaultAll,
+                Shedding::SessionOwn,
+            ]),
             across: digits.take([false, true]),
             siblings_healthy: digits.take([true, false]),
             drain: digits.take([DRAIN, 0]),
@@ -131,8 +150,9 @@ impl Place {
     /// Whether it is worth a look: without a drain duration only what would drain differs, and
     /// healthy siblings show that.
     fn is_of_interest(&self) -> bool {
-        let would_drain = matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
-            || self.own_pool == OwnPool::Draining;
+        let would_drain =
+            matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
+                || self.own_pool == OwnPool::Draining;
         self.drain > 0 || (would_drain && self.siblings_healthy)
     }
 
@@ -154,7 +174,8 @@ impl Place {
             sibling.healthy = self.siblings_healthy;
         }
         let own = &mut own_pool.endpoints[0];
-        own.healthy = !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
+        own.healthy =
+            !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
         match self.own {
             Own::WeightZero => own.weight = 0,
             Own::Draining | Own::DrainingUnhealthy => own.service = draining,
@@ -167,18 +188,24 @@ impl Place {
         }
         match self.other {
             OtherPool::Open => {}
-            OtherPool::Unhealthy => world.pools[1].endpoints.iter_mut().for_each(|e| e.healthy = false),
+            OtherPool::Unhealthy => {
+                world.pools[1].endpoints.iter_mut().for_each(|e| e.healthy = false)
+            }
             OtherPool::Disabled => world.pools[1].service = Service::Disabled(None),
         }
         match self.fallback {
-            Fallback::ApartUnhealthy => world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false),
+            Fallback::ApartUnhealthy => {
+                world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false)
+            }
             Fallback::ApartUnusable => world.pools[2].service = Service::Disabled(None),
             _ => {}
         }
         match self.shedding {
             Shedding::None => {}
             Shedding::DefaultOwn => world.pools[0].default_percent = 100,
-            Shedding::DefaultAll => world.pools.iter_mut().for_each(|pool| pool.default_percent = 100),
+            Shedding::DefaultAll => {
+                world.pools.iter_mut().for_each(|pool| pool.default_percent = 100)
+            }
             Shedding::SessionOwn => world.pools[0].session_percent = 100,
         }
         world
@@ -243,7 +270,8 @@ struct Bench {
     settled: usize,
 }
 
-const MODES: [FailoverMode; 3] = [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
+const MODES: [FailoverMode; 3] =
+    [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
 
 impl Bench {
     fn new(kind: Kind) -> Self {
@@ -258,7 +286,11 @@ impl Bench {
         let node = |number: usize| {
             let mut digits = Digits(number);
             let mode = digits.take(MODES);
-            let mode = if kind == Kind::Header && mode == FailoverMode::Sticky { FailoverMode::None } else { mode };
+            let mode = if kind == Kind::Header && mode == FailoverMode::Sticky {
+                FailoverMode::None
+            } else {
+                mode
+            };
             Affinity::new(&load_balancer(), kind.policy(&keyring()))
                 .with_failover(mode)
                 .unwrap()
@@ -300,7 +332,8 @@ impl Bench {
     /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
     fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
         self.combinations += 1;
-        self.entropy = self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.entropy =
+            self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         let mut before: Vec<Step> = Vec::new();
         for failures in 0..=retries + 1 {
             // Whoever was suspect is not any more.
@@ -336,7 +369,10 @@ impl Bench {
         suspects.iter().for_each(|suspect| world.failed(*suspect, now));
         let pools = world.edit(if place.own == Own::Removed { without } else { whole });
 
-        let node = mode as usize + 3 * (retries - 1) + 6 * usize::from(place.across) + 12 * usize::from(place.drain == 0);
+        let node = mode as usize
+            + 3 * (retries - 1)
+            + 6 * usize::from(place.across)
+            + 12 * usize::from(place.drain == 0);
         let affinity = &self.nodes[node][failures % 2];
         let visit = affinity.recall(&case.client.request(), at(now));
         let key = visit.lookup().map(|lookup| lookup.key);
@@ -345,7 +381,11 @@ impl Bench {
             drawn.set(true);
             self.entropy
         };
-        let ask = Ask { now, session: case.session, hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)) };
+        let ask = Ask {
+            now,
+            session: case.session,
+            hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+        };
         let mut permitted = world.route(&ask);
         let mut taken: Vec<Step> = Vec::new();
         let explain = |law: &str, permitted: &[Step], taken: &[Step]| {
@@ -355,18 +395,30 @@ impl Bench {
             )
         };
         let Ok(mut attempt) = affinity.route(visit, case.record, &pools, entropy) else {
-            assert!(permitted.is_empty(), "{}", explain("there is an endpoint", &permitted, &taken));
+            assert!(
+                permitted.is_empty(),
+                "{}",
+                explain("there is an endpoint", &permitted, &taken)
+            );
             return None;
         };
         if matches!(case.session, Session::Live(_)) {
-            assert!(!drawn.get(), "{}", explain("a live session draws no entropy", &permitted, &taken));
+            assert!(
+                !drawn.get(),
+                "{}",
+                explain("a live session draws no entropy", &permitted, &taken)
+            );
         }
         let mut walk: Option<Walk> = None;
         loop {
             let step = Step { endpoint: attempt.endpoint(), outcome: attempt.outcome() };
             taken.push(step);
             self.steps += 1;
-            assert!(permitted.contains(&step), "{}", explain("the last step is not permitted", &permitted, &taken));
+            assert!(
+                permitted.contains(&step),
+                "{}",
+                explain("the last step is not permitted", &permitted, &taken)
+            );
             let walk = match &mut walk {
                 None => walk.insert(Walk::begin(ask, step)),
                 Some(walk) => {
@@ -381,7 +433,11 @@ impl Bench {
             match affinity.failover(attempt, &pools) {
                 Ok(next) => attempt = next,
                 Err(_) => {
-                    assert!(permitted.is_empty(), "{}", explain("gave up too early", &permitted, &taken));
+                    assert!(
+                        permitted.is_empty(),
+                        "{}",
+                        explain("gave up too early", &permitted, &taken)
+                    );
                     return None;
                 }
             }
@@ -400,9 +456,12 @@ impl Bench {
         let now = self.now;
         let pin = Pin { endpoint: pin_id(), issued: at(now), expires: at(now + 80_000) };
         let client = Client::number(7);
-        let new = |reason, client| Case { session: Session::New(reason), record: Record::Absent, client };
-        let with_token = |pin, keyring| client.clone().with_token(codec(&keyring).seal(&pin).as_str());
-        let stored = |session, record| Case { session, record, client: client.clone().with_user("ann") };
+        let new =
+            |reason, client| Case { session: Session::New(reason), record: Record::Absent, client };
+        let with_token =
+            |pin, keyring| client.clone().with_token(codec(&keyring).seal(&pin).as_str());
+        let stored =
+            |session, record| Case { session, record, client: client.clone().with_user("ann") };
         match self.kind {
             Kind::Cookie | Kind::IpCookie => {
                 let early = Pin { issued: at(now + 900_000), expires: at(now + 980_000), ..pin };
@@ -410,7 +469,11 @@ impl Bench {
                 let forger = Keyring::from(Key::new(1, Secret::new([77; 32]).unwrap()));
                 let version_2 = format!("Ag{}", &codec(&keyring()).seal(&pin).as_str()[2..]);
                 vec![
-                    Case { session: Session::Live(pin_id()), record: Record::Absent, client: client.clone().with_pin(pin) },
+                    Case {
+                        session: Session::Live(pin_id()),
+                        record: Record::Absent,
+                        client: client.clone().with_pin(pin),
+                    },
                     new(Created::NoCookie, client.clone()),
                     new(Created::NoCookie, Client::without_address()),
                     new(Created::Expired, client.clone().with_pin(late)),
@@ -428,7 +491,9 @@ impl Bench {
                 stored(Session::New(Created::StoreUnreachable), Record::Unreachable),
                 Case { session: Session::Unbound, record: Record::Absent, client: client.clone() },
             ],
-            Kind::NoAffinity => vec![Case { session: Session::Unbound, record: Record::Absent, client }],
+            Kind::NoAffinity => {
+                vec![Case { session: Session::Unbound, record: Record::Absent, client }]
+            }
         }
     }
 
@@ -450,7 +515,8 @@ impl Bench {
             }
             // What is left out is spread over all conditions.
             let mut spread = Random(number as u64);
-            let (live, new): (Vec<&Case>, Vec<_>) = cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
+            let (live, new): (Vec<&Case>, Vec<_>) =
+                cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
             for (mode, every) in modes {
                 if spread.next().is_multiple_of(*every) {
                     bench.check(place, live[0], *mode, 1 + spread.below(2));
@@ -472,7 +538,12 @@ impl Bench {
 }
 
 /// What a settlement writes; every field of it must be right.
-fn written(settlement: &Settlement, endpoint: EndpointId, key: Option<SessionKey>, now: u64) -> Write {
+fn written(
+    settlement: &Settlement,
+    endpoint: EndpointId,
+    key: Option<SessionKey>,
+    now: u64,
+) -> Write {
     const IDLE: u64 = 1_800;
     const ABSOLUTE: u64 = 82_800;
     let now = at(now);
@@ -487,9 +558,15 @@ fn written(settlement: &Settlement, endpoint: EndpointId, key: Option<SessionKey
         (None, Some(write)) => {
             let key = key.expect("only header sessions are stored");
             let (expected, kind) = match write {
-                StoreWrite::Touch { .. } => (StoreWrite::Touch { key, ttl: IDLE, now }, Write::Touch),
-                StoreWrite::Create { .. } => (StoreWrite::Create { key, endpoint, ttl: IDLE, now }, Write::Create),
-                StoreWrite::Replace { .. } => (StoreWrite::Replace { key, endpoint, ttl: IDLE, now }, Write::Replace),
+                StoreWrite::Touch { .. } => {
+                    (StoreWrite::Touch { key, ttl: IDLE, now }, Write::Touch)
+                }
+                StoreWrite::Create { .. } => {
+                    (StoreWrite::Create { key, endpoint, ttl: IDLE, now }, Write::Create)
+                }
+                StoreWrite::Replace { .. } => {
+                    (StoreWrite::Replace { key, endpoint, ttl: IDLE, now }, Write::Replace)
+                }
             };
             assert_eq!(write, expected);
             kind
@@ -517,7 +594,8 @@ fn every_combination_of_the_tables_for_cookie() {
 /// The tables of section 5, where the client's address makes the first choice.
 #[test]
 fn every_combination_of_the_tables_for_ip_cookie() {
-    let modes = [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
+    let modes =
+        [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
     Bench::run(Kind::IpCookie, &modes, 9);
 }
 
@@ -529,5 +607,6 @@ fn every_combination_of_the_tables_for_none() {
 
 /// Past the capture of the test runner: the counts are to be seen when the test passes.
 fn print(line: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
+    let _ =
+        std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
 }

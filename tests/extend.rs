@@ -43,18 +43,26 @@ fn a_policy_of_ones_own_goes_through_the_four_verbs() {
     let affinity = Affinity::new(&shop(), BareCookie);
     let pools = pools(&["eu-1", "eu-2"]);
     let mut headers = HeaderMap::new();
-    let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+    let attempt = affinity
+        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+        .unwrap();
     assert_eq!(attempt.outcome(), Outcome::Created(Created::NoCookie));
     assert!(affinity.settle(attempt, &pools).set_cookie.is_some());
     headers.insert(COOKIE, HeaderValue::from_static("SERVERID=eu-2"));
-    let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
-    assert_eq!((attempt.outcome(), pools.target(attempt.endpoint())), (Outcome::Kept, Some(&"eu-2")));
+    let attempt = affinity
+        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+        .unwrap();
+    assert_eq!(
+        (attempt.outcome(), pools.target(attempt.endpoint())),
+        (Outcome::Kept, Some(&"eu-2"))
+    );
 }
 
 /// "asked once, at construction"
 #[test]
 fn a_policy_refuses_a_failover_mode_when_the_affinity_is_made() {
-    let refused = Affinity::new(&shop(), BareCookie).with_failover(FailoverMode::Sticky).unwrap_err();
+    let refused =
+        Affinity::new(&shop(), BareCookie).with_failover(FailoverMode::Sticky).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "session_affinity_attributes.zero_downtime_failover is Sticky; allowed for this policy: another mode"
@@ -76,7 +84,11 @@ fn policies_are_object_safe_and_can_be_pointed_to() {
 struct Idlest;
 
 impl Steering<u32> for Idlest {
-    fn choose<'a>(&self, candidates: &Candidates<'a, u32>, seed: Seed) -> Option<Candidate<'a, u32>> {
+    fn choose<'a>(
+        &self,
+        candidates: &Candidates<'a, u32>,
+        seed: Seed,
+    ) -> Option<Candidate<'a, u32>> {
         assert_eq!(seed, Seed::Entropy(42));
         assert_eq!(candidates.pool(), "eu");
         candidates.iter().min_by_key(|candidate| *candidate.target())
@@ -89,7 +101,9 @@ struct Witness(Arc<Mutex<Vec<String>>>);
 
 impl Steering<u32> for Witness {
     fn choose<'a>(&self, candidates: &Candidates<'a, u32>, _: Seed) -> Option<Candidate<'a, u32>> {
-        let shown = candidates.iter().map(|it| format!("{} {} {} {}", it.name(), it.id(), it.weight().get(), it.target()));
+        let shown = candidates
+            .iter()
+            .map(|it| format!("{} {} {} {}", it.name(), it.id(), it.weight().get(), it.target()));
         self.0.lock().unwrap().extend(shown);
         None
     }
@@ -105,9 +119,14 @@ fn a_steering_is_shown_what_the_embedder_said_of_each_candidate() {
         .endpoint(Endpoint::new("eu-3", 33));
     let pools = Pools::builder().pool(pool).build().unwrap();
     let (affinity, headers) = (Affinity::new(&shop(), NoAffinity), HeaderMap::new());
-    let _ = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0).unwrap();
+    let _ = affinity
+        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
+        .unwrap();
     let id = |name| EndpointId::new("eu", name);
-    assert_eq!(*witness.0.lock().unwrap(), [format!("eu-1 {} 7 11", id("eu-1")), format!("eu-3 {} 100 33", id("eu-3"))]);
+    assert_eq!(
+        *witness.0.lock().unwrap(),
+        [format!("eu-1 {} 7 11", id("eu-1")), format!("eu-3 {} 100 33", id("eu-3"))]
+    );
 }
 
 #[test]
@@ -120,7 +139,9 @@ fn a_steering_of_ones_own_makes_the_first_choice_and_the_next() {
     let pools = Pools::builder().pool(pool).build().unwrap();
     let affinity = Affinity::new(&shop(), support::cookie_policy());
     let headers = HeaderMap::new();
-    let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 42).unwrap();
+    let attempt = affinity
+        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 42)
+        .unwrap();
     assert_eq!(pools.target(attempt.endpoint()), Some(&1));
     let attempt = affinity.failover(attempt, &pools).unwrap();
     assert_eq!(pools.target(attempt.endpoint()), Some(&5));
@@ -142,17 +163,22 @@ impl<T> Steering<T> for Undecided {
 #[test]
 fn a_steering_without_an_opinion_leaves_the_choice_to_weights_and_seed() {
     let endpoints = |steered: bool| {
-        let pool = Pool::new("eu").endpoint(Endpoint::new("a", ())).endpoint(Endpoint::new("b", ()));
+        let pool =
+            Pool::new("eu").endpoint(Endpoint::new("a", ())).endpoint(Endpoint::new("b", ()));
         let pool = if steered { pool.steering(Undecided) } else { pool.steering(steering::Hash) };
         Pools::builder().pool(pool).build().unwrap()
     };
     let affinity = Affinity::new(&shop(), NoAffinity);
     let headers = HeaderMap::new();
     for host in 0..50 {
-        let request = RequestMeta { client_ip: Some([192, 0, 2, host].into()), ..request(&headers) };
+        let request =
+            RequestMeta { client_ip: Some([192, 0, 2, host].into()), ..request(&headers) };
         let choose = |pools: &Pools<()>| {
             let no_entropy = || -> u64 { panic!("the address seeds the choice") };
-            affinity.route(affinity.recall(&request, NOW), Record::Absent, pools, no_entropy).unwrap().endpoint()
+            affinity
+                .route(affinity.recall(&request, NOW), Record::Absent, pools, no_entropy)
+                .unwrap()
+                .endpoint()
         };
         assert_eq!(choose(&endpoints(true)), choose(&endpoints(false)));
     }
@@ -175,8 +201,8 @@ fn where_nobody_can_be_chosen_no_steering_is_asked_and_no_number_drawn() {
     };
     let headers = HeaderMap::new();
     for cooling_off in [0, 60] {
-        let affinity =
-            Affinity::new(&shop(), support::cookie_policy()).with_cooling_off(CoolingOff::new(cooling_off).unwrap());
+        let affinity = Affinity::new(&shop(), support::cookie_policy())
+            .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
         let visit = || affinity.recall(&request(&headers), NOW);
         let pools = Pools::builder().pool(pool("eu", 100)).build().unwrap();
         // The only one was tried.
@@ -221,10 +247,15 @@ impl SessionStore for Map {
                 records.entry(key).and_modify(|pin| pin.expires = now.saturating_add(ttl));
             }
             StoreWrite::Create { key, endpoint, ttl, now } => {
-                records.entry(key).or_insert(Pin { endpoint, issued: now, expires: now.saturating_add(ttl) });
+                records.entry(key).or_insert(Pin {
+                    endpoint,
+                    issued: now,
+                    expires: now.saturating_add(ttl),
+                });
             }
             StoreWrite::Replace { key, endpoint, ttl, now } => {
-                records.insert(key, Pin { endpoint, issued: now, expires: now.saturating_add(ttl) });
+                records
+                    .insert(key, Pin { endpoint, issued: now, expires: now.saturating_add(ttl) });
             }
         }
         Ok(())
@@ -234,7 +265,9 @@ impl SessionStore for Map {
 #[test]
 fn a_store_of_ones_own_remembers_and_one_that_fails_is_out_of_reach() {
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let affinity = Affinity::new(&shop(), policy);
     let pools = pools(&["eu-1", "eu-2"]);
     let mut store = Map::default();
@@ -272,7 +305,9 @@ fn a_store_is_not_asked_about_a_cookie() {
 #[test]
 fn a_record_that_has_ended_begins_a_session_anew() {
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let (affinity, pools) = (Affinity::new(&shop(), policy), pools(&["eu-1"]));
     let mut headers = HeaderMap::new();
     headers.insert("x-user", HeaderValue::from_static("ann"));

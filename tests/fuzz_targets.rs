@@ -46,7 +46,11 @@ fn all_targets_are_here_and_have_a_corpus() {
         paths.iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
     for folder in ["fuzz_targets", "corpus"] {
-        assert!(names(folder).iter().map(String::as_str).eq(all.iter().copied()), "{folder}: {:?}", names(folder));
+        assert!(
+            names(folder).iter().map(String::as_str).eq(all.iter().copied()),
+            "{folder}: {:?}",
+            names(folder)
+        );
     }
 }
 
@@ -55,14 +59,18 @@ fn fuzz() -> PathBuf {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "{} is empty", folder.display());
     paths
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    entries(&fuzz().join("corpus").join(target)).iter().map(|path| fs::read(path).unwrap()).collect()
+    entries(&fuzz().join("corpus").join(target))
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .collect()
 }
 
 /// One of these inputs, with a few bytes replaced and a part of another one put in.
@@ -71,7 +79,8 @@ fn damaged(inputs: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let bytes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
     let places = any::<[prop::sample::Index; 3]>();
     (input.clone(), input, bytes, places).prop_map(|(mut input, other, bytes, [from, to, at])| {
-        let (from, to, at) = (from.index(other.len() + 1), to.index(other.len() + 1), at.index(input.len() + 1));
+        let (from, to, at) =
+            (from.index(other.len() + 1), to.index(other.len() + 1), at.index(input.len() + 1));
         if from < to {
             input.splice(at..at, other[from..to].iter().copied());
         }

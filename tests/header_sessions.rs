@@ -47,8 +47,16 @@ fn a_request_has_a_session_when_enough_headers_are_present() {
         (&["Cookie:a"], &[("cookie", b"a=1")], true, true),
     ];
     for (entries, list, any, all) in rows {
-        assert_eq!(key(&policy(entries, Require::Any).unwrap(), list).is_some(), any, "{entries:?} any {list:?}");
-        assert_eq!(key(&policy(entries, Require::All).unwrap(), list).is_some(), all, "{entries:?} all {list:?}");
+        assert_eq!(
+            key(&policy(entries, Require::Any).unwrap(), list).is_some(),
+            any,
+            "{entries:?} any {list:?}"
+        );
+        assert_eq!(
+            key(&policy(entries, Require::All).unwrap(), list).is_some(),
+            all,
+            "{entries:?} all {list:?}"
+        );
     }
 }
 
@@ -67,9 +75,11 @@ fn adding_removing_or_changing_one_makes_a_new_session() {
         &[("x-user", b"a"), ("cookie", b"sid=a; sid=b")],
         &[("x-user", b"\xff\xfe")],
     ];
-    let keys: std::collections::HashSet<_> = lists.iter().map(|list| key(&policy, list).unwrap()).collect();
+    let keys: std::collections::HashSet<_> =
+        lists.iter().map(|list| key(&policy, list).unwrap()).collect();
     assert_eq!(keys.len(), lists.len());
-    let with_others: &[(&str, &[u8])] = &[("x-user", b"a"), ("cookie", b"theme=dark; __cflb=x"), ("accept", b"*/*")];
+    let with_others: &[(&str, &[u8])] =
+        &[("x-user", b"a"), ("cookie", b"theme=dark; __cflb=x"), ("accept", b"*/*")];
     assert_eq!(key(&policy, with_others), key(&policy, &[("x-user", b"a")]));
 }
 
@@ -141,14 +151,21 @@ fn what_is_written_depends_on_what_was_found() {
     }
     let (write, endpoint) = written(Record::Unreadable);
     assert_eq!(write, StoreWrite::Replace { key, endpoint, ttl, now });
-    let pin = |name| Pin { endpoint: EndpointId::new("eu", name), issued: NOW, expires: NOW.saturating_add(1_800) };
+    let pin = |name| Pin {
+        endpoint: EndpointId::new("eu", name),
+        issued: NOW,
+        expires: NOW.saturating_add(1_800),
+    };
     assert_eq!(written(Record::Found(pin("a"))).0, StoreWrite::Touch { key, ttl, now });
     let (write, endpoint) = written(Record::Found(pin("gone")));
     assert_eq!(write, StoreWrite::Replace { key, endpoint, ttl, now });
     let attempt = affinity.route(visit(), Record::Found(pin("a")), &pools, || 0).unwrap();
     let lent = affinity.failover(attempt, &pools).unwrap();
     assert_eq!(lent.outcome().label(), "lent:connect_failed");
-    assert_eq!(affinity.settle(lent, &pools).store_write, Some(StoreWrite::Touch { key, ttl, now }));
+    assert_eq!(
+        affinity.settle(lent, &pools).store_write,
+        Some(StoreWrite::Touch { key, ttl, now })
+    );
 }
 
 #[test]

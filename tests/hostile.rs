@@ -27,7 +27,8 @@ mod support;
 use support::{NOW, key, keyring, request, shop};
 
 /// The session of the one who is attacked.
-const PIN: Pin = Pin { endpoint: EndpointId::from_u64(7), issued: NOW, expires: NOW.saturating_add(82_800) };
+const PIN: Pin =
+    Pin { endpoint: EndpointId::from_u64(7), issued: NOW, expires: NOW.saturating_add(82_800) };
 
 fn codec(name: &str, cookie: &str, keys: impl Into<Keyring>) -> TokenCodec {
     TokenCodec::new(&Name::new(name).unwrap(), &CookieName::new(cookie).unwrap(), &keys.into())
@@ -48,7 +49,9 @@ fn headers(lines: &[&str]) -> HeaderMap {
 
 /// What these Cookie lines are worth.
 fn claim(lines: &[&str]) -> Claim {
-    CookiePolicy::new(&shop(), &keyring(), SetCookie::default()).recall(&request(&headers(lines)), NOW).claim
+    CookiePolicy::new(&shop(), &keyring(), SetCookie::default())
+        .recall(&request(&headers(lines)), NOW)
+        .claim
 }
 
 /// What this value of our cookie is worth.
@@ -71,9 +74,12 @@ fn with(change: impl FnOnce(&mut [u8])) -> String {
 fn a_forged_token_begins_a_session_of_its_own_and_chooses_nothing() {
     assert_eq!(worth(&token()), Claim::Carried(PIN));
     let names: Vec<String> = (0..8).map(|n| format!("eu-{n}")).collect();
-    let pool = names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name.as_str(), ())));
+    let pool = names
+        .iter()
+        .fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name.as_str(), ())));
     let pools = Pools::builder().pool(pool).build().unwrap();
-    let affinity = Affinity::new(&shop(), CookiePolicy::new(&shop(), &keyring(), SetCookie::default()));
+    let affinity =
+        Affinity::new(&shop(), CookiePolicy::new(&shop(), &keyring(), SetCookie::default()));
     let mut served = HashSet::new();
     for number in 0..1_000_u64 {
         // Every masked endpoint and every tag is a guess; the times are good.
@@ -83,7 +89,9 @@ fn a_forged_token_begins_a_session_of_its_own_and_chooses_nothing() {
         });
         assert_eq!(worth(&guess), refused(Rejected::Forged));
         let headers = headers(&[&format!("__cflb={guess}")]);
-        let attempt = affinity.route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 5).unwrap();
+        let attempt = affinity
+            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 5)
+            .unwrap();
         assert_eq!(attempt.outcome().label(), "created:forged");
         served.insert(attempt.endpoint());
         assert!(affinity.settle(attempt, &pools).set_cookie.is_some());
@@ -96,11 +104,23 @@ fn a_truncated_or_stretched_token_is_refused() {
     let token = token();
     for length in 0..token.len() {
         assert_eq!(worth(&token[..length]), refused(Rejected::Malformed), "the first {length}");
-        assert_eq!(worth(&token[token.len() - length..]), refused(Rejected::Malformed), "the last {length}");
+        assert_eq!(
+            worth(&token[token.len() - length..]),
+            refused(Rejected::Malformed),
+            "the last {length}"
+        );
     }
     for more in ["A", "=", "==", "AAAA", ".", "\u{e9}", ",a", &token, &"A".repeat(60_000)] {
-        assert_eq!(worth(&format!("{token}{more}")), refused(Rejected::Malformed), "{more} behind it");
-        assert_eq!(worth(&format!("{more}{token}")), refused(Rejected::Malformed), "{more} before it");
+        assert_eq!(
+            worth(&format!("{token}{more}")),
+            refused(Rejected::Malformed),
+            "{more} behind it"
+        );
+        assert_eq!(
+            worth(&format!("{more}{token}")),
+            refused(Rejected::Malformed),
+            "{more} before it"
+        );
     }
 }
 
@@ -111,7 +131,10 @@ fn a_token_in_another_spelling_is_refused() {
     let pin = |endpoint| Pin { endpoint: EndpointId::from_u64(endpoint), ..PIN };
     let codec = codec("shop.example.com", "__cflb", keyring());
     let both = |token: &str| token.contains('-') && token.contains('_');
-    let token = (0..).map(|endpoint| codec.seal(&pin(endpoint)).to_string()).find(|token| both(token)).unwrap();
+    let token = (0..)
+        .map(|endpoint| codec.seal(&pin(endpoint)).to_string())
+        .find(|token| both(token))
+        .unwrap();
     assert!(matches!(worth(&token), Claim::Carried(_)));
     let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -135,7 +158,9 @@ fn a_token_in_another_spelling_is_refused() {
     }
     // Letters all, but not these ones.
     assert_ne!(token.to_ascii_uppercase(), token);
-    for other in [token.to_ascii_uppercase(), token.to_ascii_lowercase(), token.chars().rev().collect()] {
+    for other in
+        [token.to_ascii_uppercase(), token.to_ascii_lowercase(), token.chars().rev().collect()]
+    {
         assert!(matches!(worth(&other), Claim::New(Some(_))), "{other}");
     }
 }
@@ -143,12 +168,20 @@ fn a_token_in_another_spelling_is_refused() {
 /// "Key, load balancer and cookie name are bound in, so a token of another scope is noise."
 #[test]
 fn a_token_of_another_load_balancer_cookie_name_or_version_is_refused() {
-    for (name, cookie) in [("blog.example.com", "__cflb"), ("shop.example.com", "sid"), ("shop.example.co", "m__cflb")] {
+    for (name, cookie) in [
+        ("blog.example.com", "__cflb"),
+        ("shop.example.com", "sid"),
+        ("shop.example.co", "m__cflb"),
+    ] {
         let other = codec(name, cookie, keyring()).seal(&PIN);
         assert_eq!(worth(other.as_str()), refused(Rejected::Forged), "{name} {cookie}");
     }
     for version in (0..=255).filter(|version| *version != 1) {
-        assert_eq!(worth(&with(|bytes| bytes[0] = version)), refused(Rejected::UnknownVersion), "{version}");
+        assert_eq!(
+            worth(&with(|bytes| bytes[0] = version)),
+            refused(Rejected::UnknownVersion),
+            "{version}"
+        );
     }
 }
 
@@ -191,20 +224,33 @@ fn values_of_64_kib_are_read_to_their_end_or_refused() {
     let ours = format!("__cflb={}", token());
     assert_eq!(worth(&long), refused(Rejected::Malformed));
     assert_eq!(claim(&[&format!("a={long}; {ours}")]), Claim::Carried(PIN));
-    assert_eq!(claim(&[&format!("__cflb{}={long}; {ours}", " ".repeat(65_536))]), Claim::Carried(PIN));
+    assert_eq!(
+        claim(&[&format!("__cflb{}={long}; {ours}", " ".repeat(65_536))]),
+        Claim::Carried(PIN)
+    );
     assert_eq!(claim(&[&format!("{}{ours}", ";".repeat(65_536))]), Claim::Carried(PIN));
     assert_eq!(claim(&[&format!("{}{ours}", "__cflb".repeat(10_000))]), Claim::New(None));
 
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let session_key = |value: &str| {
         let mut headers = HeaderMap::new();
         headers.insert("x-user", HeaderValue::from_str(value).unwrap());
         policy.session_key(&request(&headers)).unwrap()
     };
     assert_eq!(session_key(&long), session_key(&long));
-    assert_ne!(session_key(&format!("{long}a")), session_key(&format!("{long}b")), "the last byte counts");
-    assert_ne!(session_key(&format!("a{long}")), session_key(&format!("b{long}")), "and so does the first");
+    assert_ne!(
+        session_key(&format!("{long}a")),
+        session_key(&format!("{long}b")),
+        "the last byte counts"
+    );
+    assert_ne!(
+        session_key(&format!("a{long}")),
+        session_key(&format!("b{long}")),
+        "and so does the first"
+    );
 }
 
 /// "Every pair of our name counts as tried, whatever its length, at most 4."
@@ -224,14 +270,25 @@ fn a_good_token_behind_three_good_looking_ones_is_found_and_behind_four_it_is_no
 #[test]
 fn a_cookie_tossed_in_before_the_real_one_wins_only_if_it_is_good() {
     let theirs = Pin { endpoint: EndpointId::from_u64(8), ..PIN };
-    let before_the_real_one = |tossed: Token| claim(&[&format!("__cflb={tossed}; __cflb={}", token())]);
-    assert_eq!(before_the_real_one(codec("shop.example.com", "__cflb", key(2)).seal(&theirs)), Claim::Carried(PIN));
-    assert_eq!(before_the_real_one(codec("blog.example.com", "__cflb", key(1)).seal(&theirs)), Claim::Carried(PIN));
-    assert_eq!(before_the_real_one(codec("shop.example.com", "__cflb", key(1)).seal(&theirs)), Claim::Carried(theirs));
+    let before_the_real_one =
+        |tossed: Token| claim(&[&format!("__cflb={tossed}; __cflb={}", token())]);
+    assert_eq!(
+        before_the_real_one(codec("shop.example.com", "__cflb", key(2)).seal(&theirs)),
+        Claim::Carried(PIN)
+    );
+    assert_eq!(
+        before_the_real_one(codec("blog.example.com", "__cflb", key(1)).seal(&theirs)),
+        Claim::Carried(PIN)
+    );
+    assert_eq!(
+        before_the_real_one(codec("shop.example.com", "__cflb", key(1)).seal(&theirs)),
+        Claim::Carried(theirs)
+    );
 }
 
 fn affinity(change: impl FnOnce(&mut Config)) -> Affinity<Box<dyn AffinityPolicy>> {
-    let mut config = Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
+    let mut config =
+        Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
     change(&mut config);
     Affinity::from_config(&config, &keyring()).unwrap()
 }
@@ -239,7 +296,9 @@ fn affinity(change: impl FnOnce(&mut Config)) -> Affinity<Box<dyn AffinityPolicy
 #[test]
 fn a_token_is_replayed_in_vain_after_its_expiry_and_after_a_shortened_lifetime() {
     let headers = headers(&[&format!("__cflb={}", token())]);
-    let at = |affinity: &Affinity<_>, seconds| affinity.recall(&request(&headers), NOW.saturating_add(seconds)).claim();
+    let at = |affinity: &Affinity<_>, seconds| {
+        affinity.recall(&request(&headers), NOW.saturating_add(seconds)).claim()
+    };
     let as_issued = affinity(|_| {});
     assert_eq!(at(&as_issued, 82_799), Claim::Carried(PIN));
     for later in [82_800, 82_801, 1 << 39] {
@@ -301,10 +360,12 @@ fn one_token_replayed_by_many_clients_is_seen_as_one_pin_and_shed_by_address() {
     let serve = |pools: &Pools<()>, ip: Option<IpAddr>| {
         let visit = affinity.recall(&RequestMeta { client_ip: ip, ..request(&headers) }, NOW);
         assert_eq!(visit.claim(), Claim::Carried(stolen));
-        let attempt = affinity.route(visit, Record::Absent, pools, || unreachable!("a live session draws nothing"));
+        let attempt = affinity
+            .route(visit, Record::Absent, pools, || unreachable!("a live session draws nothing"));
         attempt.unwrap().outcome().label()
     };
-    let clients: Vec<IpAddr> = (0..10_000).map(|n| Ipv4Addr::from_bits(0xc633_6400 + n * 7).into()).collect();
+    let clients: Vec<IpAddr> =
+        (0..10_000).map(|n| Ipv4Addr::from_bits(0xc633_6400 + n * 7).into()).collect();
     let shed_at = |percent| -> HashSet<IpAddr> {
         let mut edit = pools.edit();
         let session_percent = Percent::new(percent).unwrap();
@@ -333,7 +394,9 @@ fn a_million_made_up_header_sessions_leave_the_active_ones_alone() {
     const ACTIVE: u64 = 50_000;
     const MADE_UP: u64 = 1_000_000;
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let store = MemoryStore::new(2 * ACTIVE as usize).unwrap();
     let mut headers = HeaderMap::new();
     let mut come = |who: &str, number: u64, now: UnixTime| {
@@ -360,9 +423,15 @@ fn a_million_made_up_header_sessions_leave_the_active_ones_alone() {
         }
     }
     let live = store.live(NOW.saturating_add(MADE_UP / 1_000));
-    assert!(live <= 2 * store.capacity(), "{live} sessions are live in a store for {}", store.capacity());
+    assert!(
+        live <= 2 * store.capacity(),
+        "{live} sessions are live in a store for {}",
+        store.capacity()
+    );
     assert!(lost * 100 < ACTIVE, "{lost} of {ACTIVE} active sessions were lost");
-    println!("{lost} of {ACTIVE} active sessions were lost to {MADE_UP} made-up ones; {live} are live");
+    println!(
+        "{lost} of {ACTIVE} active sessions were lost to {MADE_UP} made-up ones; {live} are live"
+    );
 }
 
 /// A line break would end the field and begin one of the client's making. No value of `http` can
@@ -370,14 +439,24 @@ fn a_million_made_up_header_sessions_leave_the_active_ones_alone() {
 #[test]
 fn values_with_line_breaks_reach_nothing() {
     for evil in ["a\r\nSet-Cookie: b=1", "a\nb", "a\rb", "\r", "\n", "a\0b", "a\u{b}b", "a\u{7f}"] {
-        assert!(HeaderValue::from_str(evil).is_err() && HeaderValue::from_bytes(evil.as_bytes()).is_err(), "{evil:?}");
+        assert!(
+            HeaderValue::from_str(evil).is_err()
+                && HeaderValue::from_bytes(evil.as_bytes()).is_err(),
+            "{evil:?}"
+        );
         assert!(HeaderName::from_bytes(evil.as_bytes()).is_err(), "{evil:?}");
         assert!(CookieName::new(evil).is_err(), "{evil:?}");
         assert!(CookiePath::new(format!("/{evil}")).is_err(), "{evil:?}");
         assert!(CookieDomain::new(format!("a{evil}")).is_err(), "{evil:?}");
         assert!(Name::new(evil).is_err(), "{evil:?}");
         assert!(Pools::builder().pool(Pool::<()>::new(evil)).build().is_err(), "{evil:?}");
-        assert!(Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new(evil, ()))).build().is_err(), "{evil:?}");
+        assert!(
+            Pools::builder()
+                .pool(Pool::new("eu").endpoint(Endpoint::new(evil, ())))
+                .build()
+                .is_err(),
+            "{evil:?}"
+        );
     }
     // The other half of Latin-1 stands in values, and is compared as it came.
     assert_eq!(claim(&["a=\u{85}\u{2028}"]), Claim::New(None));

@@ -79,7 +79,12 @@ impl Case {
         }
         let client_ip = Some([192, 0, 2, 1].into());
         let request = RequestMeta { client_ip, ..request(&headers) };
-        self.affinity.route(self.affinity.recall(&request, now), Record::Absent, &self.pools, || self.entropy)
+        self.affinity.route(
+            self.affinity.recall(&request, now),
+            Record::Absent,
+            &self.pools,
+            || self.entropy,
+        )
     }
 
     fn label(&self, cookie: Option<&str>) -> &'static str {
@@ -106,21 +111,36 @@ fn labels_of_new_sessions() {
     assert_eq!(case.label(Some(&case.token(A, NOW, key(9)))), "created:unknown_key");
     let impostor = Key::new(1, Secret::new([8; 32]).unwrap());
     assert_eq!(case.label(Some(&case.token(A, NOW, impostor))), "created:forged");
-    assert_eq!(case.label(Some(&case.token(A, NOW.saturating_add(301), key(1)))), "created:premature");
-    assert_eq!(case.label(Some(&case.token(A, NOW.saturating_sub(82_800), key(1)))), "created:expired");
+    assert_eq!(
+        case.label(Some(&case.token(A, NOW.saturating_add(301), key(1)))),
+        "created:premature"
+    );
+    assert_eq!(
+        case.label(Some(&case.token(A, NOW.saturating_sub(82_800), key(1)))),
+        "created:expired"
+    );
     let attempt = case.route(None, NOW).unwrap();
-    assert_eq!(case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(), "created:connect_failed");
+    assert_eq!(
+        case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(),
+        "created:connect_failed"
+    );
 }
 
 #[test]
 fn labels_of_sessions_whose_record_is_in_a_store() {
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let affinity = Affinity::new(&shop(), policy);
     let pools = support::pools(&["a", "b"]);
     let mut headers = HeaderMap::new();
     let label = |headers: &HeaderMap, record| {
-        affinity.route(affinity.recall(&request(headers), NOW), record, &pools, || 0).unwrap().outcome().label()
+        affinity
+            .route(affinity.recall(&request(headers), NOW), record, &pools, || 0)
+            .unwrap()
+            .outcome()
+            .label()
     };
     assert_eq!(label(&headers, Record::Absent), "unbound");
     headers.insert("x-user", HeaderValue::from_static("alice"));
@@ -138,7 +158,10 @@ fn labels_of_live_sessions() {
     assert_eq!(case.label(Some(&case.pinned())), "kept");
     assert_eq!(case.label(Some(&case.token("gone", NOW, key(1)))), "moved:removed");
     let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
-    assert_eq!(case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(), "moved:connect_failed");
+    assert_eq!(
+        case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(),
+        "moved:connect_failed"
+    );
 
     case.edit(|edit| edit.state(id(A), State::Disabled { at: Some(NOW) }).unwrap());
     assert_eq!(case.label(Some(&case.pinned())), "moved:disabled");
@@ -160,15 +183,20 @@ fn labels_of_sessions_that_are_lent_or_given_up() {
     let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
     let attempt = case.affinity.failover(attempt, &case.pools).unwrap();
     assert_eq!(attempt.outcome().label(), "lent:connect_failed");
-    assert_eq!(case.affinity.failover(attempt, &case.pools).unwrap_err().outcome().label(), "gave_up");
+    assert_eq!(
+        case.affinity.failover(attempt, &case.pools).unwrap_err().outcome().label(),
+        "gave_up"
+    );
     assert_eq!(case.route(None, NOW).unwrap().give_up().outcome().label(), "gave_up");
 }
 
 #[test]
 fn labels_of_suspects_and_of_the_shed() {
-    for (mode, label) in
-        [(FailoverMode::None, "kept"), (FailoverMode::Temporary, "lent:suspect"), (FailoverMode::Sticky, "moved:suspect")]
-    {
+    for (mode, label) in [
+        (FailoverMode::None, "kept"),
+        (FailoverMode::Temporary, "lent:suspect"),
+        (FailoverMode::Sticky, "moved:suspect"),
+    ] {
         let mut case = case(mode);
         case.affinity = case.affinity.with_cooling_off(CoolingOff::new(30).unwrap());
         let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
@@ -176,7 +204,8 @@ fn labels_of_suspects_and_of_the_shed() {
         assert_eq!(case.label(Some(&case.pinned())), label);
     }
     let mut case = case(FailoverMode::None);
-    let shedding = LoadShedding { session_percent: Percent::new(100).unwrap(), ..LoadShedding::default() };
+    let shedding =
+        LoadShedding { session_percent: Percent::new(100).unwrap(), ..LoadShedding::default() };
     let eu = Pool { shedding, ..Pool::new("eu") }.endpoint(Endpoint::new(A, ()));
     let us = Pool::new("us").endpoint(Endpoint::new("us-1", ()));
     case.pools = Pools::builder().pool(eu).pool(us).build().unwrap();

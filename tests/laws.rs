@@ -67,21 +67,26 @@ proptest! {
 /// Pools of one pool, `eu`, with these weights in hundredths.
 fn weighted(weights: &[(String, u64)]) -> Pools<()> {
     let pool = weights.iter().fold(Pool::new("eu"), |pool, (name, weight)| {
-        pool.endpoint(Endpoint { weight: Weight::new(*weight).unwrap(), ..Endpoint::new(name.clone(), ()) })
+        pool.endpoint(Endpoint {
+            weight: Weight::new(*weight).unwrap(),
+            ..Endpoint::new(name.clone(), ())
+        })
     });
     Pools::builder().pool(pool).build().unwrap()
 }
 
 fn choose(pools: &Pools<()>, seed: u64) -> Option<EndpointId> {
-    static AFFINITY: LazyLock<Affinity<NoAffinity>> = LazyLock::new(|| Affinity::new(&shop(), NoAffinity));
+    static AFFINITY: LazyLock<Affinity<NoAffinity>> =
+        LazyLock::new(|| Affinity::new(&shop(), NoAffinity));
     let headers = HeaderMap::new();
     let visit = AFFINITY.recall(&request(&headers), NOW);
     AFFINITY.route(visit, Record::Absent, pools, || seed).ok().map(|attempt| attempt.endpoint())
 }
 
 fn members() -> impl Strategy<Value = Vec<(String, u64)>> {
-    proptest::collection::vec(1_u64..=100, 2..12)
-        .prop_map(|weights| weights.into_iter().enumerate().map(|(i, weight)| (format!("n{i}"), weight)).collect())
+    proptest::collection::vec(1_u64..=100, 2..12).prop_map(|weights| {
+        weights.into_iter().enumerate().map(|(i, weight)| (format!("n{i}"), weight)).collect()
+    })
 }
 
 proptest! {
@@ -160,8 +165,15 @@ fn shares_follow_weights() {
     let samples = 100_000;
     // Seeds that a poor embedder might draw: counted up, and shifted to the upper bits.
     let kinds: [fn(u64, &mut SplitMix) -> u64; 3] = [|_, rng| rng.next(), |i, _| i, |i, _| i << 40];
-    for weights in [vec![100, 100], vec![1, 99], vec![100; 10], vec![10, 20, 30, 40], vec![1, 2, 3, 100, 50, 0, 7]] {
-        let list: Vec<(String, u64)> = weights.iter().enumerate().map(|(i, weight)| (format!("n{i}"), *weight)).collect();
+    for weights in [
+        vec![100, 100],
+        vec![1, 99],
+        vec![100; 10],
+        vec![10, 20, 30, 40],
+        vec![1, 2, 3, 100, 50, 0, 7],
+    ] {
+        let list: Vec<(String, u64)> =
+            weights.iter().enumerate().map(|(i, weight)| (format!("n{i}"), *weight)).collect();
         let pools = weighted(&list);
         let total: u64 = weights.iter().sum();
         for kind in kinds {
@@ -183,7 +195,10 @@ fn shares_follow_weights() {
                 degrees += 1.0;
             }
             // Mean `degrees`, variance 2 × `degrees`; five deviations is one in millions.
-            assert!(chi_square < degrees + 5.0 * (2.0_f64 * degrees).sqrt() + 5.0, "{weights:?}: {chi_square}");
+            assert!(
+                chi_square < degrees + 5.0 * (2.0_f64 * degrees).sqrt() + 5.0,
+                "{weights:?}: {chi_square}"
+            );
         }
     }
 }
@@ -196,9 +211,15 @@ fn the_share_that_an_endpoint_takes_when_it_joins() {
         let (before, after) = (weighted(&list(n - 1)), weighted(&list(n)));
         let mut rng = SplitMix(7);
         let samples = 50_000;
-        let moved = (0..samples).map(|_| rng.next()).filter(|seed| choose(&before, *seed) != choose(&after, *seed)).count();
+        let moved = (0..samples)
+            .map(|_| rng.next())
+            .filter(|seed| choose(&before, *seed) != choose(&after, *seed))
+            .count();
         let (expected, deviation) = (samples as f64 / n as f64, (samples as f64 / n as f64).sqrt());
-        assert!((moved as f64 - expected).abs() < 5.0 * deviation, "{n}: {moved} moved, {expected} expected");
+        assert!(
+            (moved as f64 - expected).abs() < 5.0 * deviation,
+            "{n}: {moved} moved, {expected} expected"
+        );
     }
 }
 
@@ -212,7 +233,9 @@ fn two_nodes_agree_on_a_session_that_moves() {
     let mut rng = SplitMix(3);
     for _ in 0..500 {
         let headers = HeaderMap::new();
-        let attempt = one.route(one.recall(&request(&headers), NOW), Record::Absent, &pools, || rng.next()).unwrap();
+        let attempt = one
+            .route(one.recall(&request(&headers), NOW), Record::Absent, &pools, || rng.next())
+            .unwrap();
         let endpoint = attempt.endpoint();
         let cookie = one.settle(attempt, &pools).set_cookie.unwrap();
         let mut edit = pools.edit();
@@ -225,8 +248,12 @@ fn two_nodes_agree_on_a_session_that_moves() {
         let pair = cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap();
         headers.insert(http::header::COOKIE, pair);
         let no_entropy = || -> u64 { panic!("a live session draws no entropy") };
-        let here = one.route(one.recall(&request(&headers), NOW), Record::Absent, &ours, no_entropy).unwrap();
-        let there = two.route(two.recall(&request(&headers), NOW), Record::Absent, &theirs, no_entropy).unwrap();
+        let here = one
+            .route(one.recall(&request(&headers), NOW), Record::Absent, &ours, no_entropy)
+            .unwrap();
+        let there = two
+            .route(two.recall(&request(&headers), NOW), Record::Absent, &theirs, no_entropy)
+            .unwrap();
         assert_eq!(here.outcome().label(), "moved:unhealthy");
         assert_eq!(here.endpoint(), there.endpoint());
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use session_affinity::config::{Config, OriginConfig, PoolConfig};
 use session_affinity::{
-    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, Outcome, Retries, Secret, UnixTime,
+    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, Outcome, Retries, Secret,
+    UnixTime,
 };
 
 fn source(path: &str) -> String {
@@ -16,7 +17,9 @@ fn source(path: &str) -> String {
 
 fn chapters() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manual");
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.unwrap().file_name().into_string().unwrap()
+    };
     let names = std::fs::read_dir(folder).unwrap().map(name);
     names.map(|name| name.strip_suffix(".md").expect("chapters are Markdown").to_owned()).collect()
 }
@@ -39,7 +42,8 @@ fn every_chapter_is_a_module_and_is_linked_from_the_first_page() {
     let chapters = chapters();
     assert!(chapters.len() >= 11, "{chapters:?}");
     for chapter in &chapters {
-        let module = format!("#[doc = include_str!(\"manual/{chapter}.md\")]\npub mod {chapter} {{}}");
+        let module =
+            format!("#[doc = include_str!(\"manual/{chapter}.md\")]\npub mod {chapter} {{}}");
         assert!(manual.contains(&module), "manual.rs lacks {chapter}");
         assert!(manual.contains(&format!("]({chapter})")), "the list in manual.rs lacks {chapter}");
         assert!(library.contains(&format!("](manual::{chapter})")), "lib.rs lacks {chapter}");
@@ -74,12 +78,14 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
     let extensions = format!("{:#?}", Config::default().extensions);
     let fields = extensions.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
     // `cookie_name` is `cookie.name` in the gateway's file, and so on.
-    names.extend(fields.map(|(field, _)| field.strip_prefix("cookie_").unwrap_or(field).to_owned()));
+    names
+        .extend(fields.map(|(field, _)| field.strip_prefix("cookie_").unwrap_or(field).to_owned()));
 
     let chapter = source("manual/cloudflare.md");
     let prose = chapter.split("```").step_by(2).collect::<String>();
     for name in names {
-        let ways = [format!("`{name}`"), format!(".{name}`"), format!("`{name}."), format!("`{name}[")];
+        let ways =
+            [format!("`{name}`"), format!(".{name}`"), format!("`{name}."), format!("`{name}[")];
         assert!(ways.iter().any(|way| prose.contains(way)), "{name} is not named");
     }
 }
@@ -107,14 +113,20 @@ fn the_numbers_are_those_of_the_crate() {
         ("cloudflare", range(DrainDuration::MIN.get(), DrainDuration::MAX.get())),
         (
             "cloudflare",
-            format!("up to {} retries", ["", "", "", "", "", "", "", "", "eight"][usize::from(Retries::MAX.get())]),
+            format!(
+                "up to {} retries",
+                ["", "", "", "", "", "", "", "", "eight"][usize::from(Retries::MAX.get())]
+            ),
         ),
         ("gateways", format!("`clock_skew` seconds ({} by default)", ClockSkew::default().get())),
         ("tables", format!("`cooling_off` is {}", CoolingOff::default().get())),
         ("security", format!("At least {} bytes", Secret::MIN_BYTES)),
     ];
     for (chapter, words) in named {
-        let text = source(&format!("manual/{chapter}.md")).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = source(&format!("manual/{chapter}.md"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         assert!(text.contains(&words), "{chapter} does not say {words:?}");
     }
 }

@@ -52,27 +52,7 @@ impl Subject for InMemory {
     }
 }
 
-macro_rules! laws {
-    ($($law:ident)*) => {$(
-        #[test]
-        fn $law() {
-            store_laws::$law(&mut InMemory::new());
-        }
-    )*};
-}
-
-laws! {
-    a_record_is_alive_until_one_second_before_its_idle_time_is_over
-    a_replacement_lives_for_its_own_time
-    a_load_does_not_restart_the_timer
-    a_touch_makes_no_record_and_wakes_none
-    a_touch_keeps_endpoint_and_time_of_the_record
-    a_create_keeps_what_came_first_and_a_replace_does_not
-    a_create_that_comes_second_does_not_restart_the_timer
-    a_key_shows_no_record_but_its_own
-    an_idle_time_of_nothing_leaves_no_record
-    the_longest_idle_time_can_be_stored
-}
+store_laws::laws!(InMemory::new());
 
 #[test]
 fn it_behaves_as_a_map_does() {
@@ -113,7 +93,15 @@ fn a_store_that_is_full_to_its_capacity_has_lost_almost_nobody() {
     for capacity in [10_000_u64, 200_000] {
         let store = MemoryStore::new(capacity as usize).unwrap();
         for number in 0..capacity {
-            save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(1), ttl: 1_800, now: NOW });
+            save(
+                &store,
+                StoreWrite::Create {
+                    key: key(number),
+                    endpoint: endpoint(1),
+                    ttl: 1_800,
+                    now: NOW,
+                },
+            );
         }
         let lost = capacity as usize - store.live(NOW);
         assert!(lost * 1_000 < capacity as usize, "{lost} of {capacity} lost");
@@ -149,15 +137,22 @@ fn made_up_sessions_displace_few_that_are_in_use() {
     let capacity = 50_000_u64;
     let store = MemoryStore::new(capacity as usize).unwrap();
     for number in 0..capacity {
-        save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(1), ttl: 1_800, now: NOW });
+        save(
+            &store,
+            StoreWrite::Create { key: key(number), endpoint: endpoint(1), ttl: 1_800, now: NOW },
+        );
         save(&store, StoreWrite::Touch { key: key(number), ttl: 1_800, now: NOW });
     }
     let later = NOW.saturating_add(60);
     for number in 0..8 * capacity {
         let made_up = key(u64::MAX - number);
-        save(&store, StoreWrite::Create { key: made_up, endpoint: endpoint(2), ttl: 1_800, now: later });
+        save(
+            &store,
+            StoreWrite::Create { key: made_up, endpoint: endpoint(2), ttl: 1_800, now: later },
+        );
     }
-    let survivors = (0..capacity).filter(|number| load(&store, key(*number), 1_800, later).is_some()).count();
+    let survivors =
+        (0..capacity).filter(|number| load(&store, key(*number), 1_800, later).is_some()).count();
     assert!(survivors * 100 >= capacity as usize * 95, "{survivors} of {capacity} survive");
 }
 
@@ -167,9 +162,19 @@ fn the_idle_go_before_the_active() {
     let store = MemoryStore::new(1_000).unwrap();
     let at = |seconds| NOW.saturating_add(seconds);
     for number in 0..2_000 {
-        save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(1), ttl: 1_000, now: at(number / 100) });
+        save(
+            &store,
+            StoreWrite::Create {
+                key: key(number),
+                endpoint: endpoint(1),
+                ttl: 1_000,
+                now: at(number / 100),
+            },
+        );
     }
-    let alive = |range: std::ops::Range<u64>| range.filter(|n| load(&store, key(*n), 1_000, at(20)).is_some()).count();
+    let alive = |range: std::ops::Range<u64>| {
+        range.filter(|n| load(&store, key(*n), 1_000, at(20)).is_some()).count()
+    };
     let (older, newer) = (alive(0..1_000), alive(1_000..2_000));
     assert!(newer > 950 && older < 400, "{older} older and {newer} newer ones are left");
 }
@@ -183,10 +188,18 @@ fn threads_share_it() {
             std::thread::spawn(move || {
                 for number in 0..5_000 {
                     let key = key((thread + 1) << 32 | number);
-                    save(&store, StoreWrite::Create { key, endpoint: endpoint(thread), ttl: 30, now: NOW });
                     save(
                         &store,
-                        StoreWrite::Create { key: self::key(number), endpoint: endpoint(thread), ttl: 30, now: NOW },
+                        StoreWrite::Create { key, endpoint: endpoint(thread), ttl: 30, now: NOW },
+                    );
+                    save(
+                        &store,
+                        StoreWrite::Create {
+                            key: self::key(number),
+                            endpoint: endpoint(thread),
+                            ttl: 30,
+                            now: NOW,
+                        },
                     );
                     assert_eq!(load(&store, key, 30, NOW).unwrap().0, endpoint(thread));
                 }
@@ -202,7 +215,10 @@ fn threads_share_it() {
 #[test]
 fn a_capacity_that_cannot_be_is_an_error() {
     let none = MemoryStore::new(0).unwrap_err().to_string();
-    assert_eq!(none, "capacity is 0; allowed: 1 or more sessions, as many as there is memory for at 45 bytes each");
+    assert_eq!(
+        none,
+        "capacity is 0; allowed: 1 or more sessions, as many as there is memory for at 45 bytes each"
+    );
     assert!(MemoryStore::new(usize::MAX).is_err());
     assert_eq!(MemoryStore::new(1).unwrap().capacity(), 1);
 }

@@ -22,7 +22,13 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
         (_, Outcome::NoEndpoint | Outcome::GaveUp) => true,
         (Kind::NoAffinity, _) => matches!(outcome, Outcome::Unbound),
         (Kind::Header, Outcome::Created(reason)) => {
-            matches!(reason, Created::NoRecord | Created::Unreadable | Created::StoreUnreachable | Created::ConnectFailed)
+            matches!(
+                reason,
+                Created::NoRecord
+                    | Created::Unreadable
+                    | Created::StoreUnreachable
+                    | Created::ConnectFailed
+            )
         }
         // Only `sticky` moves for a suspect.
         (Kind::Header, Outcome::Moved(Moved::Suspect)) => false,
@@ -50,7 +56,8 @@ fn random_histories_keep_the_laws() {
                 continue;
             }
             let seed = 1_000 + steps as u64;
-            let history = History::new(format!("seed {seed}"), Random(seed), kind, mode, CLIENTS).run(STEPS);
+            let history =
+                History::new(format!("seed {seed}"), Random(seed), kind, mode, CLIENTS).run(STEPS);
             steps += STEPS;
             requests += history.requests;
             of_kind.extend(history.counts.keys());
@@ -58,7 +65,11 @@ fn random_histories_keep_the_laws() {
                 *all.entry(label).or_default() += count;
             }
         }
-        assert_eq!(of_kind, possible(kind), "{kind:?}: the outcomes that occurred and those that can");
+        assert_eq!(
+            of_kind,
+            possible(kind),
+            "{kind:?}: the outcomes that occurred and those that can"
+        );
     }
     assert!(steps >= 100_000);
     assert_eq!(all.len(), Outcome::ALL.len());
@@ -70,5 +81,6 @@ fn random_histories_keep_the_laws() {
 
 /// Past the capture of the test runner: the counts are to be seen when the test passes.
 fn print(line: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
+    let _ =
+        std::io::Write::write_all(&mut std::io::stdout().lock(), format!("{line}\n").as_bytes());
 }

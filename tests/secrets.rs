@@ -118,7 +118,8 @@ fn of_secret() -> Vec<Trace> {
 /// The keys of tokens, and the states that are kept of the one that authenticates.
 fn of_tokens() -> Vec<Trace> {
     let mac_key = derived(b"mac\0shop.example.com\0__cflb");
-    [states(&mac_key), vec![trace(&mac_key), trace(&derived(b"mask\0shop.example.com\0__cflb"))]].concat()
+    [states(&mac_key), vec![trace(&mac_key), trace(&derived(b"mask\0shop.example.com\0__cflb"))]]
+        .concat()
 }
 
 /// The key of header sessions.
@@ -139,7 +140,16 @@ fn derived(label: &[u8]) -> [u8; 32] {
 
 fn states(key: &[u8]) -> Vec<Trace> {
     // FIPS 180-4 section 5.3.3.
-    let initial = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+    let initial = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
     let state = |pad| {
         let (mut state, mut block) = (initial, [pad; 64]);
         block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
@@ -167,7 +177,8 @@ fn what_is_not_wiped_is_found() {
 #[test]
 fn secrets_and_the_keys_derived_from_them_are_wiped_when_dropped() {
     // These have it in a block of its own.
-    let (secret, key, keyring, config) = (secret(), Key::new(1, secret()), keyring(), config(SessionAffinity::Header));
+    let (secret, key, keyring, config) =
+        (secret(), Key::new(1, secret()), keyring(), config(SessionAffinity::Header));
     assert_eq!(found(&of_secret(), || drop((secret, key, keyring, config))), 0);
     // And these within themselves.
     assert_eq!(found_when_dropped(&of_tokens(), codec()), 0);
@@ -222,7 +233,9 @@ fn secrets_are_in_no_debug_output() {
 
 /// How the first bytes of a trace could be shown.
 fn spellings(trace: &Trace) -> Vec<String> {
-    let join = |show: &dyn Fn(&u8) -> String, with: &str| trace[..4].iter().map(show).collect::<Vec<_>>().join(with);
+    let join = |show: &dyn Fn(&u8) -> String, with: &str| {
+        trace[..4].iter().map(show).collect::<Vec<_>>().join(with)
+    };
     let (decimal, hex) = (|byte: &u8| byte.to_string(), |byte: &u8| format!("{byte:02x}"));
     let word = u32::from_ne_bytes(trace[..4].try_into().unwrap());
     let mut spellings = vec![

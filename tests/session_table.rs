@@ -6,18 +6,22 @@ mod naive;
 
 use std::collections::HashSet;
 
-use fixture::{Client, NOW, at, codec, cookie, header, ip_cookie, key, keyring, load_balancer, token_of};
+use fixture::{
+    Client, NOW, at, codec, cookie, header, ip_cookie, key, keyring, load_balancer, token_of,
+};
 use naive::shedding_hash;
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, Attempt, Census, CookieTtl, CoolingOff, Created, DrainDuration, DrainPhase,
-    DrainSessions, Endpoint, EndpointId, FailoverMode, Health, Lent, LoadShedding, Lookup, MemoryStore, Moved, NoAffinity,
-    NoEndpoint, Outcome, Percent, Pin, Pool, Pools, PoolsEdit, Record, Retries, SessionKey, SessionStore, Settlement,
-    ShedBy, State, StoreWrite, Weight, steering,
+    AcrossPools, Affinity, AffinityPolicy, Attempt, Census, CookieTtl, CoolingOff, Created,
+    DrainDuration, DrainPhase, DrainSessions, Endpoint, EndpointId, FailoverMode, Health, Lent,
+    LoadShedding, Lookup, MemoryStore, Moved, NoAffinity, NoEndpoint, Outcome, Percent, Pin, Pool,
+    Pools, PoolsEdit, Record, Retries, SessionKey, SessionStore, Settlement, ShedBy, State,
+    StoreWrite, Weight, steering,
 };
 
 const TTL: u64 = 82_800;
 const IDLE: u64 = 1_800;
-const MODES: [FailoverMode; 3] = [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
+const MODES: [FailoverMode; 3] =
+    [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
 
 fn eu(number: u8) -> EndpointId {
     EndpointId::new("eu", &format!("eu-{number}"))
@@ -28,7 +32,8 @@ fn us(number: u8) -> EndpointId {
 }
 
 fn pool(name: &str, endpoints: u8) -> Pool<()> {
-    (1..=endpoints).fold(Pool::new(name), |pool, n| pool.endpoint(Endpoint::new(format!("{name}-{n}"), ())))
+    (1..=endpoints)
+        .fold(Pool::new(name), |pool, n| pool.endpoint(Endpoint::new(format!("{name}-{n}"), ())))
 }
 
 /// One node, its snapshot and its clock. Without more, `eu` has two endpoints and so has
@@ -51,7 +56,13 @@ struct Answered {
 impl<P: AffinityPolicy> Site<P> {
     fn new(policy: P) -> Self {
         let pools = Pools::builder().pool(pool("eu", 2)).pool(pool("us", 2)).build().unwrap();
-        Self { affinity: Affinity::new(&load_balancer(), policy), pools, now: NOW, record: Record::Absent, draws: 0 }
+        Self {
+            affinity: Affinity::new(&load_balancer(), policy),
+            pools,
+            now: NOW,
+            record: Record::Absent,
+            draws: 0,
+        }
     }
 
     fn with(mut self, change: impl FnOnce(Affinity<P>) -> Affinity<P>) -> Self {
@@ -91,7 +102,9 @@ impl<P: AffinityPolicy> Site<P> {
     }
 
     fn unhealthy(&mut self, endpoints: &[EndpointId]) {
-        self.edit(|edit| endpoints.iter().for_each(|id| edit.health(*id, Health::Unhealthy).unwrap()));
+        self.edit(|edit| {
+            endpoints.iter().for_each(|id| edit.health(*id, Health::Unhealthy).unwrap())
+        });
     }
 
     fn disable(&mut self, endpoint: EndpointId, since: Option<u64>) {
@@ -151,12 +164,15 @@ impl<P: AffinityPolicy> Site<P> {
 
     /// Where new sessions go, out of so many that differ in all that chooses.
     fn new_sessions(&mut self) -> HashSet<EndpointId> {
-        (0..64).filter_map(|number| Some(self.route(&Client::number(number)).ok()?.endpoint())).collect()
+        (0..64)
+            .filter_map(|number| Some(self.route(&Client::number(number)).ok()?.endpoint()))
+            .collect()
     }
 
     /// The endpoint table's two columns.
     fn takes(&mut self, endpoint: EndpointId) -> (bool, bool) {
-        let kept = self.route(&live(endpoint)).is_ok_and(|attempt| attempt.outcome() == Outcome::Kept);
+        let kept =
+            self.route(&live(endpoint)).is_ok_and(|attempt| attempt.outcome() == Outcome::Kept);
         (kept, self.new_sessions().contains(&endpoint))
     }
 
@@ -342,7 +358,8 @@ fn with_fallback_apart() -> Pools<()> {
 /// "its endpoint is an enabled one of the fallback pool, and no other pool is open | kept,
 /// its health ignored | as kept"
 #[test]
-fn in_the_fallback_pool_a_session_is_kept_whatever_its_endpoints_health_when_no_other_pool_is_open() {
+fn in_the_fallback_pool_a_session_is_kept_whatever_its_endpoints_health_when_no_other_pool_is_open()
+{
     let mut site = site().pools(with_fallback("us"));
     site.unhealthy(&[us(1), eu(1), eu(2)]);
     let answered = site.answer(&live(us(1)));
@@ -422,7 +439,10 @@ fn a_kept_header_session_is_touched() {
     let answered = site.answer(&client);
     assert_eq!((answered.endpoint, answered.outcome), (eu(2), Outcome::Kept));
     let key = header().session_key(&client.request()).unwrap();
-    assert_eq!(answered.settlement.store_write, Some(StoreWrite::Touch { key, ttl: IDLE, now: at(NOW) }));
+    assert_eq!(
+        answered.settlement.store_write,
+        Some(StoreWrite::Touch { key, ttl: IDLE, now: at(NOW) })
+    );
     assert_eq!(answered.settlement.set_cookie, None);
 }
 
@@ -448,7 +468,11 @@ fn a_live_session_that_its_endpoint_does_not_take_moves_in_every_mode() {
         ];
         for (mut site, reason) in rows {
             let answered = site.answer(&live(eu(1)));
-            assert_eq!((answered.endpoint, answered.outcome), (eu(2), Outcome::Moved(reason)), "{mode:?}");
+            assert_eq!(
+                (answered.endpoint, answered.outcome),
+                (eu(2), Outcome::Moved(reason)),
+                "{mode:?}"
+            );
             assert_eq!(site.draws, 0);
             assert_eq!(pin_in(&answered.settlement, NOW).unwrap().endpoint, eu(2));
         }
@@ -470,7 +494,8 @@ fn a_repin_is_issued_now_with_the_full_lifetime() {
     site.unhealthy(&[eu(1)]);
     site.now = NOW + 70_000;
     let answered = site.answer(&live(eu(1)));
-    let expected = Pin { endpoint: eu(2), issued: at(NOW + 70_000), expires: at(NOW + 70_000 + TTL) };
+    let expected =
+        Pin { endpoint: eu(2), issued: at(NOW + 70_000), expires: at(NOW + 70_000 + TTL) };
     assert_eq!(pin_in(&answered.settlement, site.now), Some(expected));
     let (mut site, client) = stored(eu(1));
     site.unhealthy(&[eu(1)]);
@@ -484,7 +509,9 @@ fn a_repin_is_issued_now_with_the_full_lifetime() {
 fn a_request_without_a_usable_session_begins_one_in_the_first_open_pool() {
     let expired = Pin { expires: at(NOW), ..pin(eu(1)) };
     let premature = Pin { issued: at(NOW + 301), ..pin(eu(1)) };
-    let sealed = |pin: &Pin, id| codec(&session_affinity::Keyring::from(key(id))).seal(pin).as_str().to_owned();
+    let sealed = |pin: &Pin, id| {
+        codec(&session_affinity::Keyring::from(key(id))).seal(pin).as_str().to_owned()
+    };
     let rows = [
         (Client::number(7), Created::NoCookie),
         (Client::number(7).with_pin(expired), Created::Expired),
@@ -629,7 +656,8 @@ fn who_is_shed_says_nothing_of_the_endpoint_chosen() {
     let mut site = Site::new(ip_cookie(&keyring()));
     let shed = shed_at(50);
     let mut first = |numbers: &mut dyn Iterator<Item = u16>| {
-        let chosen: Vec<_> = numbers.map(|number| site.route(&Client::number(number)).unwrap().endpoint()).collect();
+        let chosen: Vec<_> =
+            numbers.map(|number| site.route(&Client::number(number)).unwrap().endpoint()).collect();
         chosen.iter().filter(|id| **id == eu(1)).count() * 100 / chosen.len()
     };
     let among_shed = first(&mut (0..2_000).filter(|number| shed.contains(number)));
@@ -667,7 +695,12 @@ fn a_moved_session_is_not_shed_as_a_new_one() {
 /// first open pool after all"
 #[test]
 fn a_new_session_that_every_open_pool_sheds_goes_to_the_fallback_or_else_to_the_first_open_pool() {
-    let apart = Pools::builder().pool(pool("eu", 2)).pool(pool("us", 2)).fallback_pool(pool("asia", 2)).build().unwrap();
+    let apart = Pools::builder()
+        .pool(pool("eu", 2))
+        .pool(pool("us", 2))
+        .fallback_pool(pool("asia", 2))
+        .build()
+        .unwrap();
     let asia = |number: u8| EndpointId::new("asia", &format!("asia-{number}"));
     let mut fallback = site().pools(apart);
     let mut alone = site();
@@ -764,7 +797,14 @@ fn failover_stays_in_a_pool_that_is_critical() {
 /// "then, only with failover_across_pools, in the other open pools in order"
 #[test]
 fn failover_leaves_the_pool_only_across_pools_and_then_in_order() {
-    let three = || Pools::builder().pool(pool("eu", 1)).pool(pool("us", 1)).pool(pool("asia", 1)).build().unwrap();
+    let three = || {
+        Pools::builder()
+            .pool(pool("eu", 1))
+            .pool(pool("us", 1))
+            .pool(pool("asia", 1))
+            .build()
+            .unwrap()
+    };
     let asia = EndpointId::new("asia", "asia-1");
     let mut within = site().pools(three()).mode(FailoverMode::Temporary);
     assert!(within.gives_up(&live(us(1))));
@@ -780,7 +820,12 @@ fn failover_leaves_the_pool_only_across_pools_and_then_in_order() {
 #[test]
 fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
     for retries in 1..=8_usize {
-        let pools = Pools::builder().pool(pool("eu", 4)).pool(pool("us", 4)).pool(pool("asia", 4)).build().unwrap();
+        let pools = Pools::builder()
+            .pool(pool("eu", 4))
+            .pool(pool("us", 4))
+            .pool(pool("asia", 4))
+            .build()
+            .unwrap();
         let mut site = site().pools(pools).mode(FailoverMode::Temporary).across_pools();
         if retries > 1 {
             site = site.retries(retries as u64);
@@ -814,7 +859,8 @@ fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
         let second = site.affinity.failover(first, &site.pools).unwrap().endpoint();
         let mut edit = site.pools.edit();
         edit.health(failed, Health::Unhealthy).unwrap();
-        let without = site.affinity.route(visit(), Record::Absent, &edit.build(), || drawn).unwrap();
+        let without =
+            site.affinity.route(visit(), Record::Absent, &edit.build(), || drawn).unwrap();
         assert_eq!(second, without.endpoint());
         next.insert(second);
     }
@@ -835,7 +881,11 @@ fn an_attempt_that_is_given_up_leaves_no_trace() {
     let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
     let attempt = site.route(&live(eu(1))).unwrap();
     assert_eq!(attempt.give_up().outcome(), Outcome::GaveUp);
-    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept, "breaking off is no passive failure");
+    assert_eq!(
+        site.answer(&live(eu(1))).outcome,
+        Outcome::Kept,
+        "breaking off is no passive failure"
+    );
 }
 
 // ---- cooling off
@@ -847,7 +897,8 @@ fn without_cooling_off_nobody_is_suspect() {
     site.after(1, &live(eu(1)));
     assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
     // Nor when another load balancer, with a cooling-off time, has the same snapshot.
-    let mut other = self::site().mode(FailoverMode::Temporary).cooling_off(60).pools(site.pools.clone());
+    let mut other =
+        self::site().mode(FailoverMode::Temporary).cooling_off(60).pools(site.pools.clone());
     other.after(1, &live(eu(1)));
     assert_eq!(other.answer(&live(eu(1))).outcome.label(), "lent:suspect");
     assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
@@ -859,7 +910,11 @@ fn without_cooling_off_nobody_is_suspect() {
 fn a_live_session_does_not_wait_on_a_suspect_and_has_its_retry_still() {
     for (mode, outcome, then) in [
         (FailoverMode::Temporary, Outcome::Lent(Lent::Suspect), Outcome::Lent(Lent::ConnectFailed)),
-        (FailoverMode::Sticky, Outcome::Moved(Moved::Suspect), Outcome::Moved(Moved::ConnectFailed)),
+        (
+            FailoverMode::Sticky,
+            Outcome::Moved(Moved::Suspect),
+            Outcome::Moved(Moved::ConnectFailed),
+        ),
     ] {
         let three = Pools::builder().pool(pool("eu", 3)).build().unwrap();
         let mut site = site().pools(three).mode(mode).cooling_off(60);
@@ -929,14 +984,19 @@ fn the_time_doubles_up_to_eight_times_and_an_answer_clears_it() {
         let refused_at = site.now;
         site.after(1, &live(eu(1)));
         // Refused once more while suspect, by a session that has nobody else.
-        let mut alone = Site { draws: 0, affinity: site.affinity, pools: site.pools, ..self::site() };
+        let mut alone =
+            Site { draws: 0, affinity: site.affinity, pools: site.pools, ..self::site() };
         alone.now = refused_at + 5;
         alone.unhealthy(&[eu(2)]);
         assert!(alone.gives_up(&live(eu(1))));
         alone.edit(|edit| edit.health(eu(2), Health::Healthy).unwrap());
         site = alone;
         site.now = refused_at + seconds - 1;
-        assert_eq!(site.route(&live(eu(1))).unwrap().outcome(), Outcome::Lent(Lent::Suspect), "{seconds}");
+        assert_eq!(
+            site.route(&live(eu(1))).unwrap().outcome(),
+            Outcome::Lent(Lent::Suspect),
+            "{seconds}"
+        );
         site.now = refused_at + seconds;
         assert_eq!(site.route(&live(eu(1))).unwrap().outcome(), Outcome::Kept, "{seconds}");
     }
@@ -1030,7 +1090,8 @@ fn ip_cookie_chooses_by_address_and_a_valid_cookie_beats_it() {
         }
     }
     let mut site = Site::new(ip_cookie(&keyring()));
-    let all: HashSet<_> = (0..64).map(|_| site.answer(&Client::without_address()).endpoint).collect();
+    let all: HashSet<_> =
+        (0..64).map(|_| site.answer(&Client::without_address()).endpoint).collect();
     assert_eq!(all.len(), 2, "without an address entropy decides");
 }
 
@@ -1044,7 +1105,8 @@ fn a_cookie_session_begins_by_address_where_the_pool_steers_by_hash() {
         assert_eq!(site.answer(&Client::number(number)).endpoint, first);
     }
     assert_eq!(site.draws, 0);
-    let all: HashSet<_> = (0..64).map(|_| site.answer(&Client::without_address()).endpoint).collect();
+    let all: HashSet<_> =
+        (0..64).map(|_| site.answer(&Client::without_address()).endpoint).collect();
     assert_eq!(all.len(), 4);
 }
 
@@ -1156,8 +1218,12 @@ fn another_value_of_a_configured_header_is_another_session() {
 #[test]
 fn least_loaded_steering_splits_by_weight_over_load_plus_one() {
     fn share(steering: impl steering::Steering<u32> + 'static) -> f64 {
-        let endpoint = |name, weight, open| Endpoint { weight: Weight::new(weight).unwrap(), ..Endpoint::new(name, open) };
-        let pool = Pool::new("eu").endpoint(endpoint("eu-1", 40, 3_u32)).endpoint(endpoint("eu-2", 60, 0));
+        let endpoint = |name, weight, open| Endpoint {
+            weight: Weight::new(weight).unwrap(),
+            ..Endpoint::new(name, open)
+        };
+        let pool =
+            Pool::new("eu").endpoint(endpoint("eu-1", 40, 3_u32)).endpoint(endpoint("eu-2", 60, 0));
         let pools = Pools::builder().pool(pool.steering(steering)).build().unwrap();
         let affinity = Affinity::new(&load_balancer(), NoAffinity);
         let client = Client::number(7);
@@ -1183,8 +1249,11 @@ fn least_loaded_steering_splits_by_weight_over_load_plus_one() {
 #[test]
 fn load_does_not_decide_where_the_seed_is_stable() {
     let chosen = |load: u32| -> Vec<_> {
-        let steering = || steering::LeastConnections(move |first: &bool| if *first { load } else { 0 });
-        let pool = Pool::new("eu").endpoint(Endpoint::new("eu-1", true)).endpoint(Endpoint::new("eu-2", false));
+        let steering =
+            || steering::LeastConnections(move |first: &bool| if *first { load } else { 0 });
+        let pool = Pool::new("eu")
+            .endpoint(Endpoint::new("eu-1", true))
+            .endpoint(Endpoint::new("eu-2", false));
         let pools = Pools::builder().pool(pool.steering(steering())).build().unwrap();
         let affinity = Affinity::new(&load_balancer(), ip_cookie(&keyring()));
         let choose = |number| {
@@ -1221,7 +1290,11 @@ fn settling_notes_when_an_endpoint_was_seen_and_its_latest_session_ends() {
     cookies.unhealthy(&[eu(1)]);
     cookies.answer(&live(eu(1)));
     let census = cookies.pools.census(eu(2)).unwrap();
-    assert_eq!((census.last_seen, census.latest_end), (Some(at(NOW + 50)), Some(at(NOW + 50 + TTL))), "moved");
+    assert_eq!(
+        (census.last_seen, census.latest_end),
+        (Some(at(NOW + 50)), Some(at(NOW + 50 + TTL))),
+        "moved"
+    );
 
     let (mut headers, client) = stored(eu(1));
     headers.now = NOW + 20;
@@ -1244,13 +1317,17 @@ fn a_lent_request_notes_the_pinned_endpoints_session_and_the_one_that_served_as_
 fn without_affinity_an_endpoint_is_drained_at_once() {
     let cookies = drained_site();
     cookies.settle(drained_site().route(&live(eu(1))).unwrap());
-    let affinity = Affinity::new(&load_balancer(), NoAffinity).with_drain_duration(DrainDuration::new(600).unwrap());
+    let affinity = Affinity::new(&load_balancer(), NoAffinity)
+        .with_drain_duration(DrainDuration::new(600).unwrap());
     let mut edit = cookies.pools.edit();
     edit.state(eu(1), State::Disabled { at: Some(at(NOW + 5)) }).unwrap();
     let pools = edit.build();
     let drain = affinity.drain(&pools, eu(1), pools.census(eu(1)).unwrap(), at(NOW + 5)).unwrap();
     assert_eq!((drain.phase, drain.last_seen), (DrainPhase::Draining, Some(at(NOW))));
-    assert!(matches!(drain.sessions, DrainSessions::Drained { since: Some(since) } if since <= at(NOW + 5)), "{drain:?}");
+    assert!(
+        matches!(drain.sessions, DrainSessions::Drained { since: Some(since) } if since <= at(NOW + 5)),
+        "{drain:?}"
+    );
 }
 
 /// "Nothing noted and a census old enough: drained at once, with no end to name."
@@ -1259,7 +1336,10 @@ fn with_nothing_noted_and_an_old_census_an_endpoint_is_drained_at_once() {
     let mut site = drained_site();
     site.disable(eu(1), Some(NOW));
     let drain = site.drain_of(eu(1));
-    assert_eq!((drain.phase, drain.sessions), (DrainPhase::Draining, DrainSessions::Drained { since: None }));
+    assert_eq!(
+        (drain.phase, drain.sessions),
+        (DrainPhase::Draining, DrainSessions::Drained { since: None })
+    );
 }
 
 /// "min(disabled_at + drain_duration, max(latest end noted, disabled_at + ttl if this census
@@ -1281,10 +1361,17 @@ fn a_draining_endpoints_sessions_end_with_the_latest_noted_and_then_it_is_draine
 /// The same formula: "disabled_at + ttl if this census began less than one TTL before".
 #[test]
 fn a_young_census_may_have_missed_sessions_that_live_one_ttl_after_the_endpoint_was_disabled() {
-    for (age, end) in [(TTL - 1, DrainSessions::EndBy(at(NOW + TTL))), (TTL, DrainSessions::Drained { since: None })] {
+    for (age, end) in [
+        (TTL - 1, DrainSessions::EndBy(at(NOW + TTL))),
+        (TTL, DrainSessions::Drained { since: None }),
+    ] {
         let mut site = site().drain(604_800);
         site.now = NOW - age;
-        site.answer(&Client::number(7).with_pin(Pin { issued: at(site.now), expires: at(NOW), endpoint: us(1) }));
+        site.answer(&Client::number(7).with_pin(Pin {
+            issued: at(site.now),
+            expires: at(NOW),
+            endpoint: us(1),
+        }));
         site.now = NOW;
         site.disable(eu(1), Some(NOW));
         assert_eq!(site.drain_of(eu(1)).sessions, end, "census of {age} seconds");
@@ -1300,7 +1387,10 @@ fn a_drain_ends_with_its_duration_at_the_latest() {
     assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(at(NOW + 600)));
     site.now = NOW + 600;
     let drain = site.drain_of(eu(1));
-    assert_eq!((drain.phase, drain.sessions), (DrainPhase::Over, DrainSessions::Drained { since: Some(at(NOW + 600)) }));
+    assert_eq!(
+        (drain.phase, drain.sessions),
+        (DrainPhase::Over, DrainSessions::Drained { since: Some(at(NOW + 600)) })
+    );
 }
 
 /// "Re-enabling ends the drain."
@@ -1343,7 +1433,10 @@ fn a_lowered_ttl_ends_the_sessions_and_their_drain_sooner() {
     assert_eq!(lowered.route(&client).unwrap().outcome(), Outcome::Kept);
     lowered.now = NOW + 1_800;
     assert_eq!(lowered.route(&client).unwrap().outcome(), Outcome::Created(Created::Expired));
-    assert_eq!(lowered.drain_of(begun.endpoint).sessions, DrainSessions::Drained { since: Some(at(NOW + 1_800)) });
+    assert_eq!(
+        lowered.drain_of(begun.endpoint).sessions,
+        DrainSessions::Drained { since: Some(at(NOW + 1_800)) }
+    );
 }
 
 /// "Censuses merge by taking the greater." "For header only the merge over all nodes counts".
@@ -1368,7 +1461,11 @@ fn the_censuses_of_two_nodes_merge_by_taking_the_greater() {
     assert_eq!(merged.latest_end, Some(at(NOW - 50 + IDLE)));
     let drain = one.affinity.drain(&one.pools, eu(1), merged, at(NOW)).unwrap();
     assert_eq!(drain.sessions, DrainSessions::EndBy(at(NOW - 50 + IDLE)));
-    assert_eq!(one.drain_of(eu(1)).sessions, DrainSessions::EndBy(at(NOW - 100 + IDLE)), "one node alone");
+    assert_eq!(
+        one.drain_of(eu(1)).sessions,
+        DrainSessions::EndBy(at(NOW - 100 + IDLE)),
+        "one node alone"
+    );
     assert_eq!(merged, two.pools.census(eu(1)).unwrap().merge(one.pools.census(eu(1)).unwrap()));
     assert_eq!(merged.merge(merged), merged);
     assert_eq!(Census::default().merge(merged).latest_end, merged.latest_end);

@@ -13,7 +13,9 @@ use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use session_affinity::tower::{AffinityLayer, AffinityService, Client, Failed, Gateway, Refused, Routed};
+use session_affinity::tower::{
+    AffinityLayer, AffinityService, Client, Failed, Gateway, Refused, Routed,
+};
 use session_affinity::*;
 
 mod support;
@@ -60,7 +62,9 @@ impl Bench {
 
     fn header(mode: FailoverMode, store: Option<MemoryStore>) -> Self {
         let secret = Secret::new([5; 32]).unwrap();
-        let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+        let policy =
+            HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+                .unwrap();
         let policy: Box<dyn AffinityPolicy> = Box::new(policy);
         let affinity = Affinity::new(&shop(), policy).with_failover(mode).unwrap();
         Self { affinity: ArcSwap::from_pointee(affinity), store, ..Self::new(NoAffinity) }
@@ -157,14 +161,25 @@ impl Service<Request<Once>> for Forward {
 
     fn call(&mut self, request: Request<Once>) -> Self::Future {
         assert!(self.is_ready.swap(false, SeqCst), "called without being ready");
-        let routed = *request.extensions().get::<Routed<&'static str>>().expect("a place to send it to");
+        let routed =
+            *request.extensions().get::<Routed<&'static str>>().expect("a place to send it to");
         assert_eq!(routed.endpoint, EndpointId::new("eu", routed.target));
         let does = self.endpoints.script.lock().unwrap().pop_front().unwrap_or(Does::Answer(200));
-        let seen = |body| self.endpoints.seen.lock().unwrap().push((routed.target, request.headers().clone(), body));
+        let seen = |body| {
+            self.endpoints.seen.lock().unwrap().push((
+                routed.target,
+                request.headers().clone(),
+                body,
+            ))
+        };
         ready(match does {
             Does::Answer(status) => {
                 let headers = request.headers().clone();
-                self.endpoints.seen.lock().unwrap().push((routed.target, headers, request.into_body()));
+                self.endpoints.seen.lock().unwrap().push((
+                    routed.target,
+                    headers,
+                    request.into_body(),
+                ));
                 Ok(Response::builder().status(status).body(routed.target.to_owned()).unwrap())
             }
             Does::Refuse => {
@@ -232,7 +247,10 @@ fn a_session_is_created_and_then_kept() {
     let (cookie, endpoint) = (set_cookie(&created).unwrap(), created.into_body());
     for _ in 0..20 {
         let kept = proxy.send(&[("cookie", &cookie)]).unwrap();
-        assert_eq!((label(&kept), set_cookie(&kept), kept.into_body()), ("kept", None, endpoint.clone()));
+        assert_eq!(
+            (label(&kept), set_cookie(&kept), kept.into_body()),
+            ("kept", None, endpoint.clone())
+        );
     }
     assert_eq!(proxy.gateway.drawn.load(SeqCst), 1, "a live session draws nothing");
 }
@@ -281,7 +299,11 @@ fn a_connection_that_cannot_be_made_goes_by_the_failover_table() {
                 assert_ne!(moved.body(), &home);
                 let moved_cookie = set_cookie(&moved).unwrap();
                 assert_eq!(after(&moved_cookie), *moved.body());
-                assert_eq!(moved.headers().get_all(SET_COOKIE).iter().count(), 1, "no cookie names one that refused");
+                assert_eq!(
+                    moved.headers().get_all(SET_COOKIE).iter().count(),
+                    1,
+                    "no cookie names one that refused"
+                );
             }
         }
     }
@@ -334,14 +356,25 @@ fn without_an_endpoint_nobody_is_asked() {
     assert!(proxy.asked().is_empty());
     assert_eq!(refused.to_string(), "no endpoint to try: no pool is open and there is no fallback");
     let response: Response<String> = refused.into_response();
-    assert_eq!((response.status(), label(&response)), (StatusCode::SERVICE_UNAVAILABLE, "no_endpoint"));
+    assert_eq!(
+        (response.status(), label(&response)),
+        (StatusCode::SERVICE_UNAVAILABLE, "no_endpoint")
+    );
     assert!(response.headers().is_empty() && response.body().is_empty());
 }
 
 /// "The caller applies it to final responses and 101, not to other 1xx."
 #[test]
 fn final_responses_and_101_carry_the_cookie() {
-    for (status, carries) in [(100, false), (101, true), (102, false), (103, false), (200, true), (304, true), (503, true)] {
+    for (status, carries) in [
+        (100, false),
+        (101, true),
+        (102, false),
+        (103, false),
+        (200, true),
+        (304, true),
+        (503, true),
+    ] {
         let proxy = Proxy::new(Bench::cookie(FailoverMode::None));
         proxy.script(&[Does::Answer(status)]);
         let response = proxy.send(&[]).unwrap();
@@ -414,7 +447,8 @@ fn keys_and_health_are_asked_for_with_each_request() {
     let cookie = set_cookie(&moved).unwrap();
 
     let keyring = Keyring::from(support::key(2));
-    let policy: Box<dyn AffinityPolicy> = Box::new(CookiePolicy::new(&shop(), &keyring, SetCookie::default()));
+    let policy: Box<dyn AffinityPolicy> =
+        Box::new(CookiePolicy::new(&shop(), &keyring, SetCookie::default()));
     proxy.gateway.affinity.store(Arc::new(Affinity::new(&shop(), policy)));
     assert_eq!(label(&proxy.send(&[("cookie", &cookie)]).unwrap()), "created:unknown_key");
 }
@@ -464,9 +498,14 @@ impl Gateway for Plain {
 #[test]
 fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time_and_no_store() {
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let pool = Pool::new("eu").endpoint(Endpoint::new("eu-1", ()));
-    let plain = Plain(Arc::new(Affinity::new(&shop(), policy)), Arc::new(Pools::builder().pool(pool).build().unwrap()));
+    let plain = Plain(
+        Arc::new(Affinity::new(&shop(), policy)),
+        Arc::new(Pools::builder().pool(pool).build().unwrap()),
+    );
 
     let before = UnixTime::from(std::time::SystemTime::now());
     let now = plain.now();
@@ -479,7 +518,9 @@ fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time_and_no_store() 
         assert!((405..=595).contains(&ones), "bit {bit} is set {ones} times of 1000");
     }
 
-    let inner = ::tower::service_fn(async |_: Request<()>| Ok::<_, Failed<(), Infallible>>(Response::new(())));
+    let inner = ::tower::service_fn(async |_: Request<()>| {
+        Ok::<_, Failed<(), Infallible>>(Response::new(()))
+    });
     let service = AffinityLayer::new(Arc::new(plain)).layer(inner);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for _ in 0..2 {
@@ -509,7 +550,8 @@ impl Service<Request<()>> for Broken {
 
 #[test]
 fn an_inner_service_that_fails_before_it_is_called_is_not_called() {
-    let mut service = AffinityLayer::new(Arc::new(Bench::cookie(FailoverMode::Sticky))).layer(Broken);
+    let mut service =
+        AffinityLayer::new(Arc::new(Bench::cookie(FailoverMode::Sticky))).layer(Broken);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let refused = runtime.block_on(async { service.ready().await.map(|_| ()).unwrap_err() });
     assert_eq!(refused.to_string(), "the endpoint broke off: shut down");
@@ -544,7 +586,8 @@ impl Service<Request<()>> for OnceReady {
 #[test]
 fn the_inner_service_is_asked_whether_it_is_ready_before_each_attempt() {
     let inner = OnceReady { is_spent: Arc::default(), left: Arc::default() };
-    let service = AffinityLayer::new(Arc::new(Bench::cookie(FailoverMode::Sticky))).layer(inner.clone());
+    let service =
+        AffinityLayer::new(Arc::new(Bench::cookie(FailoverMode::Sticky))).layer(inner.clone());
     let mut request = Request::new(());
     request.extensions_mut().insert("the server's own");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -572,7 +615,8 @@ fn name(body: &str) -> &'static str {
 fn the_example_prints_what_its_head_says() {
     let source = include_str!("../examples/tower.rs");
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));
-    let promised = head.skip_while(|line| *line != " ```text").skip(1).take_while(|line| *line != " ```");
+    let promised =
+        head.skip_while(|line| *line != " ```text").skip(1).take_while(|line| *line != " ```");
     let tests = std::env::current_exe().expect("a path");
     let profile = tests.parent().and_then(std::path::Path::parent).expect("a directory");
     let binary = profile.join("examples").join(format!("tower{}", std::env::consts::EXE_SUFFIX));

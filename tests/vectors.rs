@@ -21,7 +21,8 @@ fn endpoint_ids_are_those_of_the_vectors() {
 #[test]
 fn tokens_open_or_are_refused_as_the_vectors_say() {
     let vectors: Value = serde_json::from_str(TOKEN).unwrap();
-    let scopes: Vec<(TokenCodec, &Value)> = vectors["scopes"].as_array().unwrap().iter().map(|s| (codec(s), s)).collect();
+    let scopes: Vec<(TokenCodec, &Value)> =
+        vectors["scopes"].as_array().unwrap().iter().map(|s| (codec(s), s)).collect();
     let mut opened = 0;
     for entry in vectors["open"].as_array().unwrap() {
         let (codec, scope) = &scopes[entry["scope"].as_u64().unwrap() as usize];
@@ -51,7 +52,9 @@ fn check(codec: &TokenCodec, scope: &Value, entry: &Value, key_id: Option<u64>) 
         return 0;
     }
     let pin = Pin {
-        endpoint: EndpointId::from_u64(u64::from_str_radix(text(&entry["endpoint_id"]), 16).unwrap()),
+        endpoint: EndpointId::from_u64(
+            u64::from_str_radix(text(&entry["endpoint_id"]), 16).unwrap(),
+        ),
         issued: UnixTime::from_secs(entry["issued"].as_u64().unwrap()),
         expires: UnixTime::from_secs(entry["expires"].as_u64().unwrap()),
     };
@@ -68,9 +71,19 @@ fn session_keys_are_those_of_a_second_implementation() {
     let secret = Secret::new(unhex(text(&vectors["scope"]["keys"][1]["secret_hex"]))).unwrap();
     for entry in vectors["session_keys"].as_array().unwrap() {
         let headers: Vec<&str> = entry["headers"].as_array().unwrap().iter().map(text).collect();
-        let require = if entry["require_all_headers"].as_bool().unwrap() { Require::All } else { Require::Any };
-        let policy =
-            HeaderPolicy::new(&Name::new("shop").unwrap(), &secret, &headers, require, CookieName::default()).unwrap();
+        let require = if entry["require_all_headers"].as_bool().unwrap() {
+            Require::All
+        } else {
+            Require::Any
+        };
+        let policy = HeaderPolicy::new(
+            &Name::new("shop").unwrap(),
+            &secret,
+            &headers,
+            require,
+            CookieName::default(),
+        )
+        .unwrap();
         let mut map = HeaderMap::new();
         for header in entry["request"].as_array().unwrap() {
             let name: HeaderName = text(&header[0]).parse().unwrap();
@@ -133,5 +146,9 @@ fn text(value: &Value) -> &str {
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
-    digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }

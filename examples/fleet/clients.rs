@@ -87,8 +87,8 @@ impl Client {
 
 /// How many clients arrive in an hour, at the beginning of each hour of the day.
 const ARRIVALS: [u64; 25] = [
-    330, 260, 210, 190, 190, 220, 280, 370, 470, 550, 600, 630, 650, 650, 640, 640, 660, 700, 760, 820, 840, 780, 640, 470,
-    330,
+    330, 260, 210, 190, 190, 220, 280, 370, 470, 550, 600, 630, 650, 650, 640, 640, 660, 700, 760,
+    820, 840, 780, 640, 470, 330,
 ];
 
 /// Who arrives.
@@ -104,7 +104,9 @@ impl Door {
     /// Those on the site at midnight: as many as arrive in the time that one stays.
     pub fn at_midnight(&mut self) -> Vec<Client> {
         let stay = PAGES * (LOOKS.0 + LOOKS.1) / 2;
-        (0..ARRIVALS[0] * stay / 3_600).map(|_| Client::new(self.random.draw(), self.random.below(LOOKS.1))).collect()
+        (0..ARRIVALS[0] * stay / 3_600)
+            .map(|_| Client::new(self.random.draw(), self.random.below(LOOKS.1)))
+            .collect()
     }
 
     /// Those who arrive in this second.

@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 use session_affinity::{
-    Affinity, Claim, CookiePolicy, CookieTtl, CoolingOff, DrainDuration, EndpointId, FailoverMode, Key, Keyring, Name,
-    Outcome, Pin, Pools, Record, RequestMeta, Scheme, Secret, SetCookie, UnixTime,
+    Affinity, Claim, CookiePolicy, CookieTtl, CoolingOff, DrainDuration, EndpointId, FailoverMode,
+    Key, Keyring, Name, Outcome, Pin, Pools, Record, RequestMeta, Scheme, Secret, SetCookie,
+    UnixTime,
 };
 
 use crate::Error;
@@ -47,7 +48,8 @@ impl Day {
         let shop = Name::new("shop.example.com")?;
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
         let ttl = CookieTtl::new(LIFETIME)?;
-        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default()).map_codec(|codec| codec.with_ttl(ttl));
+        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default())
+            .map_codec(|codec| codec.with_ttl(ttl));
         let affinity = Affinity::new(&shop, policy)
             .with_failover(row.mode)?
             .with_cooling_off(row.cooling_off)
@@ -56,7 +58,9 @@ impl Day {
         Ok(Self {
             affinity,
             pools: fleet::morning()?,
-            operator: RollingRestart::new((0..SERVERS.len()).filter(|server| !JOIN.contains(server)).collect()),
+            operator: RollingRestart::new(
+                (0..SERVERS.len()).filter(|server| !JOIN.contains(server)).collect(),
+            ),
             checks: HealthChecks::default(),
             clients: door.at_midnight(),
             door,
@@ -94,7 +98,8 @@ impl Day {
             self.clients = clients;
             if (second + 1) % LIVE_EVERY == 0 {
                 let pins = self.pins();
-                self.tally.live(pins.iter().flatten().filter_map(|pin| self.pools.target(pin.endpoint)));
+                self.tally
+                    .live(pins.iter().flatten().filter_map(|pin| self.pools.target(pin.endpoint)));
             }
         }
         self.tally.drains = self.operator.drains;
@@ -106,10 +111,11 @@ impl Day {
         let now = self.now();
         let visit = self.affinity.recall(&request(jar.headers(now)), now);
         let before = carried(visit.claim());
-        let mut attempt = match self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy.draw()) {
-            Ok(attempt) => attempt,
-            Err(nobody) => return self.tally.request(self.second, nobody.outcome()),
-        };
+        let mut attempt =
+            match self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy.draw()) {
+                Ok(attempt) => attempt,
+                Err(nobody) => return self.tally.request(self.second, nobody.outcome()),
+            };
         let first = attempt.outcome();
         let mut refused = false;
         while !self.connects(attempt.endpoint()) {
@@ -126,7 +132,8 @@ impl Day {
 
         self.tally.request(self.second, outcome);
         let begins = matches!(outcome, Outcome::Created(_) | Outcome::Moved(_));
-        let is_enabled = self.pools.endpoint(endpoint).is_some_and(|endpoint| endpoint.state().is_enabled());
+        let is_enabled =
+            self.pools.endpoint(endpoint).is_some_and(|endpoint| endpoint.state().is_enabled());
         self.tally.begun_while_draining += u64::from(begins && !is_enabled);
         // The endpoint would have taken its session: whatever changed the pin was the refusal.
         if refused && first == Outcome::Kept {

@@ -42,13 +42,16 @@ pub fn id(server: usize) -> EndpointId {
 /// Whether a server accepts connections, apart from restarts.
 pub fn is_up(server: usize, second: u64) -> bool {
     let crashed = server == CRASH.0 && CRASH.1.contains(&second);
-    let flapping = server == FLAP.0 && FLAP.1.contains(&second) && (10..50).contains(&(second % 60));
+    let flapping =
+        server == FLAP.0 && FLAP.1.contains(&second) && (10..50).contains(&(second % 60));
     !crashed && !flapping
 }
 
 /// The fleet of the morning.
 pub fn morning() -> Result<Pools<usize>, Error> {
-    describe(Pools::builder(), |server| (!JOIN.contains(&server)).then(|| Endpoint::new(SERVERS[server].1, server)))
+    describe(Pools::builder(), |server| {
+        (!JOIN.contains(&server)).then(|| Endpoint::new(SERVERS[server].1, server))
+    })
 }
 
 /// The fleet with everybody in it. Those that stay keep their health and state, which a
@@ -57,7 +60,9 @@ pub fn scaled_up(before: &Pools<usize>) -> Result<Pools<usize>, Error> {
     describe(before.rebuild(), |server| {
         let fresh = Endpoint::new(SERVERS[server].1, server);
         Some(match before.endpoint(id(server)) {
-            Some(now) => Endpoint { health: now.health(), state: now.state(), weight: now.weight(), ..fresh },
+            Some(now) => {
+                Endpoint { health: now.health(), state: now.state(), weight: now.weight(), ..fresh }
+            }
             None => fresh,
         })
     })
@@ -68,7 +73,10 @@ fn describe(
     endpoint: impl Fn(usize) -> Option<Endpoint<usize>>,
 ) -> Result<Pools<usize>, Error> {
     let pool = |name: &str| Pool {
-        endpoints: (0..SERVERS.len()).filter(|server| SERVERS[*server].0 == name).filter_map(&endpoint).collect(),
+        endpoints: (0..SERVERS.len())
+            .filter(|server| SERVERS[*server].0 == name)
+            .filter_map(&endpoint)
+            .collect(),
         ..Pool::new(name)
     };
     // Three in ten new sessions go to the second pool, which takes them only while

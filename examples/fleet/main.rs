@@ -37,17 +37,24 @@ use session_affinity::{CoolingOff, FailoverMode};
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Error> {
-    let path = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/fleet.svg"), PathBuf::from);
+    let path =
+        std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/fleet.svg"), PathBuf::from);
     let rows = [
         Row { name: "none", mode: FailoverMode::None, cooling_off: CoolingOff::MIN },
         Row { name: "temporary", mode: FailoverMode::Temporary, cooling_off: CoolingOff::MIN },
         Row { name: "sticky", mode: FailoverMode::Sticky, cooling_off: CoolingOff::MIN },
-        Row { name: "temporary, cooling off", mode: FailoverMode::Temporary, cooling_off: CoolingOff::new(30)? },
+        Row {
+            name: "temporary, cooling off",
+            mode: FailoverMode::Temporary,
+            cooling_off: CoolingOff::new(30)?,
+        },
     ];
     // The same clients on the same day each time: only the mode differs.
     let days = thread::scope(|scope| {
         let days = rows.each_ref().map(|row| scope.spawn(|| Day::new(row)?.play()));
-        days.into_iter().map(|day| day.join().map_err(|_| "a day did not end")?).collect::<Result<Vec<_>, Error>>()
+        days.into_iter()
+            .map(|day| day.join().map_err(|_| "a day did not end")?)
+            .collect::<Result<Vec<_>, Error>>()
     })?;
 
     print!("{}", tally::table(&days));

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use session_affinity::{
-    Affinity, CookiePolicy, DrainPhase, DrainSessions, Health, Pools, PoolsEdit, State, UnixTime, UnknownEndpoint,
+    Affinity, CookiePolicy, DrainPhase, DrainSessions, Health, Pools, PoolsEdit, State, UnixTime,
+    UnknownEndpoint,
 };
 
 use crate::Error;
@@ -69,11 +70,14 @@ impl RollingRestart {
             Step::Waiting => {
                 let Some(server) = self.turns.next() else { return Ok(None) };
                 self.step = Step::Draining { server, since: second };
-                Ok(Some(changed(pools, |edit| edit.state(id(server), State::Disabled { at: Some(now) }))?))
+                Ok(Some(changed(pools, |edit| {
+                    edit.state(id(server), State::Disabled { at: Some(now) })
+                })?))
             }
             Step::Draining { server, since } => {
                 let census = pools.census(id(server)).ok_or("no such endpoint")?;
-                let drain = affinity.drain(pools, id(server), census, now).ok_or("no such endpoint")?;
+                let drain =
+                    affinity.drain(pools, id(server), census, now).ok_or("no such endpoint")?;
                 let cut = drain.phase == DrainPhase::Over;
                 if cut || matches!(drain.sessions, DrainSessions::Drained { .. }) {
                     self.step = Step::Restarting { server, since, cut, until: second + RESTART };
@@ -97,7 +101,11 @@ pub struct HealthChecks {
 }
 
 impl HealthChecks {
-    pub fn check(&mut self, pools: &Pools<usize>, answers: impl Fn(usize) -> bool) -> Result<Pools<usize>, UnknownEndpoint> {
+    pub fn check(
+        &mut self,
+        pools: &Pools<usize>,
+        answers: impl Fn(usize) -> bool,
+    ) -> Result<Pools<usize>, UnknownEndpoint> {
         changed(pools, |edit| {
             for endpoint in pools.iter().flat_map(|pool| pool.endpoints()) {
                 let server = *endpoint.target();

@@ -21,7 +21,12 @@ impl Panel {
     /// Both ends of the axis are round numbers, at or beyond these.
     pub fn new(top: f64, bottom: f64, least: f64, most: f64) -> Self {
         let step = step(most - least);
-        Self { top, bottom, least: (least / step).floor() * step, most: (most / step).ceil() * step }
+        Self {
+            top,
+            bottom,
+            least: (least / step).floor() * step,
+            most: (most / step).ceil() * step,
+        }
     }
 
     pub fn y(&self, value: f64) -> f64 {
@@ -43,7 +48,10 @@ pub fn x(second: u64) -> f64 {
 
 /// A round step between the lines of a panel.
 fn step(range: f64) -> f64 {
-    let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 250.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
+    let steps = [
+        1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 250.0, 500.0, 1_000.0, 2_000.0,
+        5_000.0,
+    ];
     steps.into_iter().find(|step| range / step <= 6.0).unwrap_or(10_000.0)
 }
 

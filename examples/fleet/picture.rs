@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use crate::day::{CHECK_EVERY, LIFETIME};
 use crate::fleet::{CRASH, FLAP, JOIN, SCALE_UP, SERVERS};
-use crate::paper::{ENTRY, EVENT, HEAD, HEADLINE, HOUR, INK, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE, text, x};
+use crate::paper::{
+    ENTRY, EVENT, HEAD, HEADLINE, HOUR, INK, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE, text,
+    x,
+};
 use crate::tally::{BIN, Counts, LIVE_EVERY, Tally, grouped};
 
 const WIDTH: u64 = 960;
@@ -15,8 +18,10 @@ const LEGEND: f64 = 782.0;
 
 /// Two hues for the two pools, told apart with every kind of colour vision; the shades
 /// within a pool follow the order of the stack.
-const SERVER_COLOURS: [&str; SERVERS.len()] =
-    ["#08306b", "#175391", "#2f76b5", "#5a9bd0", "#8fbfe3", "#c3dcf1", "#b35806", "#f5a54a", "#6e7781"];
+const SERVER_COLOURS: [&str; SERVERS.len()] = [
+    "#08306b", "#175391", "#2f76b5", "#5a9bd0", "#8fbfe3", "#c3dcf1", "#b35806", "#f5a54a",
+    "#6e7781",
+];
 
 /// Line colours (of Okabe and Ito, the last of Tol), widths and dashes of the modes: where lines coincide the
 /// wide one shows beneath the narrow one.
@@ -27,10 +32,13 @@ const MODES: [(&str, f64, &str); 4] =
 pub fn draw(days: &[Tally], shown: &Tally) -> String {
     let mut svg = String::new();
     let most_live = shown.live.iter().map(|sample| sample.iter().sum()).max().unwrap_or(0);
-    let most = |count: fn(&Counts) -> u64| days.iter().flat_map(|day| &day.bins).map(count).max().unwrap_or(0);
+    let most = |count: fn(&Counts) -> u64| {
+        days.iter().flat_map(|day| &day.bins).map(count).max().unwrap_or(0)
+    };
     let sessions = Panel::new(104.0, 374.0, 0.0, most_live as f64);
     let errors = Panel::new(436.0, 566.0, 0.0, most(Counts::errors) as f64);
-    let changes = Panel::new(628.0, 808.0, -(most(|bin| bin.moved) as f64), most(|bin| bin.lent) as f64);
+    let changes =
+        Panel::new(628.0, 808.0, -(most(|bin| bin.moved) as f64), most(|bin| bin.lent) as f64);
 
     open(&mut svg);
     text(&mut svg, 16.0, 26.0, &HEADLINE, "One day of a fleet, played once in each failover mode");
@@ -42,11 +50,24 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
     );
     text(&mut svg, 16.0, 46.0, &REMARK, &line);
 
-    let live = format!("Live sessions of clients on the site, by endpoint (failover mode: {})", shown.name);
+    let live = format!(
+        "Live sessions of clients on the site, by endpoint (failover mode: {})",
+        shown.name
+    );
     let unit = format!("requests per {} minutes", BIN / 60);
     title(&mut svg, &sessions, 34.0, &live);
-    title(&mut svg, &errors, 12.0, &format!("Errors seen by users (gave_up and no_endpoint), {unit}"));
-    title(&mut svg, &changes, 12.0, &format!("Sessions lent (upwards) and moved (downwards), {unit}"));
+    title(
+        &mut svg,
+        &errors,
+        12.0,
+        &format!("Errors seen by users (gave_up and no_endpoint), {unit}"),
+    );
+    title(
+        &mut svg,
+        &changes,
+        12.0,
+        &format!("Sessions lent (upwards) and moved (downwards), {unit}"),
+    );
     let events = events(shown);
     let panels = [&sessions, &errors, &changes];
     bands(&mut svg, &panels, &events);
@@ -132,7 +153,10 @@ fn edges(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String
             }
         }
     }
-    let _ = writeln!(svg, "<path d=\"{path}\" stroke=\"#7a4b00\" stroke-opacity=\"0.45\" stroke-width=\"0.7\"/>");
+    let _ = writeln!(
+        svg,
+        "<path d=\"{path}\" stroke=\"#7a4b00\" stroke-opacity=\"0.45\" stroke-width=\"0.7\"/>"
+    );
 }
 
 fn title(svg: &mut String, panel: &Panel, above: f64, name: &str) {
@@ -142,7 +166,10 @@ fn title(svg: &mut String, panel: &Panel, above: f64, name: &str) {
 fn grid(svg: &mut String, panel: &Panel) {
     for value in panel.ticks() {
         let y = panel.y(value);
-        let _ = writeln!(svg, "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" stroke=\"#d8dee4\" stroke-width=\"1\"/>");
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" stroke=\"#d8dee4\" stroke-width=\"1\"/>"
+        );
         let label = grouped(value.abs() as u64);
         text(svg, LEFT - 8.0, y + 4.0, &VALUE, &label);
     }
@@ -150,10 +177,16 @@ fn grid(svg: &mut String, panel: &Panel) {
 
 fn axis(svg: &mut String, panel: &Panel) {
     let (zero, bottom) = (panel.y(0.0), panel.bottom);
-    let _ = writeln!(svg, "<path d=\"M{LEFT} {zero:.1}H{RIGHT}\" stroke=\"{INK}\" stroke-width=\"1\"/>");
+    let _ = writeln!(
+        svg,
+        "<path d=\"M{LEFT} {zero:.1}H{RIGHT}\" stroke=\"{INK}\" stroke-width=\"1\"/>"
+    );
     for hour in (0..=24).step_by(3) {
         let x = x(hour * 3_600);
-        let _ = writeln!(svg, "<path d=\"M{x:.1} {bottom:.1}v5\" stroke=\"{INK}\" stroke-width=\"1\"/>");
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} {bottom:.1}v5\" stroke=\"{INK}\" stroke-width=\"1\"/>"
+        );
         text(svg, x, bottom + 18.0, &HOUR, &hour.to_string());
     }
 }
@@ -161,7 +194,8 @@ fn axis(svg: &mut String, panel: &Panel) {
 /// Areas on top of each other, painted from the uppermost down: each covers what is below.
 fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
     for (server, colour) in SERVER_COLOURS.iter().enumerate().rev() {
-        let heights = live.iter().map(|sample| panel.y(sample[..=server].iter().sum::<u64>() as f64));
+        let heights =
+            live.iter().map(|sample| panel.y(sample[..=server].iter().sum::<u64>() as f64));
         let mut path = format!("M{LEFT} {:.1}", panel.bottom);
         for (height, end) in heights.zip(1..) {
             let _ = match end {
@@ -170,12 +204,20 @@ fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
             };
         }
         let _ = write!(path, "V{:.1}Z", panel.bottom);
-        let _ = writeln!(svg, "<path d=\"{path}\" fill=\"{colour}\" stroke=\"#ffffff\" stroke-width=\"0.6\"/>");
+        let _ = writeln!(
+            svg,
+            "<path d=\"{path}\" fill=\"{colour}\" stroke=\"#ffffff\" stroke-width=\"0.6\"/>"
+        );
     }
 }
 
 /// A line that stays level for each ten minutes, and is not drawn along zero.
-fn steps(svg: &mut String, panel: &Panel, (colour, width, dash): (&str, f64, &str), values: impl Iterator<Item = f64>) {
+fn steps(
+    svg: &mut String,
+    panel: &Panel,
+    (colour, width, dash): (&str, f64, &str),
+    values: impl Iterator<Item = f64>,
+) {
     let (mut path, mut before) = (String::new(), 0.0);
     for (second, value) in (0..).step_by(BIN as usize).zip(values.chain([0.0])) {
         if value != before {
@@ -213,7 +255,13 @@ fn endpoints_legend(svg: &mut String, panel: &Panel) {
     }
 }
 
-fn modes_legend(svg: &mut String, panel: &Panel, head: &str, days: &[Tally], numbers: impl Fn(&Tally) -> String) {
+fn modes_legend(
+    svg: &mut String,
+    panel: &Panel,
+    head: &str,
+    days: &[Tally],
+    numbers: impl Fn(&Tally) -> String,
+) {
     text(svg, LEGEND, panel.top + 4.0, &HEAD, head);
     for (line, (day, (colour, width, dash))) in days.iter().zip(MODES).enumerate() {
         let y = panel.top + 26.0 + 31.0 * line as f64;

@@ -99,12 +99,22 @@ impl Tally {
     pub fn assert_laws(&self) {
         let Counts { created, kept, moved, lent, gave_up, no_endpoint } = self.total;
         let name = self.name;
-        assert_eq!(created + kept + moved + lent + gave_up + no_endpoint, self.requests, "{name}: one outcome each");
-        assert_eq!(self.begun_while_draining, 0, "{name}: a draining endpoint never gets a new session");
+        assert_eq!(
+            created + kept + moved + lent + gave_up + no_endpoint,
+            self.requests,
+            "{name}: one outcome each"
+        );
+        assert_eq!(
+            self.begun_while_draining, 0,
+            "{name}: a draining endpoint never gets a new session"
+        );
         assert_eq!(self.moved_by_scale_up, 0, "{name}: endpoints that join move no live session");
         assert_eq!(self.waits_on_restart, 0, "{name}: nobody comes to an endpoint that is drained");
         if self.mode != FailoverMode::Sticky {
-            assert_eq!(self.pins_changed_by_refusal, 0, "{name}: a refused connection changes no live session's pin");
+            assert_eq!(
+                self.pins_changed_by_refusal, 0,
+                "{name}: a refused connection changes no live session's pin"
+            );
         }
         if self.mode != FailoverMode::Temporary {
             assert_eq!(lent, 0, "{name}: sessions are lent in the mode temporary alone");
@@ -116,7 +126,10 @@ impl Tally {
 pub fn table(days: &[Tally]) -> String {
     let heads = ["requests", "created", "kept", "moved", "lent", "gave_up", "no_endpoint", "waits"];
     let row = |name: &str, cells: [String; 8]| {
-        let cells = heads.iter().zip(cells).map(|(head, cell)| format!("{cell:>width$}", width = head.len().max(7) + 2));
+        let cells = heads
+            .iter()
+            .zip(cells)
+            .map(|(head, cell)| format!("{cell:>width$}", width = head.len().max(7) + 2));
         format!("{name:<22}{}\n", cells.collect::<String>())
     };
     let mut text = row("failover mode", heads.map(String::from));
@@ -128,8 +141,12 @@ pub fn table(days: &[Tally]) -> String {
     let sum = |count: fn(&Tally) -> u64| days.iter().map(count).sum::<u64>();
     let drains = || days.iter().flat_map(|day| &day.drains);
     let first = days.first().map_or(&[][..], |day| &day.drains);
-    let minutes: Vec<_> = first.iter().map(|drain| format!("{} {}", SERVERS[drain.server].1, drain.minutes())).collect();
-    let changed: Vec<_> = days.iter().map(|day| format!("{} {}", day.name, day.pins_changed_by_refusal)).collect();
+    let minutes: Vec<_> = first
+        .iter()
+        .map(|drain| format!("{} {}", SERVERS[drain.server].1, drain.minutes()))
+        .collect();
+    let changed: Vec<_> =
+        days.iter().map(|day| format!("{} {}", day.name, day.pins_changed_by_refusal)).collect();
     let facts = [
         "Waits: connections that were refused before a request was served or given up.".into(),
         format!("Live pins changed by a refused connection: {}.", changed.join("; ")),
@@ -157,6 +174,11 @@ pub fn table(days: &[Tally]) -> String {
 /// A number with a space between thousands.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
     groups.join(" ")
 }

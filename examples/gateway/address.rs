@@ -25,7 +25,11 @@ impl FromStr for Address {
         }
         if let Some((host, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
             let ip = host.parse::<Ipv6Addr>().map_err(|_| ())?;
-            let port = if rest.is_empty() { DEFAULT_PORT } else { port(rest.strip_prefix(':').ok_or(())?)? };
+            let port = if rest.is_empty() {
+                DEFAULT_PORT
+            } else {
+                port(rest.strip_prefix(':').ok_or(())?)?
+            };
             return Ok(Self::Ip((ip, port).into()));
         }
         let (host, port) = match text.split_once(':') {
@@ -65,6 +69,9 @@ fn is_host_name(host: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    let last_is_number = host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    let last_is_number = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     host.len() <= 253 && host.split('.').all(is_label) && !last_is_number
 }

@@ -37,7 +37,9 @@ const LONGEST_BODY: usize = 64 * 1024;
 pub(crate) async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (status, allow, content) = match call(control, request).await {
         Ok(content) => (StatusCode::OK, None, content),
-        Err(Refusal { status, error, allow }) => (status, allow, Content::Json(json!({ "error": error }))),
+        Err(Refusal { status, error, allow }) => {
+            (status, allow, Content::Json(json!({ "error": error })))
+        }
     };
     let (kind, body) = match content {
         Content::Json(value) => ("application/json", format!("{value}\n")),
@@ -69,7 +71,11 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
     };
     if !allowed.split(", ").any(|method| head.method == method) {
         let error = format!("{} is not allowed here; expected {allowed}", head.method);
-        return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, error, allow: Some(allowed) });
+        return Err(Refusal {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            error,
+            allow: Some(allowed),
+        });
     }
     let value = match path.as_slice() {
         ["metrics"] => return scrape(control),
@@ -99,11 +105,13 @@ fn is_from_a_page(headers: &HeaderMap) -> bool {
 
 fn scrape(control: &Control) -> Result<Content, Refusal> {
     let text = metrics::scrape(&control.gateway);
-    text.map(Content::Metrics).map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    text.map(Content::Metrics)
+        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn drain(control: &Control, pool: &str, name: &str) -> Answer {
-    let (affinity, pools) = (control.gateway.affinity.load_full(), control.gateway.pools.load_full());
+    let (affinity, pools) =
+        (control.gateway.affinity.load_full(), control.gateway.pools.load_full());
     let id = EndpointId::new(pool, name);
     let census = pools.census(id).ok_or_else(|| unknown_origin(pool, name))?;
     let drain = affinity.drain(&pools, id, census, control.gateway.clock.now());

@@ -41,7 +41,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
             None => (argument.as_str(), None),
         };
         let mut value = |what: &str| {
-            let next = || arguments.next().filter(|value| !value.as_encoded_bytes().starts_with(b"--"));
+            let next =
+                || arguments.next().filter(|value| !value.as_encoded_bytes().starts_with(b"--"));
             let value = inline.clone().or_else(next).filter(|value| !value.is_empty());
             value.ok_or_else(|| format!("{flag}: expected {what} after it"))
         };
@@ -50,7 +51,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
             "--config" => args.config = Some(value("a file")?.into()),
             "--listen" => args.listen = Some(address(flag, &value(ADDRESS)?)?),
             "--admin" => args.admin = Some(address(flag, &value(ADDRESS)?)?),
-            _ => return Err(format!("{flag}: no such flag; expected --config, --listen, --admin or --help")),
+            _ => {
+                return Err(format!(
+                    "{flag}: no such flag; expected --config, --listen, --admin or --help"
+                ));
+            }
         }
     }
     Ok(Parsed::Run(args))
@@ -59,5 +64,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
 pub(crate) const ADDRESS: &str = "an address such as 127.0.0.1:8080";
 
 fn address(flag: &str, value: &OsString) -> Result<SocketAddr, String> {
-    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| format!("{flag}: expected {ADDRESS}"))
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| format!("{flag}: expected {ADDRESS}"))
 }

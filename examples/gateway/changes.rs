@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use session_affinity::{
-    EndpointId, EndpointView, Health, LoadShedding, Percent, PoolView, Pools, ShedBy, State, UnixTime, UnknownEndpoint,
-    UnknownPool, Weight,
+    EndpointId, EndpointView, Health, LoadShedding, Percent, PoolView, Pools, ShedBy, State,
+    UnixTime, UnknownEndpoint, UnknownPool, Weight,
 };
 
 use crate::json::{Whole, some, some_object};
@@ -125,11 +125,14 @@ fn state(enabled: bool, before: State, now: UnixTime) -> State {
 
 fn some_minimum<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u32>, D::Error> {
     let Whole(minimum) = Whole::deserialize(input)?;
-    u32::try_from(minimum).map(Some).map_err(|_| D::Error::custom("expected a whole number from 0 to 4294967295"))
+    u32::try_from(minimum)
+        .map(Some)
+        .map_err(|_| D::Error::custom("expected a whole number from 0 to 4294967295"))
 }
 
 fn some_percent<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Percent>, D::Error> {
-    let percent = Whole::deserialize(input)?.not_negative().and_then(|percent| Percent::new(percent).ok());
+    let percent =
+        Whole::deserialize(input)?.not_negative().and_then(|percent| Percent::new(percent).ok());
     percent.map(Some).ok_or_else(|| D::Error::custom("expected a whole number from 0 to 100"))
 }
 

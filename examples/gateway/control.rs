@@ -43,11 +43,15 @@ impl Control {
         self.change_keys(|ring| keys::remove(ring, id))
     }
 
-    fn change_keys(&self, change: impl FnOnce(&Keyring) -> Result<Keyring, Refused>) -> Result<Keyring, Refused> {
+    fn change_keys(
+        &self,
+        change: impl FnOnce(&Keyring) -> Result<Keyring, Refused>,
+    ) -> Result<Keyring, Refused> {
         let mut ring = lock(&self.keyring);
         let next = change(&ring)?;
         // The configuration was accepted with other keys, so it is with these.
-        let affinity = Affinity::from_config(&self.config, &next).map_err(|_| Refused::Conflict("these keys do not fit"))?;
+        let affinity = Affinity::from_config(&self.config, &next)
+            .map_err(|_| Refused::Conflict("these keys do not fit"))?;
         self.gateway.affinity.store(Arc::new(affinity));
         *ring = next.clone();
         Ok(next)

@@ -36,7 +36,11 @@ impl Demo {
         for name in NAMES {
             let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
             let listener = bound.map_err(|error| format!("the demo cannot listen: {error}"))?;
-            addresses.push(listener.local_addr().map_err(|error| format!("the demo cannot listen: {error}"))?);
+            addresses.push(
+                listener
+                    .local_addr()
+                    .map_err(|error| format!("the demo cannot listen: {error}"))?,
+            );
             tokio::spawn(endpoint(listener, name));
         }
         Ok(Self { addresses })
@@ -45,7 +49,8 @@ impl Demo {
     /// The file that one would write for them.
     pub(crate) fn file(&self) -> Result<File, String> {
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|error| format!("no random key can be drawn: {error}"))?;
+        getrandom::fill(&mut secret)
+            .map_err(|error| format!("no random key can be drawn: {error}"))?;
         let origin = |(name, address): (&str, &SocketAddr)| json!({ "name": name, "address": address.to_string() });
         let mut origins = NAMES.into_iter().zip(&self.addresses).map(origin);
         let eu: Vec<_> = origins.by_ref().take(2).collect();
@@ -69,7 +74,8 @@ impl Demo {
 
 /// Greets, and dies of a DELETE with all its connections.
 async fn endpoint(listener: TcpListener, name: &'static str) {
-    let (requests, dying, dead) = (Arc::<AtomicU64>::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (requests, dying, dead) =
+        (Arc::<AtomicU64>::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -84,12 +90,15 @@ async fn endpoint(listener: TcpListener, name: &'static str) {
             let number = requests.fetch_add(1, Relaxed).saturating_add(1);
             let (dying, dead) = (dying.clone(), dead.clone());
             async move {
-                let mut response = Response::new(Full::<Bytes>::from(format!("hello from {name}, request {number}\n")));
+                let mut response = Response::new(Full::<Bytes>::from(format!(
+                    "hello from {name}, request {number}\n"
+                )));
                 if request.method() == Method::DELETE {
                     // Whoever has the answer finds nobody listening any more.
                     dying.notify_one();
                     dead.notified().await;
-                    *response.body_mut() = Full::from(format!("goodbye from {name}, request {number}\n"));
+                    *response.body_mut() =
+                        Full::from(format!("goodbye from {name}, request {number}\n"));
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)

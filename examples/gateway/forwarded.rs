@@ -84,9 +84,14 @@ impl TrustedProxies {
 /// The first entry is the hop that the client spoke to. `wss` is how some proxies call the
 /// scheme of a WebSocket.
 fn scheme(headers: &HeaderMap) -> Scheme {
-    let first = headers.get(PROTO).and_then(|line| line.as_bytes().split(|byte| *byte == b',').next());
+    let first =
+        headers.get(PROTO).and_then(|line| line.as_bytes().split(|byte| *byte == b',').next());
     match first.map(<[u8]>::trim_ascii) {
-        Some(proto) if proto.eq_ignore_ascii_case(b"https") || proto.eq_ignore_ascii_case(b"wss") => Scheme::Https,
+        Some(proto)
+            if proto.eq_ignore_ascii_case(b"https") || proto.eq_ignore_ascii_case(b"wss") =>
+        {
+            Scheme::Https
+        }
         _ => Scheme::Http,
     }
 }
@@ -122,7 +127,9 @@ impl FromStr for Network {
         let (width, offset) = if ip.is_ipv4() { (32, 96) } else { (128, 0) };
         let prefix = match prefix {
             None => width,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| ())?,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| ())?
+            }
             Some(_) => return Err(()),
         };
         if prefix > width {
@@ -136,7 +143,9 @@ impl FromStr for Network {
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let network = String::deserialize(input)?.parse();
-        network.map_err(|()| D::Error::custom("expected an IP address or a network such as 10.0.0.0/8"))
+        network.map_err(|()| {
+            D::Error::custom("expected an IP address or a network such as 10.0.0.0/8")
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 //! and the wish to switch protocols.
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Uri, Version};
@@ -23,7 +23,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Removes what is not for the next hop, `Connection` and what it names among it.
 pub(crate) fn remove(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = connection(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    let named: Vec<HeaderName> =
+        connection(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
     // Framing and routing are not a client's to remove.
     for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
         headers.remove(name);
@@ -41,7 +42,10 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
 /// a tunnel of requests would pass the gateway by.
 pub(crate) fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
     let wants = connection(request.headers()).any(|name| name.eq_ignore_ascii_case(b"upgrade"));
-    let protocol = request.headers().get(UPGRADE).filter(|_| wants && request.version() == Version::HTTP_11)?;
+    let protocol = request
+        .headers()
+        .get(UPGRADE)
+        .filter(|_| wants && request.version() == Version::HTTP_11)?;
     let mut names = protocol.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     (!names.any(|name| name.eq_ignore_ascii_case(b"h2c"))).then(|| protocol.clone())
 }
@@ -58,7 +62,9 @@ pub(crate) fn normalise<B>(request: &mut Request<B>) -> Option<()> {
     let (uri, version) = (request.uri(), request.version());
     let target = uri.path_and_query()?.clone();
     let is_asterisk = uri.path() == "*" && request.method() == Method::OPTIONS;
-    if !(uri.path().starts_with('/') || is_asterisk) || uri.scheme().is_some_and(|scheme| !is_http(scheme)) {
+    if !(uri.path().starts_with('/') || is_asterisk)
+        || uri.scheme().is_some_and(|scheme| !is_http(scheme))
+    {
         return None;
     }
     let mut hosts = request.headers().get_all(HOST).iter();
@@ -82,7 +88,8 @@ fn is_http(scheme: &Scheme) -> bool {
 
 /// Empty where the target has no authority; else a name or an address, and perhaps a port.
 fn is_host(host: &HeaderValue) -> bool {
-    host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+    host.is_empty()
+        || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
 fn without_user(authority: &str) -> &str {

@@ -22,11 +22,15 @@ pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
 /// `invalid type: string "…", expected a sequence` becomes `expected an array`.
 fn without_value(message: &str) -> String {
     let message = match message.rfind(", expected ") {
-        Some(comma) if message.starts_with("invalid ") => message.split_at(comma).1.trim_start_matches(", "),
+        Some(comma) if message.starts_with("invalid ") => {
+            message.split_at(comma).1.trim_start_matches(", ")
+        }
         _ => message,
     };
     // The words of JSON, not those of Rust.
-    WORDS.iter().fold(message.into(), |message: String, (rust, json)| message.replacen(rust, json, 1))
+    WORDS
+        .iter()
+        .fold(message.into(), |message: String, (rust, json)| message.replacen(rust, json, 1))
 }
 
 const WORDS: [(&str, &str); 3] = [
@@ -39,7 +43,13 @@ const WORDS: [(&str, &str); 3] = [
 pub(crate) fn one_line(message: &str) -> String {
     message
         .chars()
-        .map(|character| if character.is_control() { character.escape_default().to_string() } else { character.into() })
+        .map(|character| {
+            if character.is_control() {
+                character.escape_default().to_string()
+            } else {
+                character.into()
+            }
+        })
         .collect()
 }
 
@@ -67,17 +77,23 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 }
 
 /// For `deserialize_with`: the value, where null is none.
-pub(crate) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(input).map(Some)
 }
 
 /// For `deserialize_with`: an object.
-pub(crate) fn of_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<T, D::Error> {
+pub(crate) fn of_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
     Object::deserialize(input).map(|Object(value)| value)
 }
 
 /// For `deserialize_with`: an object, where null is none.
-pub(crate) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
     of_object(input).map(Some)
 }
 
@@ -117,7 +133,11 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
         // The cast saturates.
-        if number.fract() == 0.0 { Ok(Whole(number as i64)) } else { Err(E::custom("expected a whole number")) }
+        if number.fract() == 0.0 {
+            Ok(Whole(number as i64))
+        } else {
+            Err(E::custom("expected a whole number"))
+        }
     }
 }
 

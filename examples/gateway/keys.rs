@@ -49,7 +49,9 @@ fn id<'de, D: Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
 pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
     let decoded = String::deserialize(input).ok().and_then(|text| STANDARD.decode(text).ok());
     let secret = decoded.and_then(|bytes| Secret::new(bytes).ok());
-    secret.ok_or_else(|| D::Error::custom("expected base64 (standard alphabet, padded) of 32 or more bytes"))
+    secret.ok_or_else(|| {
+        D::Error::custom("expected base64 (standard alphabet, padded) of 32 or more bytes")
+    })
 }
 
 pub(crate) fn some_secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Secret>, D::Error> {
@@ -59,7 +61,8 @@ pub(crate) fn some_secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<
 /// A key that nobody else has.
 pub(crate) fn random() -> Result<Key, String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| format!("keys: no random key can be drawn: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("keys: no random key can be drawn: {error}"))?;
     Secret::new(bytes).map(|secret| Key::new(1, secret)).map_err(|error| format!("keys: {error}"))
 }
 
@@ -74,7 +77,9 @@ pub(crate) fn add(ring: &Keyring, new: NewKey) -> Result<Keyring, Refused> {
     let key = Key::new(new.id, new.secret);
     let others = || ring.keys().filter(|known| known.id() != new.id).cloned();
     match ring.key(new.id) {
-        Some(known) if known.secret() != key.secret() => Err(Refused::Conflict("this id has another secret")),
+        Some(known) if known.secret() != key.secret() => {
+            Err(Refused::Conflict("this id has another secret"))
+        }
         Some(_) if ring.signing().id() == new.id && !new.sign => {
             Err(Refused::Conflict("this key signs; let another one sign instead"))
         }
@@ -88,7 +93,9 @@ pub(crate) fn add(ring: &Keyring, new: NewKey) -> Result<Keyring, Refused> {
 pub(crate) fn remove(ring: &Keyring, id: u8) -> Result<Keyring, Refused> {
     match ring.key(id) {
         None => Err(Refused::Unknown),
-        Some(_) if ring.signing().id() == id => Err(Refused::Conflict("this key signs; let another one sign first")),
+        Some(_) if ring.signing().id() == id => {
+            Err(Refused::Conflict("this key signs; let another one sign first"))
+        }
         Some(_) => rebuilt(ring.keys().filter(|key| key.id() != id).cloned()),
     }
 }

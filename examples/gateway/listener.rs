@@ -21,7 +21,11 @@ use crate::proxy::Gateway;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Serves clients until `stopped` says so and the requests in flight have ended.
-pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Each connection holds a sender; when the last one is gone, so are all connections.
     let (open, mut ended) = mpsc::channel::<Infallible>(1);
     loop {
@@ -41,14 +45,20 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, mut stop
 }
 
 /// One connection. How it ends concerns its client alone.
-async fn converse(stream: TcpStream, peer: IpAddr, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    peer: IpAddr,
+    gateway: Arc<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let begun = AtomicBool::new(false);
     let service = service_fn(|request| {
         begun.store(true, Relaxed);
         let gateway = gateway.clone();
         async move { Ok::<_, Infallible>(gateway.answer(request, peer).await) }
     });
-    let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut connection =
+        pin!(builder().serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),

@@ -74,7 +74,11 @@ fn main() -> ExitCode {
 /// From the arguments to the end of the last request in flight.
 async fn run(args: Args) -> Result<(), String> {
     let (settings, demo) = match &args.config {
-        Some(path) => (Settings::new(file::read(path)?).map_err(|error| format!("{}: {error}", path.display()))?, None),
+        Some(path) => (
+            Settings::new(file::read(path)?)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
+            None,
+        ),
         None => {
             let demo = Demo::start().await?;
             (Settings::new(demo.file()?)?, Some(demo))
@@ -82,7 +86,8 @@ async fn run(args: Args) -> Result<(), String> {
     };
     let listener = bind("listen", args.listen.unwrap_or(settings.listen)).await?;
     let admin = bind("admin", args.admin.unwrap_or(settings.admin)).await?;
-    let mut signals = signals::Signals::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let mut signals =
+        signals::Signals::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
     let addresses = (listener.local_addr().map_err(unbound)?, admin.local_addr().map_err(unbound)?);
 
     // Each of the demo's sessions ends with it: that needs no warning.
@@ -94,7 +99,10 @@ async fn run(args: Args) -> Result<(), String> {
     gateway.store.connect().await;
     let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
     tokio::spawn(listener::serve_admin(admin, control));
-    print(&format!("gateway listening on http://{}\nadmin listening on http://{}\n", addresses.0, addresses.1));
+    print(&format!(
+        "gateway listening on http://{}\nadmin listening on http://{}\n",
+        addresses.0, addresses.1
+    ));
     if demo.is_some() {
         print(&demo::what_to_try(addresses.0, addresses.1));
     }
@@ -115,7 +123,9 @@ fn assemble(settings: Settings, stopped: watch::Receiver<bool>) -> (Arc<Gateway>
 }
 
 async fn bind(field: &str, address: std::net::SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("{field}: {address} cannot be bound: {error}"))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("{field}: {address} cannot be bound: {error}"))
 }
 
 fn unbound(error: std::io::Error) -> String {

@@ -41,7 +41,9 @@ type Labels = Vec<(&'static str, String)>;
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for Family { name, help, kind, series } in self.0.iter().filter(|family| !family.series.is_empty()) {
+        for Family { name, help, kind, series } in
+            self.0.iter().filter(|family| !family.series.is_empty())
+        {
             let mut encoder = encoder.encode_descriptor(name, help, None, *kind)?;
             for (labels, value) in series {
                 let encoder = encoder.encode_family(labels)?;
@@ -57,20 +59,30 @@ impl Collector for Scrape {
 
 /// One snapshot and one time serve the whole scrape.
 fn families(gateway: &Gateway) -> Vec<Family> {
-    let (affinity, pools, now) = (gateway.affinity.load(), gateway.pools.load(), gateway.clock.now());
+    let (affinity, pools, now) =
+        (gateway.affinity.load(), gateway.pools.load(), gateway.clock.now());
     let endpoints: Vec<_> = pools
         .iter()
         .flat_map(|pool| pool.endpoints())
         .map(|view| {
             let census = pools.census(view.id()).unwrap_or_default();
-            Endpoint { view, is_suspect: view.is_suspect(now), drain: affinity.drain(&pools, view.id(), census, now) }
+            Endpoint {
+                view,
+                is_suspect: view.is_suspect(now),
+                drain: affinity.drain(&pools, view.id(), census, now),
+            }
         })
         .collect();
-    let outcomes = gateway.tally.counts().map(|(outcome, count)| (vec![("outcome", outcome.label().into())], count));
+    let outcomes = gateway
+        .tally
+        .counts()
+        .map(|(outcome, count)| (vec![("outcome", outcome.label().into())], count));
     // Redis does not tell how many there are.
-    let sessions = gateway.store.live(now).map(|sessions| (vec![("store", "memory".into())], sessions as u64));
+    let sessions =
+        gateway.store.live(now).map(|sessions| (vec![("store", "memory".into())], sessions as u64));
     let open = pools.iter().map(|pool| (vec![("pool", pool.name().into())], pool.is_open().into()));
-    let requests = endpoints.iter().map(|endpoint| (endpoint.labels(), endpoint.view.target().answered()));
+    let requests =
+        endpoints.iter().map(|endpoint| (endpoint.labels(), endpoint.view.target().answered()));
     let families = [
         Family::counter("requests", "Requests by what has become of them", outcomes),
         Family::gauge("store_sessions", "Live sessions in the store", sessions),
@@ -78,7 +90,11 @@ fn families(gateway: &Gateway) -> Vec<Family> {
         Family::counter("endpoint_requests", "Requests that an endpoint has answered", requests),
     ];
     let gauges = GAUGES.iter().map(|(name, help, value)| {
-        Family::gauge(name, help, endpoints.iter().map(|endpoint| (endpoint.labels(), value(endpoint))))
+        Family::gauge(
+            name,
+            help,
+            endpoints.iter().map(|endpoint| (endpoint.labels(), value(endpoint))),
+        )
     });
     families.into_iter().chain(gauges).collect()
 }
@@ -88,14 +104,25 @@ const GAUGES: [(&str, &str, fn(&Endpoint<'_>) -> u64); 5] = [
     ("endpoint_in_flight", "Requests that an endpoint has not answered to the end", |endpoint| {
         upstream::in_flight(endpoint.view.target()).into()
     }),
-    ("endpoint_healthy", "Whether its health checks pass", |endpoint| (endpoint.view.health() == Health::Healthy).into()),
-    ("endpoint_suspect", "Whether it cools off after a connection that failed", |endpoint| endpoint.is_suspect.into()),
+    ("endpoint_healthy", "Whether its health checks pass", |endpoint| {
+        (endpoint.view.health() == Health::Healthy).into()
+    }),
+    ("endpoint_suspect", "Whether it cools off after a connection that failed", |endpoint| {
+        endpoint.is_suspect.into()
+    }),
     ("endpoint_draining", "Whether it is disabled and keeps its sessions", |endpoint| {
         endpoint.drain.is_some_and(|drain| drain.phase == DrainPhase::Draining).into()
     }),
-    ("endpoint_drained", "Whether it is disabled and has no session left, as far as this gateway knows", |endpoint| {
-        endpoint.drain.is_some_and(|drain| matches!(drain.sessions, DrainSessions::Drained { .. })).into()
-    }),
+    (
+        "endpoint_drained",
+        "Whether it is disabled and has no session left, as far as this gateway knows",
+        |endpoint| {
+            endpoint
+                .drain
+                .is_some_and(|drain| matches!(drain.sessions, DrainSessions::Drained { .. }))
+                .into()
+        },
+    ),
 ];
 
 struct Endpoint<'a> {
@@ -111,11 +138,19 @@ impl Endpoint<'_> {
 }
 
 impl Family {
-    fn counter(name: &'static str, help: &'static str, series: impl IntoIterator<Item = (Labels, u64)>) -> Self {
+    fn counter(
+        name: &'static str,
+        help: &'static str,
+        series: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> Self {
         Self { name, help, kind: MetricType::Counter, series: series.into_iter().collect() }
     }
 
-    fn gauge(name: &'static str, help: &'static str, series: impl IntoIterator<Item = (Labels, u64)>) -> Self {
+    fn gauge(
+        name: &'static str,
+        help: &'static str,
+        series: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> Self {
         Self { name, help, kind: MetricType::Gauge, series: series.into_iter().collect() }
     }
 }

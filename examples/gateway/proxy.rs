@@ -56,32 +56,62 @@ impl Gateway {
     }
 
     /// Answers a request: what is none for a gateway is refused, the rest goes to an endpoint.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    pub(crate) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> Response<Body> {
         if request.method() == Method::CONNECT {
-            let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "this gateway opens no tunnels with CONNECT\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            let mut refusal = plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this gateway opens no tunnels with CONNECT\n",
+            );
+            refusal.headers_mut().insert(
+                ALLOW,
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            );
             return refusal;
         }
         // The client's end of a tunnel, should the endpoint agree to one.
-        let upgrade = hop::upgrade(&request).map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let upgrade =
+            hop::upgrade(&request).map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         if hop::normalise(&mut request).is_none() {
-            return plain(StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
+            return plain(
+                StatusCode::BAD_REQUEST,
+                "the request target or the Host header cannot be used\n",
+            );
         }
         self.proxy(request, peer, upgrade).await
     }
 
     /// The law of the crate: a session is read once, before routing, and written once, after
     /// an endpoint has answered. One snapshot and one time serve the whole request.
-    async fn proxy(&self, mut request: Request<Incoming>, peer: IpAddr, upgrade: Option<Upgrade>) -> Response<Body> {
-        let (affinity, pools, now) = (self.affinity.load_full(), self.pools.load_full(), self.clock.now());
+    async fn proxy(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        upgrade: Option<Upgrade>,
+    ) -> Response<Body> {
+        let (affinity, pools, now) =
+            (self.affinity.load_full(), self.pools.load_full(), self.clock.now());
         let client = self.trusted.client(peer, request.headers());
 
-        let meta = RequestMeta { headers: request.headers(), client_ip: Some(client.ip), scheme: client.scheme };
+        let meta = RequestMeta {
+            headers: request.headers(),
+            client_ip: Some(client.ip),
+            scheme: client.scheme,
+        };
         let visit = affinity.recall(&meta, now);
         let record = self.store.record(&visit).await;
         let mut attempt = match affinity.route(visit, record, &pools, entropy) {
             Ok(attempt) => attempt,
-            Err(none) => return self.failure(StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n", none.outcome()),
+            Err(none) => {
+                return self.failure(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "no endpoint to try\n",
+                    none.outcome(),
+                );
+            }
         };
         let is_chunked = request.body().size_hint().exact().is_none();
         self.prepare(request.headers_mut(), peer, upgrade.as_ref());
@@ -94,7 +124,8 @@ impl Gateway {
             let in_flight = InFlight::at(endpoint);
             match endpoint.send(request, self.connect_timeout).await {
                 Ok(mut response) => {
-                    let tunnel = upgrade.and_then(|(_, client)| tunnel::agreed(client, &mut response));
+                    let tunnel =
+                        upgrade.and_then(|(_, client)| tunnel::agreed(client, &mut response));
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
@@ -105,12 +136,20 @@ impl Gateway {
                 }
                 Err(Failed::Unconnected(whole)) => match affinity.failover(attempt, &pools) {
                     Ok(next) => (attempt, request) = (next, *whole),
-                    Err(gave_up) => return self.failure(StatusCode::BAD_GATEWAY, UNREACHED, gave_up.outcome()),
+                    Err(gave_up) => {
+                        return self.failure(StatusCode::BAD_GATEWAY, UNREACHED, gave_up.outcome());
+                    }
                 },
                 // Nobody is left to answer; no outcome is the endpoint's.
-                Err(Failed::Abandoned) => return plain(StatusCode::BAD_REQUEST, "the request's body broke off\n"),
+                Err(Failed::Abandoned) => {
+                    return plain(StatusCode::BAD_REQUEST, "the request's body broke off\n");
+                }
                 Err(Failed::BrokeOff) => {
-                    return self.failure(StatusCode::BAD_GATEWAY, "the endpoint broke off\n", attempt.give_up().outcome());
+                    return self.failure(
+                        StatusCode::BAD_GATEWAY,
+                        "the endpoint broke off\n",
+                        attempt.give_up().outcome(),
+                    );
                 }
             }
         }
@@ -128,11 +167,18 @@ impl Gateway {
         }
     }
 
-    fn pass_on(&self, response: Response<Incoming>, tunnel: Option<tunnel::Agreed>, in_flight: InFlight) -> Response<Body> {
+    fn pass_on(
+        &self,
+        response: Response<Incoming>,
+        tunnel: Option<tunnel::Agreed>,
+        in_flight: InFlight,
+    ) -> Response<Body> {
         let (mut head, body) = response.into_parts();
         // The endpoint's version is between it and the gateway.
         head.version = Version::HTTP_11;
-        let Some(tunnel) = tunnel else { return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight }) };
+        let Some(tunnel) = tunnel else {
+            return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight });
+        };
         hop::set_upgrade(&mut head.headers, tunnel.protocol.clone());
         tokio::spawn(tunnel.run(in_flight, self.stopped.clone()));
         Response::from_parts(head, Body::empty())
@@ -168,6 +214,8 @@ fn entropy() -> u64 {
 fn plain(status: StatusCode, line: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::text(line));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

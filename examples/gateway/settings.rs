@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_affinity::config::{Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
+use session_affinity::config::{
+    Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity,
+};
 use session_affinity::{Affinity, AffinityPolicy, CookieName, Keyring, Name, Pools, Secret};
 
 use crate::address::{ALLOWED, Address};
@@ -40,13 +42,19 @@ impl Settings {
     pub(crate) fn new(mut file: File) -> Result<Self, String> {
         let mut warnings = Vec::new();
         let keyring = keyring(&mut file, &mut warnings)?;
-        let pool_configs: Vec<PoolConfig> = std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
+        let pool_configs: Vec<PoolConfig> =
+            std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
         let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
         let mut config = std::mem::take(&mut file.load_balancer);
         config.extensions = extensions(&mut file);
-        if config.session_affinity == SessionAffinity::Header && config.extensions.session_secret.is_none() {
+        if config.session_affinity == SessionAffinity::Header
+            && config.extensions.session_secret.is_none()
+        {
             config.extensions.session_secret = Some(last(&keyring));
-            warnings.push("session_secret is not set: the last of the keys takes its place until the end".into());
+            warnings.push(
+                "session_secret is not set: the last of the keys takes its place until the end"
+                    .into(),
+            );
         }
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
@@ -74,9 +82,12 @@ impl Settings {
 
 fn keyring(file: &mut File, warnings: &mut Vec<String>) -> Result<Keyring, String> {
     match file.keys.take() {
-        Some(keys) => Keyring::new(keys.into_iter().map(|Object(key)| key.into())).map_err(|error| error.to_string()),
+        Some(keys) => Keyring::new(keys.into_iter().map(|Object(key)| key.into()))
+            .map_err(|error| error.to_string()),
         None => {
-            warnings.push("keys is not set: a random key is used, and sessions end with this process".into());
+            warnings.push(
+                "keys is not set: a random key is used, and sessions end with this process".into(),
+            );
             keys::random().map(Keyring::from)
         }
     }
@@ -87,7 +98,8 @@ fn last(keyring: &Keyring) -> Secret {
 }
 
 fn store(file: &File, config: &Config) -> Result<Store, String> {
-    let name = Name::new(config.name.clone()).map_err(|error| format!("load_balancer.name: {error}"))?;
+    let name =
+        Name::new(config.name.clone()).map_err(|error| format!("load_balancer.name: {error}"))?;
     Store::new(file.store.as_deref(), file.store_deadline_ms, &name)
 }
 

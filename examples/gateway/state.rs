@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use session_affinity::{Drain, DrainPhase, DrainSessions, EndpointView, Health, Keyring, PoolView, ShedBy, State, Weight};
+use session_affinity::{
+    Drain, DrainPhase, DrainSessions, EndpointView, Health, Keyring, PoolView, ShedBy, State,
+    Weight,
+};
 
 use crate::proxy::Gateway;
 use crate::upstream::Upstream;

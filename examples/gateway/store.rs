@@ -27,14 +27,22 @@ enum Backend {
 
 impl Store {
     /// The store that `store` and `store_deadline_ms` of the file ask for.
-    pub(crate) fn new(store: Option<&str>, deadline: Option<u64>, load_balancer: &Name) -> Result<Self, String> {
+    pub(crate) fn new(
+        store: Option<&str>,
+        deadline: Option<u64>,
+        load_balancer: &Name,
+    ) -> Result<Self, String> {
         let backend = match store {
             None | Some("memory") if deadline.is_some() => {
                 return Err("store_deadline_ms is set, and a store in memory has no deadline; expected a Redis store".into());
             }
-            None | Some("memory") => Backend::Memory(MemoryStore::new(CAPACITY).map_err(|error| format!("store: {error}"))?),
+            None | Some("memory") => Backend::Memory(
+                MemoryStore::new(CAPACITY).map_err(|error| format!("store: {error}"))?,
+            ),
             Some(url) if is_redis(url) => across_the_network(url, deadline, load_balancer)?,
-            Some(_) => return Err("store: expected \"memory\" or \"redis://host:port/database\"".into()),
+            Some(_) => {
+                return Err("store: expected \"memory\" or \"redis://host:port/database\"".into());
+            }
         };
         Ok(Self { backend, warned: Mutex::default() })
     }
@@ -113,7 +121,11 @@ fn is_redis(store: &str) -> bool {
 }
 
 #[cfg(feature = "redis")]
-fn across_the_network(url: &str, deadline: Option<u64>, load_balancer: &Name) -> Result<Backend, String> {
+fn across_the_network(
+    url: &str,
+    deadline: Option<u64>,
+    load_balancer: &Name,
+) -> Result<Backend, String> {
     redis::Redis::new(url, deadline, load_balancer).map(Backend::Redis)
 }
 

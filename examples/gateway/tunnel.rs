@@ -21,7 +21,8 @@ pub(crate) fn agreed(client: OnUpgrade, response: &mut Response<Incoming>) -> Op
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return None;
     }
-    let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(HeaderValue::from_static("websocket"));
+    let protocol =
+        response.headers().get(UPGRADE).cloned().unwrap_or(HeaderValue::from_static("websocket"));
     Some(Agreed { protocol, client, endpoint: hyper::upgrade::on(response) })
 }
 
@@ -40,5 +41,6 @@ impl Agreed {
 async fn connect(client: OnUpgrade, endpoint: OnUpgrade) {
     let Ok((client, endpoint)) = tokio::try_join!(client, endpoint) else { return };
     // How a tunnel ends is no one's business but the two sides'.
-    let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(endpoint)).await;
+    let _ =
+        tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(endpoint)).await;
 }

@@ -61,7 +61,12 @@ pub(crate) fn in_flight(upstream: &Arc<Upstream>) -> u32 {
 
 impl Upstream {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address, idle: Mutex::default(), in_flight: AtomicU32::new(0), answered: AtomicU64::new(0) }
+        Self {
+            address,
+            idle: Mutex::default(),
+            in_flight: AtomicU32::new(0),
+            answered: AtomicU64::new(0),
+        }
     }
 
     /// How many requests it has answered.
@@ -129,7 +134,8 @@ impl Upstream {
         // Without it small requests only wait longer.
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
-        let (connection, driver) = builder.max_headers(MOST_FIELDS).handshake(TokioIo::new(stream)).await.ok()?;
+        let (connection, driver) =
+            builder.max_headers(MOST_FIELDS).handshake(TokioIo::new(stream)).await.ok()?;
         // How a connection ends is told to whoever sends over it.
         tokio::spawn(driver.with_upgrades());
         Some(connection)

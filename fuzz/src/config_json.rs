@@ -3,7 +3,9 @@
 
 use http::HeaderMap;
 use session_affinity::config::{Config, PoolConfig};
-use session_affinity::{Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime};
+use session_affinity::{
+    Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
+};
 
 pub fn check(json: &[u8]) {
     if let Ok(mut config) = serde_json::from_slice::<Config>(json) {
@@ -31,7 +33,11 @@ fn serve(config: &Config, pools: &[PoolConfig]) {
         Err(refused) => return drop(refused.to_string()),
     };
     let headers = HeaderMap::new();
-    let request = RequestMeta { headers: &headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Http };
+    let request = RequestMeta {
+        headers: &headers,
+        client_ip: Some([192, 0, 2, 1].into()),
+        scheme: Scheme::Http,
+    };
     let visit = affinity.recall(&request, UnixTime::from_secs(1_800_000_000));
     if let Ok(attempt) = affinity.route(visit, Record::Absent, &pools, || 0)
         && let Ok(next) = affinity.failover(attempt, &pools)

@@ -4,8 +4,8 @@
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use session_affinity::{
-    Affinity, Claim, CookieName, CookiePolicy, Endpoint, Key, Keyring, Name, Pool, Pools, Record, RequestMeta, Scheme,
-    Secret, SetCookie, TokenCodec, UnixTime,
+    Affinity, Claim, CookieName, CookiePolicy, Endpoint, Key, Keyring, Name, Pool, Pools, Record,
+    RequestMeta, Scheme, Secret, SetCookie, TokenCodec, UnixTime,
 };
 
 use super::plain_cookies::{values, without};
@@ -31,7 +31,8 @@ pub fn check(lines: &[u8]) {
     let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
     let visit = affinity.recall(&request, NOW);
     assert_eq!(visit.claim(), claim(&TokenCodec::new(&shop, &cookie, &keyring), &ours));
-    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    let pools =
+        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
     let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let _ = affinity.settle(attempt, &pools);
 

@@ -10,7 +10,8 @@ pub fn check(script: &[u8]) {
     let name = format!("a script of {} bytes", script.len());
     let mut choices = Choices(script);
     let kind = choices.one_of(&Kind::ALL);
-    let modes: &[_] = if kind == Kind::Header { &[None, Temporary] } else { &[None, Temporary, Sticky] };
+    let modes: &[_] =
+        if kind == Kind::Header { &[None, Temporary] } else { &[None, Temporary, Sticky] };
     let mode = choices.one_of(modes);
     History::new(name, choices, kind, mode, 3).run(300);
 }

@@ -24,16 +24,34 @@ const CONFIGURED: [&[&str]; 6] = [
     &["cookie:b", "cookie:a"],
 ];
 const NAMES: [&str; 4] = ["x-a", "x-b", "cookie", "x-c"];
-const PIECES: [&[u8]; 12] =
-    [b"a", b"b", b"=", b"; ", b";", b" ", b"a=1", b"b=1", b"__cflb=x", b"\xff", b"\x01\0\0\0\0\0\0\0", b""];
+const PIECES: [&[u8]; 12] = [
+    b"a",
+    b"b",
+    b"=",
+    b"; ",
+    b";",
+    b" ",
+    b"a=1",
+    b"b=1",
+    b"__cflb=x",
+    b"\xff",
+    b"\x01\0\0\0\0\0\0\0",
+    b"",
+];
 
 pub fn check(input: &[u8]) {
     let mut choices = Choices(input);
     let configured = choices.one_of(&CONFIGURED);
     let require = choices.one_of(&[Require::Any, Require::All]);
     let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&Name::new("shop").unwrap(), &secret, configured, require, CookieName::default()).unwrap();
+    let policy = HeaderPolicy::new(
+        &Name::new("shop").unwrap(),
+        &secret,
+        configured,
+        require,
+        CookieName::default(),
+    )
+    .unwrap();
 
     let lines = some_lines(&mut choices);
     let mut others = lines.clone();
@@ -42,7 +60,11 @@ pub fn check(input: &[u8]) {
     }
     let keys = [&lines, &others].map(|lines| {
         let headers = map(lines);
-        let key = policy.session_key(&RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http });
+        let key = policy.session_key(&RequestMeta {
+            headers: &headers,
+            client_ip: None,
+            scheme: Scheme::Http,
+        });
         let counts = what_counts(configured, require, &headers);
         let bytes = counts.as_ref().map(|counts| encode(counts));
         assert_eq!(key.map(|key| key.0), bytes.as_ref().map(|bytes| hash(bytes)), "{lines:?}");
@@ -66,7 +88,11 @@ fn some_lines(choices: &mut Choices<'_>) -> Lines {
 }
 
 fn piece(choices: &mut Choices<'_>) -> Vec<u8> {
-    if choices.percent(20) { choices.some_bytes(20).to_vec() } else { choices.one_of(&PIECES).to_vec() }
+    if choices.percent(20) {
+        choices.some_bytes(20).to_vec()
+    } else {
+        choices.one_of(&PIECES).to_vec()
+    }
 }
 
 /// A small change: bytes move from one line to another, lines are split, joined, swapped or
@@ -126,13 +152,19 @@ enum Part {
 }
 
 /// The entries that are present, and what they see; nothing when they are not enough.
-fn what_counts(configured: &[&str], require: Require, headers: &HeaderMap) -> Option<Vec<(u64, Part)>> {
-    let lines = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+fn what_counts(
+    configured: &[&str],
+    require: Require,
+    headers: &HeaderMap,
+) -> Option<Vec<(u64, Part)>> {
+    let lines =
+        |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     let see = |entry: &str| {
         if entry == "cookie" {
             let mut stripped = headers.clone();
             CookieName::new(OURS).unwrap().strip(&mut stripped);
-            let left: Vec<&[u8]> = stripped.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+            let left: Vec<&[u8]> =
+                stripped.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
             let left: Vec<&[u8]> = left.into_iter().filter(|line| !line.is_empty()).collect();
             let joined = left.join(&b"; "[..]);
             return (!joined.is_empty()).then_some(Part::Cookies(joined));
@@ -141,8 +173,10 @@ fn what_counts(configured: &[&str], require: Require, headers: &HeaderMap) -> Op
             let lines: Vec<Vec<u8>> = lines(entry).into_iter().map(<[u8]>::to_vec).collect();
             return lines.iter().any(|line| !line.is_empty()).then_some(Part::Lines(lines));
         };
-        let all: Vec<Vec<Vec<u8>>> =
-            names.split(',').map(|name| values(&lines("cookie"), name).into_iter().map(<[u8]>::to_vec).collect()).collect();
+        let all: Vec<Vec<Vec<u8>>> = names
+            .split(',')
+            .map(|name| values(&lines("cookie"), name).into_iter().map(<[u8]>::to_vec).collect())
+            .collect();
         let is_there = |values: &Vec<Vec<u8>>| values.iter().any(|value| !value.is_empty());
         let present = match require {
             Require::Any => all.iter().any(is_there),
@@ -151,7 +185,8 @@ fn what_counts(configured: &[&str], require: Require, headers: &HeaderMap) -> Op
         let there = (0..).zip(all).filter(|(_, values)| is_there(values));
         present.then(|| Part::Named(there.collect()))
     };
-    let seen: Vec<(u64, Part)> = (0..).zip(configured).filter_map(|(index, entry)| Some((index, see(entry)?))).collect();
+    let seen: Vec<(u64, Part)> =
+        (0..).zip(configured).filter_map(|(index, entry)| Some((index, see(entry)?))).collect();
     let enough = match require {
         Require::Any => !seen.is_empty(),
         Require::All => seen.len() == configured.len(),
@@ -214,7 +249,11 @@ fn decode(configured: &[&str], mut from: &[u8]) -> Option<Vec<(u64, Part)>> {
             "cookie" => Part::Cookies(bytes(&mut from)?),
             entry if entry.starts_with("cookie:") => {
                 let count = number(&mut from)?;
-                Part::Named((0..count).map(|_| Some((number(&mut from)?, list(&mut from)?))).collect::<Option<_>>()?)
+                Part::Named(
+                    (0..count)
+                        .map(|_| Some((number(&mut from)?, list(&mut from)?)))
+                        .collect::<Option<_>>()?,
+                )
             }
             _ => Part::Lines(list(&mut from)?),
         };

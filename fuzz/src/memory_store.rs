@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use session_affinity::{EndpointId, Lookup, MemoryStore, Pin, Record, SessionKey, SessionStore, StoreWrite, UnixTime};
+use session_affinity::{
+    EndpointId, Lookup, MemoryStore, Pin, Record, SessionKey, SessionStore, StoreWrite, UnixTime,
+};
 
 use super::choices::Choices;
 use super::fixture::Chance;
@@ -79,7 +81,8 @@ impl Trial {
     /// A Touch, Create or Replace, and the record that it would write.
     fn a_write(&mut self, choices: &mut Choices<'_>, key: SessionKey) -> (StoreWrite, Written) {
         self.writes += 1;
-        let (ttl, endpoint, now) = (self.ttl, EndpointId::from_u64(self.writes << 32 | 7), UnixTime::from_secs(self.now));
+        let (ttl, endpoint, now) =
+            (self.ttl, EndpointId::from_u64(self.writes << 32 | 7), UnixTime::from_secs(self.now));
         let write = match choices.below(3) {
             0 => StoreWrite::Touch { key, ttl, now },
             1 => StoreWrite::Create { key, endpoint, ttl, now },
@@ -93,7 +96,12 @@ impl Trial {
         let (write, new) = self.a_write(choices, key);
         let Ok(()) = self.store.save(&write);
         let now = self.now;
-        let live = self.written.get(&key).and_then(|all| all.last()).copied().filter(|last| last.end > now);
+        let live = self
+            .written
+            .get(&key)
+            .and_then(|all| all.last())
+            .copied()
+            .filter(|last| last.end > now);
         let expected = match (write, live) {
             (StoreWrite::Touch { .. }, None) => None,
             (StoreWrite::Touch { .. }, Some(live)) => Some(Written { end: new.end, ..live }),
@@ -106,9 +114,17 @@ impl Trial {
         let key = self.a_key(choices);
         let live = self.written.get(&key).and_then(|all| all.last()).filter(|last| last.end > now);
         let expires = UnixTime::from_secs(now + self.ttl);
-        let pin = |live: &Written| Pin { endpoint: live.endpoint, issued: UnixTime::from_secs(live.issued), expires };
+        let pin = |live: &Written| Pin {
+            endpoint: live.endpoint,
+            issued: UnixTime::from_secs(live.issued),
+            expires,
+        };
         assert_eq!(self.load(key), live.map(pin));
-        let all = self.written.values().filter(|all| all.last().is_some_and(|last| last.end > now)).count();
+        let all = self
+            .written
+            .values()
+            .filter(|all| all.last().is_some_and(|last| last.end > now))
+            .count();
         assert_eq!(self.store.live(UnixTime::from_secs(now)), all);
     }
 
@@ -121,8 +137,13 @@ impl Trial {
         let (write, new) = self.a_write(choices, key);
         let Ok(()) = self.store.save(&write);
         let after = self.load(key);
-        if let (Some(before), StoreWrite::Create { .. } | StoreWrite::Touch { .. }) = (before, write) {
-            assert_eq!(after.map(|pin| (pin.endpoint, pin.issued)), Some((before.endpoint, before.issued)));
+        if let (Some(before), StoreWrite::Create { .. } | StoreWrite::Touch { .. }) =
+            (before, write)
+        {
+            assert_eq!(
+                after.map(|pin| (pin.endpoint, pin.issued)),
+                Some((before.endpoint, before.issued))
+            );
         }
         if let (None, StoreWrite::Touch { .. }) = (before, write) {
             assert_eq!(after, None);
@@ -130,7 +151,11 @@ impl Trial {
         let all = self.written.entry(key).or_default();
         match (write, before) {
             (StoreWrite::Touch { .. }, Some(live)) => {
-                let touched = Written { endpoint: live.endpoint, issued: live.issued.as_secs(), end: new.end };
+                let touched = Written {
+                    endpoint: live.endpoint,
+                    issued: live.issued.as_secs(),
+                    end: new.end,
+                };
                 all.push(touched);
             }
             (StoreWrite::Touch { .. }, None) => {}
@@ -138,7 +163,8 @@ impl Trial {
         }
         if let Some(pin) = after {
             let issued = pin.issued.as_secs();
-            let mut these = all.iter().filter(|one| (one.endpoint, one.issued) == (pin.endpoint, issued));
+            let mut these =
+                all.iter().filter(|one| (one.endpoint, one.issued) == (pin.endpoint, issued));
             assert!(these.any(|one| one.end > self.now), "never written, or idled out: {pin:?}");
             assert_eq!(pin.expires, UnixTime::from_secs((self.now + self.ttl).min(LAST)));
         }

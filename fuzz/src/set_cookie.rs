@@ -4,7 +4,8 @@
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
 use session_affinity::{
-    Affinity, Claim, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, SameSite, Scheme, Secret, Secure, UnixTime,
+    Affinity, Claim, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, SameSite, Scheme,
+    Secret, Secure, UnixTime,
 };
 
 use super::choices::Choices;
@@ -26,7 +27,8 @@ pub fn check(input: &[u8]) {
         Ok(affinity) => affinity,
         Err(refused) => return drop(refused.to_string()),
     };
-    let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    let pools =
+        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
     let mut headers = HeaderMap::new();
     let at = UnixTime::from_secs(now);
     let visit = affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme }, at);
@@ -44,8 +46,12 @@ pub fn check(input: &[u8]) {
 
     // And what comes back is this session.
     if now < expires {
-        headers.insert("cookie", HeaderValue::try_from(format!("{}={}", read.name, read.value)).unwrap());
-        let again = affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme }, at);
+        headers.insert(
+            "cookie",
+            HeaderValue::try_from(format!("{}={}", read.name, read.value)).unwrap(),
+        );
+        let again =
+            affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme }, at);
         assert!(matches!(again.claim(), Claim::Carried(_)));
     }
 }
@@ -55,7 +61,12 @@ fn config(choices: &mut Choices<'_>) -> Config {
         session_affinity: choices.one_of(&[SessionAffinity::Cookie, SessionAffinity::IpCookie]),
         session_affinity_ttl: choices.one_of(&[None, Some(1_800), Some(604_800), Some(1_799)]),
         session_affinity_attributes: SessionAffinityAttributes {
-            samesite: choices.one_of(&[SameSite::Auto, SameSite::Lax, SameSite::None, SameSite::Strict]),
+            samesite: choices.one_of(&[
+                SameSite::Auto,
+                SameSite::Lax,
+                SameSite::None,
+                SameSite::Strict,
+            ]),
             secure: choices.one_of(&[Secure::Auto, Secure::Always, Secure::Never]),
             ..Default::default()
         },
@@ -68,7 +79,8 @@ fn config(choices: &mut Choices<'_>) -> Config {
         0 => extensions.cookie_name = choices.text(),
         1 => {
             extensions.cookie_name =
-                choices.one_of(&["__Host-", "__Secure-", "__http-", "__HOST-"]).to_owned() + &choices.text()
+                choices.one_of(&["__Host-", "__Secure-", "__http-", "__HOST-"]).to_owned()
+                    + &choices.text()
         }
         _ => {}
     }
@@ -112,14 +124,17 @@ fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(St
     if secure && extensions.cookie_partitioned {
         expected.push(("partitioned", String::new()));
     }
-    let mut expected: Vec<_> = expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut expected: Vec<_> =
+        expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     expected.sort();
     expected
 }
 
 /// RFC 6265bis section 4.1.3, as browsers compare: without regard to case.
 fn keeps_the_promise_of_its_prefix(read: &Read) {
-    let of = |name: &str| read.attributes.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
+    let of = |name: &str| {
+        read.attributes.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
+    };
     let name = read.name.to_ascii_lowercase();
     if name.starts_with("__host-") || name.starts_with("__secure-") || name.starts_with("__http-") {
         assert_eq!(of("secure"), Some(""));
@@ -141,7 +156,10 @@ struct Read {
 
 /// The algorithm of RFC 6265bis section 5.6.
 fn read(line: &[u8]) -> Read {
-    assert!(!line.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f), "a control character");
+    assert!(
+        !line.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f),
+        "a control character"
+    );
     let line = std::str::from_utf8(line).unwrap();
     let (pair, mut rest) = line.split_once(';').unwrap_or((line, ""));
     let blanks = [' ', '\t'];
@@ -151,22 +169,35 @@ fn read(line: &[u8]) -> Read {
         let (attribute, after) = rest.split_once(';').unwrap_or((rest, ""));
         rest = after;
         let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
-        let (name, value) = (name.trim_matches(blanks).to_ascii_lowercase(), value.trim_matches(blanks));
+        let (name, value) =
+            (name.trim_matches(blanks).to_ascii_lowercase(), value.trim_matches(blanks));
         let value = if name == "expires" { seconds(value).to_string() } else { value.to_owned() };
         attributes.push((name, value));
     }
     attributes.sort();
-    Read { name: name.trim_matches(blanks).into(), value: value.trim_matches(blanks).into(), attributes }
+    Read {
+        name: name.trim_matches(blanks).into(),
+        value: value.trim_matches(blanks).into(),
+        attributes,
+    }
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` by a calendar.
 fn seconds(date: &str) -> i64 {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let words: Vec<&str> = date.split([' ', ':']).collect();
-    let [weekday, day, month, year, hour, minute, second, "GMT"] = words[..] else { panic!("{date}") };
+    let [weekday, day, month, year, hour, minute, second, "GMT"] = words[..] else {
+        panic!("{date}")
+    };
     let number = |digits: &str| digits.parse::<u8>().unwrap();
     let month = MONTHS.iter().position(|name| *name == month).unwrap() as u8 + 1;
-    let date = time::Date::from_calendar_date(year.parse().unwrap(), month.try_into().unwrap(), number(day)).unwrap();
+    let date = time::Date::from_calendar_date(
+        year.parse().unwrap(),
+        month.try_into().unwrap(),
+        number(day),
+    )
+    .unwrap();
     assert_eq!(format!("{:.3},", date.weekday().to_string()), weekday);
     let time = time::Time::from_hms(number(hour), number(minute), number(second)).unwrap();
     time::PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()

@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use session_affinity::{
-    ClockSkew, CookieName, CookieTtl, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime,
+    ClockSkew, CookieName, CookieTtl, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret,
+    TokenCodec, UnixTime,
 };
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
@@ -26,9 +27,16 @@ pub fn check(input: &[u8]) {
         0 => choices.0.to_vec(),
         damage => sealed(&mut choices, now, damage),
     };
-    let codec = codec(&IDS).with_ttl(CookieTtl::new(ttl).unwrap()).with_clock_skew(ClockSkew::new(skew).unwrap());
+    let codec = codec(&IDS)
+        .with_ttl(CookieTtl::new(ttl).unwrap())
+        .with_clock_skew(ClockSkew::new(skew).unwrap());
     let found = codec.open(&value, UnixTime::from_secs(now));
-    assert_eq!(found, plain_open(&value, now, ttl, skew), "{:?} at {now}", String::from_utf8_lossy(&value));
+    assert_eq!(
+        found,
+        plain_open(&value, now, ttl, skew),
+        "{:?} at {now}",
+        String::from_utf8_lossy(&value)
+    );
     if let Ok(pin) = found {
         let sealed = URL_SAFE_NO_PAD.decode(&value).unwrap();
         let expires = sealed[15..20].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
@@ -38,7 +46,8 @@ pub fn check(input: &[u8]) {
 }
 
 fn codec(ids: &[u8]) -> TokenCodec {
-    let keyring = Keyring::new(ids.iter().map(|id| Key::new(*id, Secret::new([*id; 32]).unwrap()))).unwrap();
+    let keyring =
+        Keyring::new(ids.iter().map(|id| Key::new(*id, Secret::new([*id; 32]).unwrap()))).unwrap();
     TokenCodec::new(&Name::new("shop").unwrap(), &CookieName::default(), &keyring)
 }
 
@@ -98,7 +107,9 @@ fn plain_open(value: &[u8], now: u64, ttl: u64, skew: u64) -> Result<Pin, Reject
     if !IDS.contains(&id) {
         return Err(Rejected::UnknownKey);
     }
-    let derived = |label: &str| hmac(&[id; 32], format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes());
+    let derived = |label: &str| {
+        hmac(&[id; 32], format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes())
+    };
     let mask_key: [u8; 16] = derived("mask")[..16].try_into().unwrap();
     let mask = SipHasher24::new_with_key(&mask_key).hash(tag);
     let endpoint = u64::from_be_bytes(head[2..10].try_into().unwrap()) ^ mask;
@@ -107,7 +118,8 @@ fn plain_open(value: &[u8], now: u64, ttl: u64, skew: u64) -> Result<Pin, Reject
         return Err(Rejected::Forged);
     }
     head = &head[10..];
-    let time = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let time =
+        |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     let (issued, expires) = (time(&head[..5]), time(&head[5..]));
     if issued > (now + skew).min(LAST) {
         return Err(Rejected::Premature);

@@ -126,7 +126,9 @@ impl Course {
     /// After a passive failure that pins the session anew.
     pub(super) fn rebound(self) -> Self {
         match self {
-            Self::Kept(pin) | Self::Lent(pin, _) | Self::Moved(pin, _) => Self::Moved(pin, Moved::ConnectFailed),
+            Self::Kept(pin) | Self::Lent(pin, _) | Self::Moved(pin, _) => {
+                Self::Moved(pin, Moved::ConnectFailed)
+            }
             Self::Created(_) => Self::Created(Created::ConnectFailed),
             Self::Unbound => Self::Unbound,
         }

@@ -18,7 +18,9 @@ impl Session {
     pub(super) fn of(visit: &Visit, record: Record) -> Self {
         let (pin, otherwise) = match (visit.claim, record) {
             (Claim::Unbound, _) => return Self::Unbound,
-            (Claim::New(reason), _) => return Self::New(reason.map_or(Created::NoCookie, Created::from)),
+            (Claim::New(reason), _) => {
+                return Self::New(reason.map_or(Created::NoCookie, Created::from));
+            }
             (Claim::Carried(pin), _) => (Some(pin), Created::Expired),
             (Claim::Stored { .. }, Record::Found(pin)) => (Some(pin), Created::Expired),
             (Claim::Stored { .. }, record) => (None, Created::from(record)),

@@ -9,17 +9,23 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use crate::time::UnixTime;
 
 /// Null is the default.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(input: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    input: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
 /// An object; null is the default.
-pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(input: D) -> Result<T, D::Error> {
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    input: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(input)?.map(|Object(value)| value).unwrap_or_default())
 }
 
 /// An array of objects; null is an empty one.
-pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<Vec<T>, D::Error> {
     let objects: Vec<Object<T>> = Option::deserialize(input)?.unwrap_or_default();
     Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
@@ -94,7 +100,9 @@ impl Visitor<'_> for WholeVisitor {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
-        u64::try_from(number).map(Whole).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+        u64::try_from(number)
+            .map(Whole)
+            .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
@@ -109,13 +117,16 @@ impl Visitor<'_> for WholeVisitor {
 /// A date of RFC 3339, such as `2026-01-31T12:00:00Z`; null for none.
 pub(super) fn date<'de, D: Deserializer<'de>>(input: D) -> Result<Option<UnixTime>, D::Error> {
     let Some(text) = Option::<String>::deserialize(input)? else { return Ok(None) };
-    super::date::parse(&text)
-        .map(Some)
-        .ok_or_else(|| D::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a date of RFC 3339"))
+    super::date::parse(&text).map(Some).ok_or_else(|| {
+        D::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a date of RFC 3339")
+    })
 }
 
 /// A date of RFC 3339, in UTC.
-pub(super) fn write_date<S: serde::Serializer>(time: &Option<UnixTime>, output: S) -> Result<S::Ok, S::Error> {
+pub(super) fn write_date<S: serde::Serializer>(
+    time: &Option<UnixTime>,
+    output: S,
+) -> Result<S::Ok, S::Error> {
     match time {
         None => output.serialize_none(),
         Some(time) => output.collect_str(&super::date::Rfc3339(*time)),

@@ -73,7 +73,11 @@ pub struct OriginSteering {
 
 /// Cloudflare: `origin_steering.policy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum SteeringPolicy {
     /// [`Random`]. Read from `""` too.
     #[default]
@@ -107,7 +111,11 @@ pub struct LoadSheddingConfig {
 
 /// Cloudflare: `load_shedding.session_policy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum SessionPolicy {
     /// By the hash of the client's address. Read from `""` too.
     #[default]
@@ -145,7 +153,13 @@ pub struct OriginConfig {
 
 impl Default for OriginConfig {
     fn default() -> Self {
-        Self { name: String::new(), address: String::new(), weight: 1.0, enabled: true, disabled_at: None }
+        Self {
+            name: String::new(),
+            address: String::new(),
+            weight: 1.0,
+            enabled: true,
+            disabled_at: None,
+        }
     }
 }
 
@@ -185,22 +199,32 @@ impl Config {
         };
         let mut builder: PoolsBuilder<T> = Pools::builder();
         for id in &order {
-            let pool = by_id.get(id).ok_or_else(|| invalid("default_pools", format!("{id:?}"), EXISTING))?;
+            let pool = by_id
+                .get(id)
+                .ok_or_else(|| invalid("default_pools", format!("{id:?}"), EXISTING))?;
             builder = builder.pool(pool.pool(&mut target, in_flight)?);
         }
         if let Some(id) = &self.fallback_pool {
-            let pool = by_id.get(id.as_str()).ok_or_else(|| invalid("fallback_pool", format!("{id:?}"), EXISTING))?;
+            let pool = by_id
+                .get(id.as_str())
+                .ok_or_else(|| invalid("fallback_pool", format!("{id:?}"), EXISTING))?;
             builder = match order.contains(&id.as_str()) {
                 true => builder.fallback(id),
                 false => builder.fallback_pool(pool.pool(&mut target, in_flight)?),
             };
         }
         builder.build().map_err(|error| match error {
-            InvalidPools::DuplicatePool(id) => invalid("default_pools", format!("{id:?} twice"), "each id once"),
-            InvalidPools::DuplicateEndpoint { pool, endpoint } => {
-                invalid(&format!("pools[{pool}].origins"), format!("{endpoint:?} twice"), "each name once in a pool")
+            InvalidPools::DuplicatePool(id) => {
+                invalid("default_pools", format!("{id:?} twice"), "each id once")
             }
-            InvalidPools::UnknownFallback(id) => invalid("fallback_pool", format!("{id:?}"), EXISTING),
+            InvalidPools::DuplicateEndpoint { pool, endpoint } => invalid(
+                &format!("pools[{pool}].origins"),
+                format!("{endpoint:?} twice"),
+                "each name once in a pool",
+            ),
+            InvalidPools::UnknownFallback(id) => {
+                invalid("fallback_pool", format!("{id:?}"), EXISTING)
+            }
             InvalidPools::PoolName(id) => invalid("pools[].id", format!("{id:?}"), NAME),
             InvalidPools::EndpointName { pool, endpoint } => {
                 invalid(&format!("pools[{pool}].origins[].name"), format!("{endpoint:?}"), NAME)
@@ -211,15 +235,21 @@ impl Config {
 
 impl PoolConfig {
     fn check(&self) -> Result<(), InvalidConfig> {
-        crate::names::Name::new(self.id.clone()).map_err(|_| invalid("pools.id", format!("{:?}", self.id), NAME))?;
+        crate::names::Name::new(self.id.clone())
+            .map_err(|_| invalid("pools.id", format!("{:?}", self.id), NAME))?;
         let mut names = HashSet::new();
         for origin in &self.origins {
             if !names.insert(origin.name.as_str()) {
                 let field = format!("pools[{}].origins", self.id);
-                return Err(invalid(&field, format!("{:?} twice", origin.name), "each name once in a pool"));
+                return Err(invalid(
+                    &field,
+                    format!("{:?} twice", origin.name),
+                    "each name once in a pool",
+                ));
             }
             let field = format!("pools[{}].origins.name", self.id);
-            crate::names::Name::new(origin.name.clone()).map_err(|_| invalid(&field, format!("{:?}", origin.name), NAME))?;
+            crate::names::Name::new(origin.name.clone())
+                .map_err(|_| invalid(&field, format!("{:?}", origin.name), NAME))?;
             self.weight(origin)?;
         }
         self.shedding()?;
@@ -241,7 +271,9 @@ impl PoolConfig {
         pool = match self.origin_steering.policy {
             SteeringPolicy::Random => pool.steering(Random),
             SteeringPolicy::Hash => pool.steering(Hash),
-            SteeringPolicy::LeastOutstandingRequests => pool.steering(LeastOutstandingRequests(in_flight)),
+            SteeringPolicy::LeastOutstandingRequests => {
+                pool.steering(LeastOutstandingRequests(in_flight))
+            }
             SteeringPolicy::LeastConnections => pool.steering(LeastConnections(in_flight)),
         };
         for origin in &self.origins {
@@ -256,8 +288,9 @@ impl PoolConfig {
 
     fn minimum_origins(&self) -> Result<u32, InvalidConfig> {
         let field = format!("pools[{}].minimum_origins", self.id);
-        u32::try_from(self.minimum_origins)
-            .map_err(|_| invalid(&field, self.minimum_origins.to_string(), "0 to 4294967295 endpoints"))
+        u32::try_from(self.minimum_origins).map_err(|_| {
+            invalid(&field, self.minimum_origins.to_string(), "0 to 4294967295 endpoints")
+        })
     }
 
     fn weight(&self, origin: &OriginConfig) -> Result<Weight, InvalidConfig> {
@@ -267,8 +300,12 @@ impl PoolConfig {
     }
 
     fn shedding(&self) -> Result<LoadShedding, InvalidConfig> {
-        let LoadSheddingConfig { default_percent, default_policy, session_percent, session_policy: SessionPolicy::Hash } =
-            self.load_shedding;
+        let LoadSheddingConfig {
+            default_percent,
+            default_policy,
+            session_percent,
+            session_policy: SessionPolicy::Hash,
+        } = self.load_shedding;
         let percent = |name: &str, value: u64| {
             let field = format!("pools[{}].load_shedding.{name}", self.id);
             Percent::new(value).map_err(|_| invalid(&field, value.to_string(), "0 to 100 percent"))

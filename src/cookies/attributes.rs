@@ -126,19 +126,27 @@ pub enum AlwaysUseHttps {
 #[non_exhaustive]
 pub enum InvalidAttributes {
     /// Not a path.
-    #[error("cookie.path is {0:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all")]
+    #[error(
+        "cookie.path is {0:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all"
+    )]
     Path(String),
     /// Not a domain.
     #[error("cookie.domain is {0:?}; allowed: a host name of letters, digits, - and ., 253 in all")]
     Domain(String),
     /// SameSite=None on a cookie that is never Secure.
-    #[error("session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always")]
+    #[error(
+        "session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always"
+    )]
     NoneWithoutSecure,
     /// Partitioned on a cookie that is never Secure.
-    #[error("cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always")]
+    #[error(
+        "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always"
+    )]
     PartitionedWithoutSecure,
     /// A name that promises Secure on a cookie that may lack it.
-    #[error("cookie.name is {0:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto")]
+    #[error(
+        "cookie.name is {0:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
+    )]
     PrefixWithoutSecure(String),
     /// A name that promises one host and all paths.
     #[error("cookie.name is {0:?}; allowed with the prefix __Host-: path / and no domain")]

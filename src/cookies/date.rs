@@ -24,15 +24,18 @@ pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
     let [i0, i1] = two_digits(second / 60 % 60);
     let [s0, s1] = two_digits(second % 60);
     [
-        d0, d1, d2, b',', b' ', a0, a1, b' ', m0, m1, m2, b' ', y0, y1, y2, y3, b' ', h0, h1, b':', i0, i1, b':', s0, s1,
-        b' ', b'G', b'M', b'T',
+        d0, d1, d2, b',', b' ', a0, a1, b' ', m0, m1, m2, b' ', y0, y1, y2, y3, b' ', h0, h1, b':',
+        i0, i1, b':', s0, s1, b' ', b'G', b'M', b'T',
     ]
 }
 
 /// Year, month (0 is March) and day of the month, by days since 1970-01-01. Years that
 /// begin in March have their leap day last, so that a month's first day is a straight
 /// line, cut off.
-#[expect(clippy::arithmetic_side_effects, reason = "days are below 2_932_897, the first of the year 10 000")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "days are below 2_932_897, the first of the year 10 000"
+)]
 fn civil(days: u64) -> (u64, u64, u64) {
     // From 0000-03-01, in cycles of 400 years.
     let days = days + 719_468;

@@ -81,7 +81,8 @@ fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
         return None;
     }
     let after = line.get(end..)?;
-    let equals = after.iter().position(|byte| !is_blank(byte)).filter(|at| after.get(*at) == Some(&b'='))?;
+    let equals =
+        after.iter().position(|byte| !is_blank(byte)).filter(|at| after.get(*at) == Some(&b'='))?;
     let value = after.get(equals.checked_add(1)?..)?;
     Some(trim(value.get(..end_of_pair(value))?))
 }

@@ -49,7 +49,9 @@ impl SetCookie {
         let lowercase = name.as_str().to_ascii_lowercase();
         let host = lowercase.starts_with("__host-");
         let always_secure = attributes.is_secure(Scheme::Http);
-        if (host || lowercase.starts_with("__secure-") || lowercase.starts_with("__http-")) && !always_secure {
+        if (host || lowercase.starts_with("__secure-") || lowercase.starts_with("__http-"))
+            && !always_secure
+        {
             return Err(InvalidAttributes::PrefixWithoutSecure(name.as_str().into()));
         }
         if host && (attributes.path.0.as_ref() != "/" || attributes.domain.is_some()) {
@@ -108,7 +110,12 @@ impl Lines {
     /// `Expires` is clamped to the end of the year 9999, the last that an
     /// IMF-fixdate (RFC 9110 section 5.6.7) can name. `None` is never seen: every part was
     /// checked when it was made.
-    pub(crate) fn line(&self, token: &Token, expires: UnixTime, scheme: Scheme) -> Option<HeaderValue> {
+    pub(crate) fn line(
+        &self,
+        token: &Token,
+        expires: UnixTime,
+        scheme: Scheme,
+    ) -> Option<HeaderValue> {
         let line = match scheme {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,

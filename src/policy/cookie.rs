@@ -83,7 +83,9 @@ impl AffinityPolicy for CookiePolicy {
     fn remember(&self, served: &Served) -> Settlement {
         match served.transition {
             Transition::Kept(_) | Transition::Lent { .. } => Settlement::nothing(),
-            Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => self.pin(endpoint, served),
+            Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => {
+                self.pin(endpoint, served)
+            }
         }
     }
 

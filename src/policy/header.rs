@@ -63,7 +63,11 @@ impl HeaderPolicy {
             }
             seen.push(lowercase);
         }
-        let key = session_secret.derive(&[b"session-affinity v1 header", &[0], load_balancer.as_str().as_bytes()]);
+        let key = session_secret.derive(&[
+            b"session-affinity v1 header",
+            &[0],
+            load_balancer.as_str().as_bytes(),
+        ]);
         let key = Zeroizing::new(std::array::from_fn(|i| key.get(i).copied().unwrap_or_default()));
         Ok(Self { key, entries, require, own_cookie, ttl: IdleTtl::default() })
     }
@@ -124,8 +128,12 @@ impl AffinityPolicy for HeaderPolicy {
             Transition::Kept(_) | Transition::Lent { .. } => StoreWrite::Touch { key, ttl, now },
             Transition::Created { endpoint } => match served.record {
                 // What came first stays, also where the store was out of reach when asked.
-                Record::Absent | Record::Unreachable => StoreWrite::Create { key, endpoint, ttl, now },
-                Record::Found(_) | Record::Unreadable => StoreWrite::Replace { key, endpoint, ttl, now },
+                Record::Absent | Record::Unreachable => {
+                    StoreWrite::Create { key, endpoint, ttl, now }
+                }
+                Record::Found(_) | Record::Unreadable => {
+                    StoreWrite::Replace { key, endpoint, ttl, now }
+                }
             },
             Transition::Moved { endpoint, .. } => StoreWrite::Replace { key, endpoint, ttl, now },
         })
@@ -202,7 +210,9 @@ impl HeaderEntry {
             Self::Field(name) => request.headers.get_all(name).iter().any(|line| !line.is_empty()),
             Self::Cookies => {
                 let mut length = 0_usize;
-                cookies_but(&policy.own_cookie, request, &mut |piece| length = length.saturating_add(piece.len()));
+                cookies_but(&policy.own_cookie, request, &mut |piece| {
+                    length = length.saturating_add(piece.len())
+                });
                 length > 0
             }
             Self::NamedCookies(names) => {
@@ -226,7 +236,9 @@ impl HeaderEntry {
             }
             Self::Cookies => {
                 let mut length = 0_usize;
-                cookies_but(&policy.own_cookie, request, &mut |piece| length = length.saturating_add(piece.len()));
+                cookies_but(&policy.own_cookie, request, &mut |piece| {
+                    length = length.saturating_add(piece.len())
+                });
                 number(hasher, length);
                 cookies_but(&policy.own_cookie, request, &mut |piece| hasher.write(piece));
             }
@@ -254,7 +266,10 @@ fn bytes(hasher: &mut SipHasher24, bytes: &[u8]) {
     hasher.write(bytes);
 }
 
-fn values<'a>(name: &'a CookieName, request: &'a RequestMeta<'_>) -> impl Iterator<Item = &'a [u8]> {
+fn values<'a>(
+    name: &'a CookieName,
+    request: &'a RequestMeta<'_>,
+) -> impl Iterator<Item = &'a [u8]> {
     name.values(request.headers)
 }
 
@@ -295,6 +310,8 @@ pub enum InvalidHeaders {
     )]
     Entry(String),
     /// Twice, but for case.
-    #[error("session_affinity_attributes.headers has {0:?} twice; allowed: each entry once, without regard to case")]
+    #[error(
+        "session_affinity_attributes.headers has {0:?} twice; allowed: each entry once, without regard to case"
+    )]
     Duplicate(String),
 }

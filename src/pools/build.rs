@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools, Topology};
+use super::{
+    EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools, Topology,
+};
 use crate::endpoint::{Endpoint, EndpointId, State};
 use crate::marks::Mark;
 use crate::names::{InvalidName, Name};
@@ -159,7 +161,8 @@ impl<T> PoolsBuilder<T> {
         let mut pools = Vec::with_capacity(specs.len());
         let mut endpoints = Vec::new();
         for (index, spec) in specs.into_iter().enumerate() {
-            let name = Name::new(spec.name).map_err(|InvalidName { name }| InvalidPools::PoolName(name))?;
+            let name = Name::new(spec.name)
+                .map_err(|InvalidName { name }| InvalidPools::PoolName(name))?;
             if !names.insert(name.as_str().to_owned()) {
                 return Err(InvalidPools::DuplicatePool(name.as_str().into()));
             }
@@ -174,9 +177,10 @@ impl<T> PoolsBuilder<T> {
             for endpoint in spec.endpoints {
                 let position = topology.endpoints.len();
                 let Endpoint { name: endpoint_name, target, weight, health, state } = endpoint;
-                let endpoint_name = Name::new(endpoint_name).map_err(|InvalidName { name: endpoint }| {
-                    InvalidPools::EndpointName { pool: name.as_str().into(), endpoint }
-                })?;
+                let endpoint_name =
+                    Name::new(endpoint_name).map_err(|InvalidName { name: endpoint }| {
+                        InvalidPools::EndpointName { pool: name.as_str().into(), endpoint }
+                    })?;
                 let id = EndpointId::new(name.as_str(), endpoint_name.as_str());
                 if topology.positions.insert(id, position).is_some() {
                     return Err(InvalidPools::DuplicateEndpoint {
@@ -189,7 +193,13 @@ impl<T> PoolsBuilder<T> {
                     None => Arc::new(Mark::new(topology.began.clone())),
                 };
                 topology.ids.push(id);
-                topology.endpoints.push(EndpointTopology { id, pool: index, name: endpoint_name, target, mark });
+                topology.endpoints.push(EndpointTopology {
+                    id,
+                    pool: index,
+                    name: endpoint_name,
+                    target,
+                    mark,
+                });
                 let endpoint = EndpointStanding { weight, health, state };
                 standing.count(&endpoint);
                 endpoints.push(endpoint);
@@ -237,7 +247,9 @@ pub enum InvalidPools {
     #[error("the name of a pool is {0:?}; allowed: 1 to 255 bytes without control characters")]
     PoolName(String),
     /// An endpoint's name is none.
-    #[error("the name of an endpoint in pool {pool:?} is {endpoint:?}; allowed: 1 to 255 bytes without control characters")]
+    #[error(
+        "the name of an endpoint in pool {pool:?} is {endpoint:?}; allowed: 1 to 255 bytes without control characters"
+    )]
     EndpointName {
         /// The pool's name.
         pool: String,

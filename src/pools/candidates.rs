@@ -58,13 +58,17 @@ impl<'a, T> Candidates<'a, T> {
     /// The candidates, in the order of the pool.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'a, T>> + use<'_, 'a, T> {
         self.weights()
-            .filter(|(position, id, weight)| *weight != Weight::ZERO && self.may_win(*position, *id))
+            .filter(|(position, id, weight)| {
+                *weight != Weight::ZERO && self.may_win(*position, *id)
+            })
             .filter_map(|(position, ..)| self.at(position))
     }
 
     /// Whether there is nobody to choose.
     pub(crate) fn is_empty(&self) -> bool {
-        let all_take = self.eligible == Eligible::TakingNew && self.suspects == Suspects::Ignored && self.tried.is_empty();
+        let all_take = self.eligible == Eligible::TakingNew
+            && self.suspects == Suspects::Ignored
+            && self.tried.is_empty();
         !(all_take && self.pool.is_open()) && self.iter().next().is_none()
     }
 
@@ -83,7 +87,8 @@ impl<'a, T> Candidates<'a, T> {
     }
 
     pub(crate) fn preferred_by<R: Race<T>>(&self, seed: u64, race: &R) -> Option<Candidate<'a, T>> {
-        let target = |position: usize| Some(&self.pool.pools.topology.endpoints.get(position)?.target);
+        let target =
+            |position: usize| Some(&self.pool.pools.topology.endpoints.get(position)?.target);
         let may_win = |position, id| self.may_win(position, id);
         // Two loops, as the first is the one that runs all the time.
         let position = match self.eligible {

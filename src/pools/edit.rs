@@ -30,7 +30,11 @@ pub struct PoolsEdit<T> {
 
 impl<T> PoolsEdit<T> {
     pub(super) fn new(pools: &Pools<T>) -> Self {
-        Self { topology: pools.topology.clone(), pools: pools.pools.to_vec(), endpoints: pools.endpoints.to_vec() }
+        Self {
+            topology: pools.topology.clone(),
+            pools: pools.pools.to_vec(),
+            endpoints: pools.endpoints.to_vec(),
+        }
     }
 
     /// What health checks say of an endpoint now.
@@ -86,7 +90,11 @@ impl<T> PoolsEdit<T> {
         Pools::of(self.topology, self.pools, self.endpoints)
     }
 
-    fn endpoint(&mut self, id: EndpointId, change: impl FnOnce(&mut EndpointStanding)) -> Result<(), UnknownEndpoint> {
+    fn endpoint(
+        &mut self,
+        id: EndpointId,
+        change: impl FnOnce(&mut EndpointStanding),
+    ) -> Result<(), UnknownEndpoint> {
         let position = self.topology.position(id).ok_or(UnknownEndpoint(id))?;
         let pool = self.topology.endpoints.get(position).map(|endpoint| endpoint.pool);
         let endpoint = self.endpoints.get_mut(position).ok_or(UnknownEndpoint(id))?;
@@ -98,9 +106,15 @@ impl<T> PoolsEdit<T> {
         Ok(())
     }
 
-    fn pool(&mut self, name: &str, change: impl FnOnce(&mut PoolStanding)) -> Result<(), UnknownPool> {
+    fn pool(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut PoolStanding),
+    ) -> Result<(), UnknownPool> {
         let index = self.topology.pools.iter().position(|pool| pool.name.as_str() == name);
-        let pool = index.and_then(|index| self.pools.get_mut(index)).ok_or_else(|| UnknownPool(name.into()))?;
+        let pool = index
+            .and_then(|index| self.pools.get_mut(index))
+            .ok_or_else(|| UnknownPool(name.into()))?;
         change(pool);
         Ok(())
     }

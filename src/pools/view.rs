@@ -58,7 +58,10 @@ impl<'a, T> PoolView<'a, T> {
     /// Its endpoints, in the order in which they were added.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView<'a, T>> + use<'a, T> {
         let pools = self.pools;
-        self.topology.endpoints.clone().filter_map(move |position| EndpointView::new(pools, position))
+        self.topology
+            .endpoints
+            .clone()
+            .filter_map(move |position| EndpointView::new(pools, position))
     }
 
     /// Its place: in failover order, and then the fallback pool that is not.

@@ -42,7 +42,8 @@ const FEW: usize = 64;
 fn among_few(seed: u64, ids: &[EndpointId], weights: &[Weight]) -> Option<usize> {
     let (mut least, mut second, mut winner) = (u64::MAX, u64::MAX, 0);
     for (place, (id, weight)) in ids.iter().zip(weights).enumerate() {
-        let bound = if *weight == Weight::ZERO { u64::MAX } else { at_least(hash(seed, *id), *weight) };
+        let bound =
+            if *weight == Weight::ZERO { u64::MAX } else { at_least(hash(seed, *id), *weight) };
         second = second.min(bound.max(least));
         winner = if bound < least { place } else { winner };
         least = least.min(bound);
@@ -55,7 +56,11 @@ fn among_few(seed: u64, ids: &[EndpointId], weights: &[Weight]) -> Option<usize>
 
 /// A lower bound of -log2(x / 2^64) / weight, with 16 + 24 fractional bits; the weight in
 /// whole. It is less by at most [`STEP`] and the rounding of the reciprocal.
-#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the index is masked; 22 bits by 31")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the index is masked; 22 bits by 31"
+)]
 fn at_least(x: u64, weight: Weight) -> u64 {
     let zeros = (x | 1).leading_zeros();
     let cell = (x << zeros) >> 52 & 0x7ff;
@@ -112,7 +117,12 @@ impl Leader {
     fn new(seed: u64, place: usize, ids: &[EndpointId], weights: &[Weight]) -> Option<Self> {
         let (id, weight) = (*ids.get(place)?, *weights.get(place)?);
         let logarithm = log2::negative(hash(seed, id));
-        (weight != Weight::ZERO).then_some(Self { place, id, logarithm, weight: weight.get().into() })
+        (weight != Weight::ZERO).then_some(Self {
+            place,
+            id,
+            logarithm,
+            weight: weight.get().into(),
+        })
     }
 
     /// Most do not, by this bound, which takes no logarithm.
@@ -126,7 +136,8 @@ impl Leader {
     /// [`log2::at_least`], solved for the hash of one with the greatest weight.
     fn out(self) -> u64 {
         let greatest = u64::from(Weight::MAX.get());
-        let cost = self.logarithm.saturating_mul(greatest).checked_div(self.weight).unwrap_or(u64::MAX);
+        let cost =
+            self.logarithm.saturating_mul(greatest).checked_div(self.weight).unwrap_or(u64::MAX);
         // 1.4375 × y - 19 > cost, where y are the upper 50 bits of 1 - x
         let y = (cost / 23).saturating_add(2).saturating_mul(16).saturating_add(16);
         u64::MAX.saturating_sub(y.saturating_mul(1 << 14))
@@ -147,7 +158,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn race(seed: u64, ids: &[EndpointId], weights: &[Weight]) -> Option<usize> {
-        let runners = ids.iter().zip(weights).enumerate().map(|(place, (id, weight))| (place, *id, *weight));
+        let runners =
+            ids.iter().zip(weights).enumerate().map(|(place, (id, weight))| (place, *id, *weight));
         rendezvous(seed, runners, &ByWeight, |_| None::<&()>, |_, _| true)
     }
 

@@ -15,7 +15,12 @@ pub(crate) trait Race<T> {
     type Cost: Copy;
 
     /// `target` is only asked for by races that count.
-    fn cost<'a>(&self, logarithm: u64, weight: Weight, target: impl Fn() -> Option<&'a T>) -> Self::Cost
+    fn cost<'a>(
+        &self,
+        logarithm: u64,
+        weight: Weight,
+        target: impl Fn() -> Option<&'a T>,
+    ) -> Self::Cost
     where
         T: 'a;
 
@@ -47,7 +52,12 @@ pub(crate) struct ByLoad<F>(pub(crate) F);
 impl<T, F: Fn(&T) -> u32> Race<T> for ByLoad<F> {
     type Cost = (u128, u128);
 
-    fn cost<'a>(&self, logarithm: u64, weight: Weight, target: impl Fn() -> Option<&'a T>) -> (u128, u128)
+    fn cost<'a>(
+        &self,
+        logarithm: u64,
+        weight: Weight,
+        target: impl Fn() -> Option<&'a T>,
+    ) -> (u128, u128)
     where
         T: 'a,
     {
@@ -85,7 +95,9 @@ pub(crate) fn rendezvous<'a, T: 'a, R: Race<T>>(
         let cost = cost(log2::negative(hash));
         let wins = match best {
             None => true,
-            Some((least, _, holder)) => R::exceeds(least, cost) || (!R::exceeds(cost, least) && id < holder),
+            Some((least, _, holder)) => {
+                R::exceeds(least, cost) || (!R::exceeds(cost, least) && id < holder)
+            }
         };
         if wins && may_win(position, id) {
             best = Some((cost, position, id));
@@ -116,7 +128,12 @@ mod tests {
     /// The first outputs of SplitMix64 from a state of 0, as published.
     #[test]
     fn it_is_the_finaliser_of_splitmix64() {
-        let outputs = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f, 0xf88b_b8a8_724c_81ec];
+        let outputs = [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+            0xf88b_b8a8_724c_81ec,
+        ];
         for (turn, output) in (1_u64..).zip(outputs) {
             assert_eq!(mix(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15)), output);
         }
@@ -139,7 +156,9 @@ mod tests {
 
     fn unmixed(hash: u64) -> u64 {
         // Newton's iteration for the inverse of an odd number.
-        let inverse = |odd: u64| (0..6).fold(odd, |x, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x))));
+        let inverse = |odd: u64| {
+            (0..6).fold(odd, |x, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x))))
+        };
         let x = hash ^ (hash >> 31) ^ (hash >> 62);
         let x = x.wrapping_mul(inverse(0x94d0_49bb_1331_11eb));
         let x = x ^ (x >> 27) ^ (x >> 54);

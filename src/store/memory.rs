@@ -62,7 +62,9 @@ impl MemoryStore {
     pub fn live(&self, now: UnixTime) -> usize {
         self.shards
             .iter()
-            .map(|shard| lock(shard).sets.iter().flatten().filter(|place| place.is_live(now)).count())
+            .map(|shard| {
+                lock(shard).sets.iter().flatten().filter(|place| place.is_live(now)).count()
+            })
             .fold(0, usize::saturating_add)
     }
 
@@ -96,7 +98,9 @@ impl SessionStore for MemoryStore {
         match (shard.find(key, hash, now), *write) {
             (Some(place), StoreWrite::Touch { .. }) => place.touch(end),
             (None, StoreWrite::Touch { .. }) | (Some(_), StoreWrite::Create { .. }) => {}
-            (Some(place), StoreWrite::Replace { endpoint, .. }) => *place = Place::new(key, endpoint, now, end).used(),
+            (Some(place), StoreWrite::Replace { endpoint, .. }) => {
+                *place = Place::new(key, endpoint, now, end).used()
+            }
             (None, StoreWrite::Create { endpoint, .. } | StoreWrite::Replace { endpoint, .. }) => {
                 if let Some(place) = shard.make_room(hash, now) {
                     *place = Place::new(key, endpoint, now, end);
@@ -116,7 +120,9 @@ impl fmt::Debug for MemoryStore {
 
 /// A store for no sessions, or for more than there is memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("capacity is {capacity}; allowed: 1 or more sessions, as many as there is memory for at 45 bytes each")]
+#[error(
+    "capacity is {capacity}; allowed: 1 or more sessions, as many as there is memory for at 45 bytes each"
+)]
 pub struct InvalidCapacity {
     /// What was given.
     pub capacity: usize,
@@ -150,7 +156,9 @@ impl Shard {
     fn find(&mut self, key: SessionKey, hash: u64, now: UnixTime) -> Option<&mut Place> {
         let [first, second] = self.choices(hash);
         let words = words(key);
-        let holds = |set: &[Place; WAYS]| set.iter().position(|place| place.key == words && place.is_live(now));
+        let holds = |set: &[Place; WAYS]| {
+            set.iter().position(|place| place.key == words && place.is_live(now))
+        };
         let (set, way) = match self.sets.get(first).and_then(holds) {
             Some(way) => (first, way),
             None => (second, self.sets.get(second).and_then(holds)?),

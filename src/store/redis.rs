@@ -111,8 +111,13 @@ impl RedisStore {
         // often miss the deadline.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
-        let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis)).map_err(|_| InvalidRedisUrl)?;
-        Ok(Self { link: Link::new(client), layout: Layout::new(load_balancer), deadline: StoreDeadline::default() })
+        let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis))
+            .map_err(|_| InvalidRedisUrl)?;
+        Ok(Self {
+            link: Link::new(client),
+            layout: Layout::new(load_balancer),
+            deadline: StoreDeadline::default(),
+        })
     }
 
     /// With another deadline for each call.
@@ -146,14 +151,18 @@ impl RedisStore {
             Value::Nil => return Ok(Record::Absent),
             Value::BulkString(value) => value,
             // Not a string: nothing that a store has written.
-            Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(Record::Unreadable),
+            Value::ServerError(error) if error.code() == "WRONGTYPE" => {
+                return Ok(Record::Unreadable);
+            }
             other => return accepted(other).map(|()| Record::Unreadable),
         };
         Ok(match layout::read(&value) {
             None => Record::Unreadable,
-            Some((endpoint, issued)) => {
-                Record::Found(Pin { endpoint, issued, expires: lookup.now.saturating_add(lookup.ttl) })
-            }
+            Some((endpoint, issued)) => Record::Found(Pin {
+                endpoint,
+                issued,
+                expires: lookup.now.saturating_add(lookup.ttl),
+            }),
         })
     }
 

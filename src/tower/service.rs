@@ -16,6 +16,7 @@ use crate::request::RequestMeta;
 use crate::store::Record;
 
 /// Puts session affinity around a service that connects and sends: see the [module](super).
+#[derive(Debug)]
 pub struct AffinityLayer<G>(Arc<G>);
 
 /// What an [`AffinityLayer`] makes of an inner service: one that calls it once for each endpoint
@@ -53,7 +54,10 @@ impl<G, S> Layer<S> for AffinityLayer<G> {
 impl<G, S, B, R, E> Service<Request<B>> for AffinityService<G, S>
 where
     G: Gateway,
-    S: Service<Request<B>, Response = Response<R>, Error = Failed<B, E>, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response<R>, Error = Failed<B, E>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
     B: Send + 'static,
     R: Send + 'static,
     E: Send + 'static,
@@ -75,7 +79,11 @@ where
 
 /// The law of the crate: a session is read once, before routing, and written once, after an
 /// endpoint has answered. One snapshot and one time serve the whole request.
-async fn serve<G, S, B, R, E>(gateway: Arc<G>, mut inner: S, request: Request<B>) -> Result<Response<R>, Refused<E>>
+async fn serve<G, S, B, R, E>(
+    gateway: Arc<G>,
+    mut inner: S,
+    request: Request<B>,
+) -> Result<Response<R>, Refused<E>>
 where
     G: Gateway,
     S: Service<Request<B>, Response = Response<R>, Error = Failed<B, E>>,
@@ -97,20 +105,28 @@ where
 
     let mut request = Request::from_parts(head, body);
     while let Some(target) = pools.target(attempt.endpoint()) {
-        request.extensions_mut().insert(Routed { endpoint: attempt.endpoint(), target: target.clone() });
+        request
+            .extensions_mut()
+            .insert(Routed { endpoint: attempt.endpoint(), target: target.clone() });
         match inner.call(request).await {
             // Of the informational ones only 101 ends the exchange.
-            Ok(early) if early.status().is_informational() && early.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            Ok(early)
+                if early.status().is_informational()
+                    && early.status() != StatusCode::SWITCHING_PROTOCOLS =>
+            {
                 return Ok(early);
             }
             Ok(mut response) => {
                 response.extensions_mut().insert(attempt.outcome());
-                if let Some(write) = affinity.settle(attempt, &pools).apply(response.headers_mut()) {
+                if let Some(write) = affinity.settle(attempt, &pools).apply(response.headers_mut())
+                {
                     gateway.save(write).await;
                 }
                 return Ok(response);
             }
-            Err(Failed::Unconnected(whole)) => (attempt, request) = (affinity.failover(attempt, &pools)?, *whole),
+            Err(Failed::Unconnected(whole)) => {
+                (attempt, request) = (affinity.failover(attempt, &pools)?, *whole)
+            }
             Err(Failed::BrokeOff(error)) => return Err(Refused::BrokeOff(error)),
         }
         poll_fn(|context| inner.poll_ready(context)).await?;

@@ -62,7 +62,12 @@ impl Client {
     }
 
     /// Asks, and believes what it is told of its session.
-    pub(crate) async fn ask(&mut self, lines: &mut Lines, gateways: &[SocketAddr], patience: Patience) -> Answer {
+    pub(crate) async fn ask(
+        &mut self,
+        lines: &mut Lines,
+        gateways: &[SocketAddr],
+        patience: Patience,
+    ) -> Answer {
         let (pin, start) = (self.pin.clone(), Instant::now());
         let mut unanswered = 0;
         let came = loop {

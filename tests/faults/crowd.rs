@@ -50,7 +50,11 @@ impl Crowd {
             clients: (0..SESSIONS).map(client).collect(),
             patience: Patience::Once,
             gateways: gateways.into(),
-            runtime: Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"),
+            runtime: Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime"),
         }
     }
 
@@ -126,7 +130,8 @@ impl Crowd {
         let (answered, (release, released)) = (Arc::<AtomicUsize>::default(), watch::channel(()));
         let mut workers = JoinSet::new();
         for _ in 0..AT_ONCE {
-            let (queue, answered, mut released) = (queue.clone(), answered.clone(), released.clone());
+            let (queue, answered, mut released) =
+                (queue.clone(), answered.clone(), released.clone());
             let (patience, gateways) = (self.patience, self.gateways.clone());
             let work = async move {
                 let (mut lines, mut done) = (Lines::default(), Vec::new());

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::crowd::{AT_ONCE, Crowd, SESSIONS};
-use crate::support::{Answer, Config, Connection, Endpoint, Gateway, Silent, get, shop, wait_until};
+use crate::support::{
+    Answer, Config, Connection, Endpoint, Gateway, Silent, get, shop, wait_until,
+};
 
 /// Two endpoints, and a crowd with a session each.
 struct Scene {
@@ -23,7 +25,10 @@ impl Scene {
         let mut crowd = Crowd::with_cookies(&[gateway.address]);
         let first = crowd.round();
         let (at_a, at_b) = (crowd.pinned_to("a"), crowd.pinned_to("b"));
-        first.assert_is([("new: created:no_cookie by a", at_a), ("new: created:no_cookie by b", at_b)]);
+        first.assert_is([
+            ("new: created:no_cookie by a", at_a),
+            ("new: created:no_cookie by b", at_b),
+        ]);
         assert!(at_a > SESSIONS / 3 && at_b > SESSIONS / 3, "{at_a} and {at_b}");
         Self { a, b, gateway, crowd, at_a, at_b }
     }
@@ -66,13 +71,22 @@ fn in_mode_temporary_they_are_lent_until_it_is_back_or_called_unhealthy() {
     scene.assert_all_kept();
 
     scene.a.go_down();
-    let during = scene.crowd.round_during(|| scene.gateway.patch("/pools/eu/origins/a", json!({ "healthy": false })));
+    let during = scene
+        .crowd
+        .round_during(|| scene.gateway.patch("/pools/eu/origins/a", json!({ "healthy": false })));
     during.assert_only(&["a: lent:connect_failed by b", "a: moved:unhealthy by b", "b: kept by b"]);
     assert_eq!(during.count("b: kept by b"), scene.at_b);
     let last = during.last_quarter();
-    last.assert_is([("a: moved:unhealthy by b", last.pinned_to("a")), ("b: kept by b", last.pinned_to("b"))]);
-    let (moved, lent) = (during.count("a: moved:unhealthy by b"), during.count("a: lent:connect_failed by b"));
-    scene.crowd.round().assert_is([("a: moved:unhealthy by b", lent), ("b: kept by b", scene.at_b + moved)]);
+    last.assert_is([
+        ("a: moved:unhealthy by b", last.pinned_to("a")),
+        ("b: kept by b", last.pinned_to("b")),
+    ]);
+    let (moved, lent) =
+        (during.count("a: moved:unhealthy by b"), during.count("a: lent:connect_failed by b"));
+    scene
+        .crowd
+        .round()
+        .assert_is([("a: moved:unhealthy by b", lent), ("b: kept by b", scene.at_b + moved)]);
 
     scene.a.come_back();
     scene.gateway.patch("/pools/eu/origins/a", json!({ "healthy": true }));
@@ -124,7 +138,10 @@ fn an_endpoint_that_hangs_holds_its_own_sessions_and_no_others() {
     // It dies at last: nobody else is asked on behalf of those that it was sent.
     scene.a.go_down();
     let rest = scene.at_a - AT_ONCE;
-    scene.crowd.finish(hanging).assert_is([("a: 502 gave_up", AT_ONCE), ("a: lent:connect_failed by b", rest)]);
+    scene
+        .crowd
+        .finish(hanging)
+        .assert_is([("a: 502 gave_up", AT_ONCE), ("a: lent:connect_failed by b", rest)]);
     scene.a.answers(Answer::Name);
     scene.a.come_back();
     scene.assert_all_kept();
@@ -132,9 +149,13 @@ fn an_endpoint_that_hangs_holds_its_own_sessions_and_no_others() {
 
 #[test]
 fn an_endpoint_that_takes_no_connection_is_waited_on_once_and_not_once_per_session() {
-    let mut scene = Scene::new(|file| file.failover("temporary").set("cooling_off", 60).set("connect_timeout_ms", 400));
+    let mut scene = Scene::new(|file| {
+        file.failover("temporary").set("cooling_off", 60).set("connect_timeout_ms", 400)
+    });
     scene.a.go_down();
-    let Some(silent) = Silent::at(scene.a.address) else { return eprintln!("skipped: a full queue refuses connections") };
+    let Some(silent) = Silent::at(scene.a.address) else {
+        return eprintln!("skipped: a full queue refuses connections");
+    };
     let round = scene.crowd.round();
     let waited = round.count("a: lent:connect_failed by b");
     assert!((1..=AT_ONCE).contains(&waited), "{waited} have waited");
@@ -145,7 +166,10 @@ fn an_endpoint_that_takes_no_connection_is_waited_on_once_and_not_once_per_sessi
     ]);
     drop(silent);
     scene.a.come_back();
-    scene.crowd.round().assert_is([("a: lent:suspect by b", scene.at_a), ("b: kept by b", scene.at_b)]);
+    scene
+        .crowd
+        .round()
+        .assert_is([("a: lent:suspect by b", scene.at_a), ("b: kept by b", scene.at_b)]);
     scene.gateway.set_clock(61);
     scene.assert_all_kept();
 }
@@ -203,10 +227,17 @@ fn when_all_endpoints_are_down_no_session_is_lost() {
             "b: kept by b",
             "a: 502 gave_up",
             "b: 502 gave_up",
-            if mode == "sticky" { "a: moved:connect_failed by b" } else { "a: lent:connect_failed by b" },
+            if mode == "sticky" {
+                "a: moved:connect_failed by b"
+            } else {
+                "a: lent:connect_failed by b"
+            },
         ]);
         let last = all.last_quarter();
-        last.assert_is([("a: 502 gave_up", last.pinned_to("a")), ("b: 502 gave_up", last.pinned_to("b"))]);
+        last.assert_is([
+            ("a: 502 gave_up", last.pinned_to("a")),
+            ("b: 502 gave_up", last.pinned_to("b")),
+        ]);
         for name in ["a", "b"] {
             scene.gateway.patch(&format!("/pools/eu/origins/{name}"), json!({ "healthy": false }));
         }
@@ -215,7 +246,9 @@ fn when_all_endpoints_are_down_no_session_is_lost() {
         down.assert_is([("a: 503 no_endpoint", at_a), ("b: 503 no_endpoint", at_b)]);
         for endpoint in [&scene.a, &scene.b] {
             endpoint.come_back();
-            scene.gateway.patch(&format!("/pools/eu/origins/{}", endpoint.name), json!({ "healthy": true }));
+            scene
+                .gateway
+                .patch(&format!("/pools/eu/origins/{}", endpoint.name), json!({ "healthy": true }));
         }
         scene.crowd.round().assert_is([("a: kept by a", at_a), ("b: kept by b", at_b)]);
         if mode == "sticky" {

@@ -42,11 +42,19 @@ fn header_sessions_in_memory_land_where_their_keys_point_when_the_gateway_was_ki
         gateway.take().expect("a gateway").kill();
         gateway = Some(Gateway::start(&file));
     });
-    round.assert_only(&["a: kept by a", "b: kept by b", "a: created:no_record by a", "b: created:no_record by b"]);
+    round.assert_only(&[
+        "a: kept by a",
+        "b: kept by b",
+        "a: created:no_record by a",
+        "b: created:no_record by b",
+    ]);
     assert!(round.unanswered() > 0, "it was killed with nothing under way");
     let last = round.last_quarter();
     let (last_at_a, last_at_b) = (last.pinned_to("a"), last.pinned_to("b"));
-    last.assert_is([("a: created:no_record by a", last_at_a), ("b: created:no_record by b", last_at_b)]);
+    last.assert_is([
+        ("a: created:no_record by a", last_at_a),
+        ("b: created:no_record by b", last_at_b),
+    ]);
     assert_eq!((crowd.pinned_to("a"), crowd.pinned_to("b")), (at_a, at_b));
 }
 

@@ -29,7 +29,10 @@ impl Scene {
         let first = crowd.round();
         let to_a = first.count("new: created:connect_failed by b");
         assert!(to_a > SESSIONS / 3 && to_a < SESSIONS * 2 / 3, "{to_a}");
-        first.assert_is([("new: created:connect_failed by b", to_a), ("new: created:no_record by b", SESSIONS - to_a)]);
+        first.assert_is([
+            ("new: created:connect_failed by b", to_a),
+            ("new: created:no_record by b", SESSIONS - to_a),
+        ]);
         a.come_back();
         let scene = Self { _endpoints: [a, b], redis, file, gateway, crowd, to_a };
         scene.wait_for_records(SESSIONS);
@@ -58,7 +61,8 @@ impl Scene {
     }
 }
 
-const UNREACHABLE: [&str; 3] = ["b: kept by b", "b: created:store_unreachable by a", "b: created:store_unreachable by b"];
+const UNREACHABLE: [&str; 3] =
+    ["b: kept by b", "b: created:store_unreachable by a", "b: created:store_unreachable by b"];
 
 #[test]
 fn a_redis_that_hangs_and_goes_on_has_lost_no_session() {
@@ -66,7 +70,9 @@ fn a_redis_that_hangs_and_goes_on_has_lost_no_session() {
     scene.assert_all_kept();
     let round = scene.crowd.round_during(|| {
         scene.redis.hang();
-        wait_until("the first to wait in vain", || scene.gateway.counted("created:store_unreachable") > 0);
+        wait_until("the first to wait in vain", || {
+            scene.gateway.counted("created:store_unreachable") > 0
+        });
     });
     round.assert_only(&UNREACHABLE);
     assert_eq!(round.last_quarter().count("b: kept by b"), 0);
@@ -81,7 +87,9 @@ fn a_redis_that_is_killed_and_comes_back_has_lost_failovers_and_nothing_else() {
     let mut scene = Scene::new();
     let round = scene.crowd.round_during(|| {
         scene.redis.go_down();
-        wait_until("the first to go without", || scene.gateway.counted("created:store_unreachable") > 0);
+        wait_until("the first to go without", || {
+            scene.gateway.counted("created:store_unreachable") > 0
+        });
     });
     round.assert_only(&UNREACHABLE);
     assert_eq!(round.last_quarter().count("b: kept by b"), 0);

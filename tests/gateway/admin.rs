@@ -6,7 +6,8 @@ use crate::support::{Connection, Endpoint, Gateway, SECRETS, get, request, shop,
 
 /// The names in an object, in alphabetical order.
 fn names(object: &Value) -> Vec<&str> {
-    let mut names: Vec<_> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut names: Vec<_> =
+        object.as_object().expect("an object").keys().map(String::as_str).collect();
     names.sort_unstable();
     names
 }
@@ -37,11 +38,18 @@ fn state_has_the_shape_that_is_documented() {
     let (eu, us) = (&state["pools"][0], &state["pools"][1]);
     for pool in [eu, us] {
         // `load_shedding` can be changed, so it may be shown too.
-        let shown: Vec<_> = names(pool).into_iter().filter(|name| *name != "load_shedding").collect();
+        let shown: Vec<_> =
+            names(pool).into_iter().filter(|name| *name != "load_shedding").collect();
         assert_eq!(shown, ["disabled_at", "enabled", "id", "minimum_origins", "origins"]);
     }
-    assert_eq!((&eu["id"], &eu["enabled"], &eu["disabled_at"]), (&json!("eu"), &json!(true), &Value::Null));
-    assert_eq!((&us["id"], &us["enabled"], &us["minimum_origins"]), (&json!("us"), &json!(false), &json!(0)));
+    assert_eq!(
+        (&eu["id"], &eu["enabled"], &eu["disabled_at"]),
+        (&json!("eu"), &json!(true), &Value::Null)
+    );
+    assert_eq!(
+        (&us["id"], &us["enabled"], &us["minimum_origins"]),
+        (&json!("us"), &json!(false), &json!(0))
+    );
     assert!(us["disabled_at"].is_u64());
     let origin = &eu["origins"][0];
     assert_eq!(names(origin), ["disabled_at", "enabled", "healthy", "name", "requests", "weight"]);
@@ -56,7 +64,8 @@ fn requests_are_counted_for_the_endpoint_that_served_them() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let gateway = Gateway::start(&shop(&[&a, &b]).failover("temporary"));
     let mut pinned = gateway.browser_at("a");
-    let requests = || ["a", "b"].map(|name| gateway.origin("eu", name)["requests"].as_u64().expect("a count"));
+    let requests =
+        || ["a", "b"].map(|name| gateway.origin("eu", name)["requests"].as_u64().expect("a count"));
     let before = requests();
     assert_eq!(before, [a.count() as u64, b.count() as u64]);
     pinned.get("/");
@@ -69,15 +78,18 @@ fn requests_are_counted_for_the_endpoint_that_served_them() {
 fn a_change_shows_in_the_state_and_holds_for_the_next_request() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let gateway = Gateway::start(&shop(&[&a, &b]));
-    for change in [json!({ "healthy": false }), json!({ "enabled": false }), json!({ "weight": 0 })] {
+    for change in [json!({ "healthy": false }), json!({ "enabled": false }), json!({ "weight": 0 })]
+    {
         gateway.patch("/pools/eu/origins/a", change.clone());
-        let (name, value) = change.as_object().and_then(|change| change.iter().next()).expect("one");
+        let (name, value) =
+            change.as_object().and_then(|change| change.iter().next()).expect("one");
         let origin = gateway.origin("eu", "a");
         assert!(origin[name] == *value || origin[name].as_f64() == value.as_f64(), "{origin}");
         for _ in 0..12 {
             assert_eq!(gateway.visit().served_by(), "b", "{change}");
         }
-        gateway.patch("/pools/eu/origins/a", json!({ "healthy": true, "enabled": true, "weight": 1 }));
+        gateway
+            .patch("/pools/eu/origins/a", json!({ "healthy": true, "enabled": true, "weight": 1 }));
         assert_eq!(gateway.browser_at("a").get("/").outcome(), "kept");
     }
 }
@@ -106,7 +118,10 @@ fn changes_fail_no_request_and_every_request_is_counted() {
     let counts = state["outcomes"].as_object().expect("an object").values();
     assert_eq!(counts.filter_map(Value::as_u64).sum::<u64>(), clients * requests);
     let served = state["pools"][0]["origins"].as_array().expect("origins").iter();
-    assert_eq!(served.filter_map(|origin| origin["requests"].as_u64()).sum::<u64>(), clients * requests);
+    assert_eq!(
+        served.filter_map(|origin| origin["requests"].as_u64()).sum::<u64>(),
+        clients * requests
+    );
     assert_eq!((a.count() + b.count()) as u64, clients * requests);
 }
 
@@ -146,7 +161,12 @@ fn what_is_wrong_is_refused_with_an_error_and_changes_nothing() {
         ("PATCH", "/pools/eu", r#"{"enabled": false} trailing"#, 400),
         ("PATCH", "/pools/eu", r#"{"enabled": false, "minimum_origins": -1}"#, 400),
         ("PATCH", "/pools/eu", r#"{"enabled": "no"}"#, 400),
-        ("PATCH", "/pools/eu", r#"{"enabled": false, "load_shedding": {"default_percent": 101}}"#, 400),
+        (
+            "PATCH",
+            "/pools/eu",
+            r#"{"enabled": false, "load_shedding": {"default_percent": 101}}"#,
+            400,
+        ),
         ("PATCH", "/pools/eu", r#"{"load_shedding": {"default_policy": "coin"}}"#, 400),
         ("PATCH", "/pools/eu", r#"{"load_shedding": {"session_policy": "random"}}"#, 400),
         ("PATCH", "/pools/eu/origins/a", r#"{"enabled": false, "weight": 1.5}"#, 400),
@@ -163,8 +183,18 @@ fn what_is_wrong_is_refused_with_an_error_and_changes_nothing() {
         ("POST", "/keys", &format!(r#"{{"id": 256, "secret": "{}"}}"#, SECRETS[2]), 400),
         ("POST", "/keys", &format!(r#"{{"id": -1, "secret": "{}"}}"#, SECRETS[2]), 400),
         ("POST", "/keys", &format!(r#"{{"id": 3, "secret": "{long}"}}"#), 400),
-        ("POST", "/keys", r#"{"id": 3, "secret": "not base64, whatever its length may be 0123456789"}"#, 400),
-        ("POST", "/keys", &format!(r#"{{"id": 3, "secret": "{}", "signs": true}}"#, SECRETS[2]), 400),
+        (
+            "POST",
+            "/keys",
+            r#"{"id": 3, "secret": "not base64, whatever its length may be 0123456789"}"#,
+            400,
+        ),
+        (
+            "POST",
+            "/keys",
+            &format!(r#"{{"id": 3, "secret": "{}", "signs": true}}"#, SECRETS[2]),
+            400,
+        ),
     ] {
         let (answered, answer) = gateway.admin(method, path, body);
         assert_eq!(answered, status, "{method} {path} {body}: {answer}");
@@ -180,7 +210,8 @@ fn an_error_does_not_repeat_a_secret() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));
     for secret in ["c2hvcnQ=", "c2VjcmV0LXRoYXQtaXMtbm90LWJhc2U2NA!!", "c2VjcmV0LXRvby1zaG9ydA=="] {
-        let (status, answer) = gateway.admin("POST", "/keys", &json!({ "id": 3, "secret": secret }).to_string());
+        let (status, answer) =
+            gateway.admin("POST", "/keys", &json!({ "id": 3, "secret": secret }).to_string());
         assert_eq!(status, 400);
         assert!(!answer.to_string().contains(secret), "{answer}");
     }
@@ -237,6 +268,8 @@ fn the_two_listeners_are_apart() {
     let gateway = Gateway::start(&shop(&[&a]));
     assert_eq!(gateway.fetch(&get("/state")).served_by(), "a", "the proxy passes on every path");
     let response = Connection::open(gateway.admin).exchange(&request("GET", "/state"));
-    assert!(response.head.get("content-type").is_some_and(|kind| kind.starts_with("application/json")));
+    assert!(
+        response.head.get("content-type").is_some_and(|kind| kind.starts_with("application/json"))
+    );
     assert_eq!(a.count(), 1);
 }

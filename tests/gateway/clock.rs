@@ -20,14 +20,18 @@ fn within_one_second<T>(act: impl FnOnce(u64) -> T) -> Option<T> {
 /// Sends a request at exactly this time of the gateway's clock.
 fn at(gateway: &Gateway, time: u64, request: &crate::support::Request) -> Option<Response> {
     within_one_second(|now| {
-        gateway.set_clock(i64::try_from(time).expect("a time") - i64::try_from(now).expect("a time"));
+        gateway
+            .set_clock(i64::try_from(time).expect("a time") - i64::try_from(now).expect("a time"));
         gateway.fetch(request)
     })
 }
 
 /// Tries until it was done within the seconds it needed.
 fn eventually(mut attempt: impl FnMut(usize) -> Option<()>) {
-    assert!((0..20).any(|number| attempt(number).is_some()), "the machine is too slow to tell the second");
+    assert!(
+        (0..20).any(|number| attempt(number).is_some()),
+        "the machine is too slow to tell the second"
+    );
 }
 
 fn big_endian(bytes: &[u8]) -> u64 {
@@ -39,13 +43,21 @@ fn a_cookie_session_ends_its_ttl_after_it_began_whether_used_or_not() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]).set("load_balancer.session_affinity_ttl", 1_800));
     let first = gateway.visit();
-    let (issued, expires) = (big_endian(&first.token()[10..15]), big_endian(&first.token()[15..20]));
+    let (issued, expires) =
+        (big_endian(&first.token()[10..15]), big_endian(&first.token()[15..20]));
     assert_eq!(expires, issued + 1_800);
     let request = get("/").with("Cookie", first.cookie());
-    for (time, outcome) in [(issued + 900, "kept"), (expires - 1, "kept"), (expires, "created:expired")] {
+    for (time, outcome) in
+        [(issued + 900, "kept"), (expires - 1, "kept"), (expires, "created:expired")]
+    {
         eventually(|_| {
             let response = at(&gateway, time, &request)?;
-            assert_eq!(response.outcome(), outcome, "{} seconds before its end", expires.saturating_sub(time));
+            assert_eq!(
+                response.outcome(),
+                outcome,
+                "{} seconds before its end",
+                expires.saturating_sub(time)
+            );
             assert_eq!(response.set_cookie().is_some(), outcome != "kept");
             Some(())
         });
@@ -73,7 +85,11 @@ fn a_header_session_is_alive_one_second_before_it_has_idled_out_and_use_restarts
         let start = 2_000_000_000 + 1_000 * attempt as u64;
         assert_eq!(at(&gateway, start, &request)?.outcome(), "created:no_record");
         for uses in 1..=3 {
-            assert_eq!(at(&gateway, start + 29 * uses, &request)?.outcome(), "kept", "29 seconds after the last use");
+            assert_eq!(
+                at(&gateway, start + 29 * uses, &request)?.outcome(),
+                "kept",
+                "29 seconds after the last use"
+            );
         }
         assert_eq!(at(&gateway, start + 87 + 30, &request)?.outcome(), "created:no_record");
         Some(())
@@ -135,7 +151,8 @@ fn no_clock_makes_a_request_fail() {
     let gateway = Gateway::start(&shop(&[&a]));
     let cookie = gateway.visit().cookie();
     for offset in [i64::MIN, -2_000_000_000_000, 2_000_000_000_000, i64::MAX] {
-        let (status, answer) = gateway.admin("PUT", "/clock", &format!("{{\"offset_seconds\": {offset}}}"));
+        let (status, answer) =
+            gateway.admin("PUT", "/clock", &format!("{{\"offset_seconds\": {offset}}}"));
         assert!(matches!(status, 200..=299 | 400), "{offset}: {status} {answer}");
         gateway.visit().assert_ok();
         gateway.revisit(&cookie).assert_ok();

@@ -62,7 +62,12 @@ fn help_tells_the_flags() {
 
 #[test]
 fn what_is_no_json_object_is_refused() {
-    for (text, named) in [("", "gateway.json"), ("{", "gateway.json"), ("[]", "gateway.json"), ("{} {}", "gateway.json")] {
+    for (text, named) in [
+        ("", "gateway.json"),
+        ("{", "gateway.json"),
+        ("[]", "gateway.json"),
+        ("{} {}", "gateway.json"),
+    ] {
         assert_refused(Some(text), &[], named);
     }
     assert_refused(Some("{}"), &[], "load_balancer");
@@ -135,7 +140,10 @@ fn bad_keys_are_refused_and_not_repeated() {
         let text = file().set("keys", keys).to_string();
         assert_refused(Some(&text), &[], "keys");
         let told = run_to_its_end(Some(&text), &[]).stderr;
-        assert!(!told.contains(SECRETS[0]) && !told.contains(short) && !told.contains("-_-_"), "{told}");
+        assert!(
+            !told.contains(SECRETS[0]) && !told.contains(short) && !told.contains("-_-_"),
+            "{told}"
+        );
     }
     let text = file().by_headers(&["x-user"]).set("session_secret", short).to_string();
     assert_refused(Some(&text), &[], "session_secret");
@@ -164,14 +172,23 @@ fn a_value_of_cloudflares_that_is_out_of_range_is_refused() {
         (file().attribute("drain_duration", -1), "drain_duration"),
         (file().failover("always"), "zero_downtime_failover"),
         (file().by_headers(&["x-user"]).failover("sticky"), "zero_downtime_failover"),
-        (file().by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 3_601), "session_affinity_ttl"),
-        (file().by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 29), "session_affinity_ttl"),
+        (
+            file().by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 3_601),
+            "session_affinity_ttl",
+        ),
+        (
+            file().by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 29),
+            "session_affinity_ttl",
+        ),
         (file().by_headers(&[]), "headers"),
         (file().by_headers(&["a", "b", "c", "d", "e", "f"]), "headers"),
         (file().by_headers(&["x-user", "X-User"]), "headers"),
         (file().by_headers(&["cookie:"]), "headers"),
         (file().by_headers(&["x user"]), "headers"),
-        (file().set("load_balancer.adaptive_routing.failover_across_pools", "yes"), "failover_across_pools"),
+        (
+            file().set("load_balancer.adaptive_routing.failover_across_pools", "yes"),
+            "failover_across_pools",
+        ),
     ]);
 }
 
@@ -216,7 +233,10 @@ fn what_is_missing_at_the_top_has_a_default() {
         file = file.without(name);
     }
     // Without them the ports are the gateway's own choice, so they are given as flags.
-    let gateway = Gateway::start_with(Some(&file.to_string()), &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let gateway = Gateway::start_with(
+        Some(&file.to_string()),
+        &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+    );
     gateway.visit().assert_ok();
 }
 
@@ -305,8 +325,10 @@ fn unknown_keys_and_nulls_under_load_balancer_and_pools_are_ignored() {
 fn without_default_pools_all_are_used_in_their_order() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     for file in [
-        crate::support::shop_of_pools(&[("us", &[&b]), ("eu", &[&a])]).without("load_balancer.default_pools"),
-        crate::support::shop_of_pools(&[("us", &[&b]), ("eu", &[&a])]).set("load_balancer.default_pools", Value::Null),
+        crate::support::shop_of_pools(&[("us", &[&b]), ("eu", &[&a])])
+            .without("load_balancer.default_pools"),
+        crate::support::shop_of_pools(&[("us", &[&b]), ("eu", &[&a])])
+            .set("load_balancer.default_pools", Value::Null),
     ] {
         let gateway = Gateway::start(&file);
         assert_eq!(gateway.visit().served_by(), "b");
@@ -320,7 +342,8 @@ fn flags_override_the_file() {
     let a = Endpoint::start("a");
     // Addresses that can't be bound: the documentation's own, of no machine.
     let file = shop(&[&a]).set("listen", "192.0.2.1:0").set("admin", "192.0.2.1:0").to_string();
-    let gateway = Gateway::start_with(Some(&file), &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let gateway =
+        Gateway::start_with(Some(&file), &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     gateway.visit().assert_ok();
     assert_eq!(gateway.admin("GET", "/state", "").0, 200);
 }
@@ -330,10 +353,16 @@ fn an_address_that_is_taken_is_an_error_that_names_it() {
     let a = Endpoint::start("a");
     let taken = a.address.to_string();
     for (field, other) in [("listen", "admin"), ("admin", "listen")] {
-        let refused =
-            run_to_its_end(Some(&shop(&[&a]).set(field, taken.clone()).set(other, "127.0.0.1:0").to_string()), &[]);
+        let refused = run_to_its_end(
+            Some(&shop(&[&a]).set(field, taken.clone()).set(other, "127.0.0.1:0").to_string()),
+            &[],
+        );
         assert!(refused.status.is_some_and(|status| status != 0), "{refused:?}");
-        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1), "{refused:?}");
+        assert_eq!(
+            (refused.stdout.as_str(), refused.stderr.lines().count()),
+            ("", 1),
+            "{refused:?}"
+        );
         assert!(refused.stderr.contains(&taken) || refused.stderr.contains(field), "{refused:?}");
     }
 }

@@ -22,7 +22,10 @@ fn commands(gateway: &Gateway) -> Vec<String> {
         std::mem::replace(&mut known, lines) == lines && lines > 2
     });
     let lines = gateway.output();
-    lines.iter().filter_map(|line| line.find("curl ").map(|start| line[start..].to_string())).collect()
+    lines
+        .iter()
+        .filter_map(|line| line.find("curl ").map(|start| line[start..].to_string()))
+        .collect()
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn a_session_is_kept() {
     assert_eq!(gateway.counted("kept"), 6);
     let pools = gateway.state()["pools"].as_array().expect("pools").clone();
     let origins = pools.iter().flat_map(|pool| pool["origins"].as_array().expect("origins"));
-    let mut counts: Vec<_> = origins.map(|origin| origin["requests"].as_u64().expect("a count")).collect();
+    let mut counts: Vec<_> =
+        origins.map(|origin| origin["requests"].as_u64().expect("a count")).collect();
     counts.sort_unstable();
     assert_eq!(counts, [0, 0, 7]);
 }
@@ -73,7 +77,8 @@ fn the_commands_that_it_prints_work() {
     let gateway = start();
     let commands = commands(&gateway);
     assert!(!commands.is_empty(), "{:?}", gateway.output());
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-demo", std::process::id()));
+    let directory =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-demo", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let mut told = Vec::new();
     for command in &commands {
@@ -88,7 +93,11 @@ fn the_commands_that_it_prints_work() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{command}: {output:?}");
         assert!(!said.is_empty() && !said.contains("\"error\""), "{command}: {said}");
-        told.extend(said.lines().filter_map(|line| line.strip_prefix("x-affinity-outcome: ")).map(str::to_string));
+        told.extend(
+            said.lines()
+                .filter_map(|line| line.strip_prefix("x-affinity-outcome: "))
+                .map(str::to_string),
+        );
     }
     let _ = std::fs::remove_dir_all(&directory);
     let is_told = |start: &str| told.iter().any(|told| told.starts_with(start));

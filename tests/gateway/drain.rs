@@ -79,7 +79,11 @@ fn an_unhealthy_endpoint_loses_its_sessions_in_every_mode_and_while_it_drains() 
         assert_eq!(pinned.get("/").outcome(), "kept", "{mode}");
         gateway.patch("/pools/eu/origins/a", json!({ "healthy": false }));
         let moved = pinned.get("/");
-        assert_eq!((moved.served_by(), moved.outcome()), ("b".into(), "moved:unhealthy".into()), "{mode}");
+        assert_eq!(
+            (moved.served_by(), moved.outcome()),
+            ("b".into(), "moved:unhealthy".into()),
+            "{mode}"
+        );
         assert!(moved.set_cookie().is_some(), "{mode}");
     }
 }
@@ -160,7 +164,11 @@ fn drain_tells_that_header_sessions_end_before_the_drain_does() {
     let gateway = Gateway::start(&file.set("load_balancer.session_affinity_ttl", 60));
     gateway.patch("/pools/eu/origins/a", json!({ "enabled": false }));
     let stamp = gateway.origin("eu", "a")["disabled_at"].as_u64().expect("a time");
-    assert_eq!(drain(&gateway)["sessions_end_by"], stamp + 60, "one that was not seen has ended by then");
+    assert_eq!(
+        drain(&gateway)["sessions_end_by"],
+        stamp + 60,
+        "one that was not seen has ended by then"
+    );
     gateway.set_clock(61);
     let ended = drain(&gateway);
     assert_eq!((&ended["draining"], &ended["drained"]), (&json!(true), &json!(true)));
@@ -172,8 +180,12 @@ fn an_origin_can_come_from_the_file_in_the_middle_of_its_drain() {
     let file = shop(&[&a, &b]).attribute("drain_duration", 86_400);
     let cookies = Gateway::start(&file).browser_at("a").cookies();
     let disabled = |at: Option<&str>| {
-        let gateway =
-            Gateway::start(&file.clone().set("pools.0.origins.0.enabled", false).set("pools.0.origins.0.disabled_at", at));
+        let gateway = Gateway::start(
+            &file
+                .clone()
+                .set("pools.0.origins.0.enabled", false)
+                .set("pools.0.origins.0.disabled_at", at),
+        );
         (gateway.revisit(&cookies), gateway.origin("eu", "a"))
     };
     let (kept, origin) = disabled(Some(&date(SystemTime::now())));
@@ -190,7 +202,8 @@ fn an_origin_can_come_from_the_file_in_the_middle_of_its_drain() {
 /// `2026-01-31T12:00:00Z`
 fn date(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let date = time::UtcDateTime::from_unix_timestamp(i64::try_from(seconds).expect("before 9999")).expect("a date");
+    let date = time::UtcDateTime::from_unix_timestamp(i64::try_from(seconds).expect("before 9999"))
+        .expect("a date");
     let (hour, minute, second) = date.time().as_hms();
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

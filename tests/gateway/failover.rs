@@ -1,7 +1,8 @@
 //! An endpoint that can't be connected to: the three modes, retries, and what is no failover.
 
 use crate::support::{
-    Answer, Connection, Endpoint, Gate, Gateway, Response, Silent, get, pattern, post, shop, shop_of_pools,
+    Answer, Connection, Endpoint, Gate, Gateway, Response, Silent, get, pattern, post, shop,
+    shop_of_pools,
 };
 
 /// Two endpoints in one pool.
@@ -14,7 +15,10 @@ fn two() -> (Endpoint, Endpoint) {
 fn assert_gave_up(response: &Response) {
     assert_eq!((response.status, response.outcome()), (502, "gave_up".into()), "{response:?}");
     assert!(!response.head.has("set-cookie"), "{response:?}");
-    assert!(response.head.get("content-type").is_some_and(|kind| kind.starts_with("text/plain")), "{response:?}");
+    assert!(
+        response.head.get("content-type").is_some_and(|kind| kind.starts_with("text/plain")),
+        "{response:?}"
+    );
     assert_eq!(response.text().trim_end().lines().count(), 1, "{response:?}");
 }
 
@@ -98,7 +102,10 @@ fn by_header_in_mode_temporary_a_session_is_lent_and_comes_back() {
     let (home, other) = if home == "a" { (&a, &b) } else { (&b, &a) };
     home.go_down();
     let lent = gateway.fetch(&request);
-    assert_eq!((lent.served_by(), lent.outcome()), (other.name.clone(), "lent:connect_failed".into()));
+    assert_eq!(
+        (lent.served_by(), lent.outcome()),
+        (other.name.clone(), "lent:connect_failed".into())
+    );
     home.come_back();
     let back = gateway.fetch(&request);
     assert_eq!((back.served_by(), back.outcome()), (home.name.clone(), "kept".into()));
@@ -111,8 +118,12 @@ fn a_body_arrives_whole_at_the_second_endpoint() {
     let pinned = gateway.browser_at("a");
     a.go_down();
     let body = pattern(300_000);
-    let response = gateway.fetch(&post("/order?n=1", body.clone()).with("Cookie", pinned.cookies()));
-    assert_eq!((response.served_by(), response.outcome()), ("b".into(), "lent:connect_failed".into()));
+    let response =
+        gateway.fetch(&post("/order?n=1", body.clone()).with("Cookie", pinned.cookies()));
+    assert_eq!(
+        (response.served_by(), response.outcome()),
+        ("b".into(), "lent:connect_failed".into())
+    );
     let seen = b.last();
     assert_eq!(seen.head.start, "POST /order?n=1 HTTP/1.1");
     assert!(seen.body == body, "{} bytes of {}", seen.body.len(), body.len());
@@ -126,7 +137,9 @@ fn a_body_without_a_length_arrives_whole_at_the_second_endpoint() {
     a.go_down();
     let mut connection = Connection::open(gateway.address);
     let cookies = pinned.cookies();
-    connection.write(format!("POST / HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    connection.write(format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ));
     connection.write("5\r\nfirst\r\n");
     b.wait_for("the first piece", |seen| seen.body == b"first");
     connection.write("5\r\n, end\r\n0\r\n\r\n");
@@ -167,10 +180,14 @@ fn retries_say_how_many_more_endpoints_are_tried() {
 
 #[test]
 fn a_connection_that_times_out_is_a_passive_failure() {
-    let Some(silent) = Silent::start() else { return eprintln!("skipped: a full queue refuses connections here") };
+    let Some(silent) = Silent::start() else {
+        return eprintln!("skipped: a full queue refuses connections here");
+    };
     let a = Endpoint::start("a");
-    let file = shop(&[&a, &a]).set("connect_timeout_ms", 400).set("pools.0.origins.1.name", "silent");
-    let gateway = Gateway::start(&file.set("pools.0.origins.1.address", silent.address.to_string()));
+    let file =
+        shop(&[&a, &a]).set("connect_timeout_ms", 400).set("pools.0.origins.1.name", "silent");
+    let gateway =
+        Gateway::start(&file.set("pools.0.origins.1.address", silent.address.to_string()));
     let is_rebound = |_| {
         let response = gateway.visit();
         assert_eq!(response.served_by(), "a");
@@ -184,14 +201,22 @@ fn failover_stays_in_its_pool_unless_it_may_cross() {
     for across in [false, true] {
         let (eu, us) = (Endpoint::start("eu-1"), Endpoint::start("us-1"));
         let file = shop_of_pools(&[("eu", &[&eu]), ("us", &[&us])]).failover("sticky");
-        let gateway = Gateway::start(&file.set("load_balancer.adaptive_routing.failover_across_pools", across));
+        let gateway = Gateway::start(
+            &file.set("load_balancer.adaptive_routing.failover_across_pools", across),
+        );
         let mut pinned = gateway.browser();
         assert_eq!(pinned.get("/").served_by(), "eu-1");
         eu.go_down();
         let (mine, new) = (pinned.get("/"), gateway.visit());
         if across {
-            assert_eq!((mine.served_by(), mine.outcome()), ("us-1".into(), "moved:connect_failed".into()));
-            assert_eq!((new.served_by(), new.outcome()), ("us-1".into(), "created:connect_failed".into()));
+            assert_eq!(
+                (mine.served_by(), mine.outcome()),
+                ("us-1".into(), "moved:connect_failed".into())
+            );
+            assert_eq!(
+                (new.served_by(), new.outcome()),
+                ("us-1".into(), "created:connect_failed".into())
+            );
         } else {
             assert_gave_up(&mine);
             assert_gave_up(&new);
@@ -207,7 +232,9 @@ fn an_error_that_the_endpoint_answers_is_passed_through_and_is_no_failover() {
     let mut pinned = gateway.browser_at("a");
     let before = b.count();
     for status in [500, 502, 503, 504, 521] {
-        let answer = format!("HTTP/1.1 {status} Sorry\r\nRetry-After: 7\r\nX-Served-By: a\r\nContent-Length: 4\r\n\r\nbusy");
+        let answer = format!(
+            "HTTP/1.1 {status} Sorry\r\nRetry-After: 7\r\nX-Served-By: a\r\nContent-Length: 4\r\n\r\nbusy"
+        );
         a.answers(Answer::Bytes(answer.into_bytes()));
         let response = pinned.get("/");
         assert_eq!((response.status, response.text()), (status, "busy".into()));
@@ -278,16 +305,24 @@ fn an_origin_can_be_a_host_name_and_one_that_is_unknown_is_a_passive_failure() {
         .set("pools.0.origins.1.address", format!("nowhere.invalid:{port}"))
         .set("connect_timeout_ms", 1_000);
     let gateway = Gateway::start(&file);
-    let outcomes: Vec<_> = (0..12).map(|_| gateway.visit()).map(|visit| (visit.served_by(), visit.outcome())).collect();
+    let outcomes: Vec<_> = (0..12)
+        .map(|_| gateway.visit())
+        .map(|visit| (visit.served_by(), visit.outcome()))
+        .collect();
     assert!(outcomes.iter().all(|(name, _)| name == "a"));
-    assert!(outcomes.iter().any(|(_, outcome)| outcome == "created:connect_failed"), "{outcomes:?}");
+    assert!(
+        outcomes.iter().any(|(_, outcome)| outcome == "created:connect_failed"),
+        "{outcomes:?}"
+    );
 }
 
 #[test]
 fn a_body_that_the_endpoint_breaks_off_does_not_look_whole() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));
-    for answer in ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+    for answer in
+        ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+    {
         a.answers(Answer::BytesAndClose(format!("HTTP/1.1 200 OK\r\n{answer}").into_bytes()));
         let mut connection = Connection::open(gateway.address);
         connection.send(&get("/"));

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::support::{Answer, Connection, Endpoint, Gateway, Request, Response, get, pattern, post, request, shop};
+use crate::support::{
+    Answer, Connection, Endpoint, Gateway, Request, Response, get, pattern, post, request, shop,
+};
 
 fn start() -> (Gateway, Endpoint) {
     let a = Endpoint::start("a");
@@ -113,8 +115,12 @@ mod messages {
     fn an_upload_is_passed_on_while_it_comes() {
         let (gateway, a) = start();
         let mut connection = Connection::open(gateway.address);
-        connection.write("POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
-        a.wait_for("the first piece, before the last is sent", |seen| seen.body == b"first" && !seen.is_whole);
+        connection.write(
+            "POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n",
+        );
+        a.wait_for("the first piece, before the last is sent", |seen| {
+            seen.body == b"first" && !seen.is_whole
+        });
         connection.write("6\r\n, last\r\n0\r\n\r\n");
         connection.response().assert_ok();
         let seen = a.last();
@@ -129,7 +135,9 @@ mod messages {
             connection.write(format!(
                 "{method} / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
             ));
-            a.wait_for(method, |seen| seen.head.start.starts_with(method) && seen.body == b"hello" && seen.is_whole);
+            a.wait_for(method, |seen| {
+                seen.head.start.starts_with(method) && seen.body == b"hello" && seen.is_whole
+            });
         }
     }
 
@@ -137,7 +145,9 @@ mod messages {
     fn an_answer_with_many_fields_is_passed_on() {
         let (gateway, a) = start();
         let fields: String = (0..400).map(|number| format!("X-{number}: v\r\n")).collect();
-        a.answers(Answer::Bytes(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n").into_bytes()));
+        a.answers(Answer::Bytes(
+            format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n").into_bytes(),
+        ));
         let response = gateway.visit();
         assert!(response.head.has("x-0") && response.head.has("x-399"));
     }
@@ -146,7 +156,9 @@ mod messages {
     fn a_download_is_passed_on_while_it_comes() {
         let (gateway, a) = start();
         // The endpoint says 20 bytes, sends ten, and is in no hurry with the rest.
-        a.answers(Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes.".to_vec()));
+        a.answers(Answer::Bytes(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes.".to_vec(),
+        ));
         let mut connection = Connection::open(gateway.address);
         connection.send(&get("/"));
         assert!(connection.head().expect("a head").start.contains("200"));
@@ -159,7 +171,8 @@ mod messages {
         let body = pattern(5_000_000);
         gateway.fetch(&post("/", body.clone())).assert_ok();
         assert!(a.last().body == body);
-        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
         answer.extend_from_slice(&body);
         a.answers(Answer::Bytes(answer));
         assert!(gateway.visit().body == body);
@@ -172,7 +185,9 @@ mod messages {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n".to_vec(),
         ));
         assert_eq!(gateway.visit().text(), "all of it");
-        a.answers(Answer::BytesAndClose(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end".to_vec()));
+        a.answers(Answer::BytesAndClose(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end".to_vec(),
+        ));
         assert_eq!(gateway.visit().text(), "until the end");
     }
 
@@ -180,7 +195,9 @@ mod messages {
     fn a_client_that_expects_100_continue_gets_it_and_no_cookie_with_it() {
         let (gateway, a) = start();
         let mut connection = Connection::open(gateway.address);
-        connection.write("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+        connection.write(
+            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+        );
         let interim = connection.head().expect("a head");
         assert!(interim.start.starts_with("HTTP/1.1 100"), "{interim:?}");
         assert!(!interim.has("set-cookie"));
@@ -193,7 +210,8 @@ mod messages {
     #[test]
     fn a_client_of_http_1_0_is_answered_in_its_way() {
         let (gateway, a) = start();
-        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n";
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n";
         a.answers(Answer::Bytes(chunked.to_vec()));
         for head in ["GET /old HTTP/1.0\r\n\r\n", "GET /old HTTP/1.0\r\nHost: x\r\n\r\n"] {
             let mut connection = Connection::open(gateway.address);
@@ -211,11 +229,16 @@ mod messages {
     #[test]
     fn an_endpoint_of_http_1_0_does_not_make_the_client_one() {
         let (gateway, a) = start();
-        a.answers(Answer::BytesAndClose(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold".to_vec()));
+        a.answers(Answer::BytesAndClose(
+            b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold".to_vec(),
+        ));
         let mut connection = Connection::open(gateway.address);
         for _ in 0..2 {
             let response = connection.exchange(&get("/"));
-            assert_eq!((response.head.start.as_str(), response.text()), ("HTTP/1.1 200 OK", "old".into()));
+            assert_eq!(
+                (response.head.start.as_str(), response.text()),
+                ("HTTP/1.1 200 OK", "old".into())
+            );
         }
     }
 
@@ -223,7 +246,9 @@ mod messages {
     fn an_interim_answer_is_not_the_answer() {
         let (gateway, a) = start();
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
-        a.answers(Answer::Bytes(format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend").into_bytes()));
+        a.answers(Answer::Bytes(
+            format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nend").into_bytes(),
+        ));
         let mut connection = Connection::open(gateway.address);
         connection.send(&get("/"));
         let mut response = connection.response();
@@ -238,7 +263,9 @@ mod messages {
     #[test]
     fn an_answer_before_the_end_of_the_body_is_passed_on() {
         let (gateway, a) = start();
-        a.answers(Answer::AtOnce(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nstop".to_vec()));
+        a.answers(Answer::AtOnce(
+            b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nstop".to_vec(),
+        ));
         let mut connection = Connection::open(gateway.address);
         connection.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
         connection.write(pattern(10_000));
@@ -261,9 +288,16 @@ mod messages {
         let seen = a.seen();
         if response.status == 200 {
             assert_eq!(seen[0].body, b"abc");
-            assert!(!(seen[0].head.has("content-length") && seen[0].head.has("transfer-encoding")), "{seen:?}");
+            assert!(
+                !(seen[0].head.has("content-length") && seen[0].head.has("transfer-encoding")),
+                "{seen:?}"
+            );
         }
-        assert!(seen.iter().all(|seen| seen.head.start.contains("/one") || seen.head.start.contains("/two")), "{seen:?}");
+        assert!(
+            seen.iter()
+                .all(|seen| seen.head.start.contains("/one") || seen.head.start.contains("/two")),
+            "{seen:?}"
+        );
     }
 
     #[test]
@@ -312,7 +346,11 @@ mod messages {
     #[test]
     fn what_is_no_request_gets_400_and_disturbs_nobody() {
         let (gateway, a) = start();
-        for bytes in ["\0\0\0\0\r\n\r\n", "GET / HTTP/1.1\r\nNo colon here\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+        for bytes in [
+            "\0\0\0\0\r\n\r\n",
+            "GET / HTTP/1.1\r\nNo colon here\r\n\r\n",
+            "GET / HTTP/9.9\r\n\r\n",
+        ] {
             let mut connection = Connection::open(gateway.address);
             connection.write(bytes);
             connection.finish_writing();
@@ -366,7 +404,8 @@ mod hop_by_hop {
     #[test]
     fn what_a_message_needs_is_not_the_connections_to_remove() {
         let (gateway, a) = start();
-        let request = post("/", "body").with("Connection", "close, Content-Length, Host, X-Forwarded-For");
+        let request =
+            post("/", "body").with("Connection", "close, Content-Length, Host, X-Forwarded-For");
         gateway.fetch(&request).assert_ok();
         let seen = a.last();
         assert_eq!(seen.body, b"body");
@@ -436,15 +475,21 @@ mod forwarded {
             .with("X-Forwarded-Proto", "https");
         gateway.fetch(&request).assert_ok();
         let head = a.last().head;
-        assert_eq!(head.get("x-forwarded-for").as_deref(), Some("203.0.113.7, 10.0.0.9, 10.0.0.8, 127.0.0.1"));
+        assert_eq!(
+            head.get("x-forwarded-for").as_deref(),
+            Some("203.0.113.7, 10.0.0.9, 10.0.0.8, 127.0.0.1")
+        );
         assert_eq!(head.all("x-forwarded-proto"), ["https"]);
     }
 
     /// Who serves clients of 16 addresses, each told in this way.
     fn served(trusted: &[&str], told: impl Fn(String) -> String) -> Vec<String> {
         let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
-        let gateway = Gateway::start(&shop(&[&a, &b]).by_address().set("trusted_proxies", trusted.to_vec()));
-        let visit = |last| gateway.fetch(&get("/").with("X-Forwarded-For", told(format!("203.0.113.{last}"))));
+        let gateway =
+            Gateway::start(&shop(&[&a, &b]).by_address().set("trusted_proxies", trusted.to_vec()));
+        let visit = |last| {
+            gateway.fetch(&get("/").with("X-Forwarded-For", told(format!("203.0.113.{last}"))))
+        };
         (0..16).map(|last| visit(last).served_by()).collect()
     }
 
@@ -493,7 +538,9 @@ mod forwarded {
         let file = shop(&[&a]).set("trusted_proxies", vec!["127.0.0.1/32"]).set("listen", "[::]:0");
         let gateway = Gateway::start(&file);
         let address = ([127, 0, 0, 1], gateway.address.port()).into();
-        let Ok(mut connection) = Connection::try_open(address) else { return eprintln!("skipped: IPv6 alone") };
+        let Ok(mut connection) = Connection::try_open(address) else {
+            return eprintln!("skipped: IPv6 alone");
+        };
         let response = connection.exchange(&get("/").with("X-Forwarded-Proto", "https"));
         assert!(response.set_cookie().expect("a cookie").contains("; Secure"));
         assert_eq!(a.last().head.all("x-forwarded-for"), ["127.0.0.1"]);
@@ -517,11 +564,16 @@ mod set_cookie {
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`
     fn imf_fixdate(seconds: u64) -> String {
-        let date = time::UtcDateTime::from_unix_timestamp(i64::try_from(seconds).expect("a time")).expect("a date");
+        let date = time::UtcDateTime::from_unix_timestamp(i64::try_from(seconds).expect("a time"))
+            .expect("a date");
         let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
         let (hour, minute, second) = date.time().as_hms();
         let (day, year) = (date.day(), date.year());
-        format!("{}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", &weekday[..3], &month[..3])
+        format!(
+            "{}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT",
+            &weekday[..3],
+            &month[..3]
+        )
     }
 
     /// The line, to the letter, with these attributes after `HttpOnly`.
@@ -531,7 +583,10 @@ mod set_cookie {
         let token = response.cookie();
         assert_eq!(token.len(), "__cflb=".len() + 48);
         let expires = imf_fixdate(big_endian(&response.token()[15..20]));
-        assert_eq!(line, format!("{token}; Path={path}; Expires={expires}; Max-Age={ttl}; HttpOnly{tail}"));
+        assert_eq!(
+            line,
+            format!("{token}; Path={path}; Expires={expires}; Max-Age={ttl}; HttpOnly{tail}")
+        );
     }
 
     #[test]
@@ -567,7 +622,12 @@ mod set_cookie {
             .set("cookie.domain", "example.com")
             .set("cookie.partitioned", true);
         let response = Gateway::start(&file).visit();
-        assert_line(&response, 1_800, "/shop", "; Secure; SameSite=Strict; Domain=example.com; Partitioned");
+        assert_line(
+            &response,
+            1_800,
+            "/shop",
+            "; Secure; SameSite=Strict; Domain=example.com; Partitioned",
+        );
     }
 
     #[test]
@@ -598,7 +658,9 @@ mod set_cookie {
     #[test]
     fn it_can_have_another_name() {
         let a = Endpoint::start("a");
-        let gateway = Gateway::start(&shop(&[&a]).set("cookie.name", "__Host-lb").attribute("secure", "Always"));
+        let gateway = Gateway::start(
+            &shop(&[&a]).set("cookie.name", "__Host-lb").attribute("secure", "Always"),
+        );
         let mut browser = gateway.browser();
         let line = browser.get("/").head.get("set-cookie").expect("a cookie");
         assert!(line.starts_with("__Host-lb=") && line.contains("; Path=/; "), "{line}");
@@ -613,7 +675,9 @@ mod cookies {
     fn arrives(fields: &[&str]) -> Vec<String> {
         let (gateway, a) = start();
         let ours = gateway.visit().cookie();
-        let request = fields.iter().fold(get("/"), |request, field| request.with("Cookie", field.replace("OURS", &ours)));
+        let request = fields
+            .iter()
+            .fold(get("/"), |request, field| request.with("Cookie", field.replace("OURS", &ours)));
         assert_eq!(gateway.fetch(&request).outcome(), "kept", "{fields:?}");
         a.last().head.all("cookie")
     }
@@ -624,7 +688,10 @@ mod cookies {
         assert_eq!(arrives(&["a=1; OURS; b=\"2\""]), ["a=1; b=\"2\""]);
         assert_eq!(arrives(&["OURS; a=1"]), ["a=1"]);
         assert_eq!(arrives(&["a=1;b=2; OURS"]), ["a=1;b=2"]);
-        assert_eq!(arrives(&["a=1; OURS; OURS; x__cflb=2; __CFLB=3"]), ["a=1; x__cflb=2; __CFLB=3"]);
+        assert_eq!(
+            arrives(&["a=1; OURS; OURS; x__cflb=2; __CFLB=3"]),
+            ["a=1; x__cflb=2; __CFLB=3"]
+        );
     }
 
     #[test]
@@ -712,14 +779,20 @@ mod cache {
         let (first, kept) = answer(true);
         assert_eq!(first.head.all("cache-control"), ["max-age=60, private"]);
         assert!(!first.head.has("cdn-cache-control") && !first.head.has("surrogate-control"));
-        assert_eq!(kept.head.get("cache-control").as_deref(), Some("public, max-age=60, s-maxage=90"));
+        assert_eq!(
+            kept.head.get("cache-control").as_deref(),
+            Some("public, max-age=60, s-maxage=90")
+        );
         assert!(kept.head.has("cdn-cache-control") && kept.head.has("surrogate-control"));
     }
 
     #[test]
     fn without_the_guard_the_response_says_what_it_said() {
         let (first, _) = answer(false);
-        assert_eq!(first.head.get("cache-control").as_deref(), Some("public, max-age=60, s-maxage=90"));
+        assert_eq!(
+            first.head.get("cache-control").as_deref(),
+            Some("public, max-age=60, s-maxage=90")
+        );
         assert!(first.head.has("cdn-cache-control"));
     }
 }
@@ -740,7 +813,9 @@ mod explain {
     #[test]
     fn what_the_endpoint_says_of_it_does_not_count() {
         let (gateway, a) = start();
-        a.answers(Answer::Bytes(b"HTTP/1.1 200 OK\r\nX-Affinity-Outcome: kept\r\nContent-Length: 0\r\n\r\n".to_vec()));
+        a.answers(Answer::Bytes(
+            b"HTTP/1.1 200 OK\r\nX-Affinity-Outcome: kept\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        ));
         assert_eq!(gateway.visit().head.all("x-affinity-outcome"), ["created:no_cookie"]);
     }
 

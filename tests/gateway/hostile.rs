@@ -27,7 +27,10 @@ fn values_of_64_kib_are_served() {
         let visit = |last: char| gateway.fetch(&get("/").with(name, format!("{value}{last}")));
         let first = visit('a');
         assert_eq!(first.outcome(), "created:no_record");
-        assert_eq!((visit('a').served_by(), visit('a').outcome()), (first.served_by(), "kept".into()));
+        assert_eq!(
+            (visit('a').served_by(), visit('a').outcome()),
+            (first.served_by(), "kept".into())
+        );
         assert_eq!(visit('b').outcome(), "created:no_record", "the last byte counts");
     }
 }
@@ -38,13 +41,20 @@ fn values_with_line_breaks_are_refused_and_put_nothing_into_a_response() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));
     let breaks = ["\r\n ", "\r\n\t", "\r", "\0", "\x0b", "\x7f"];
-    for field in ["Cookie: __cflb=x", "Cookie: a=1", "X-User: ann", "X-Forwarded-For: 192.0.2.1", "Host: x"] {
+    for field in
+        ["Cookie: __cflb=x", "Cookie: a=1", "X-User: ann", "X-Forwarded-For: 192.0.2.1", "Host: x"]
+    {
         for line_break in breaks {
             let mut connection = Connection::open(gateway.address);
-            connection.write(format!("GET / HTTP/1.1\r\nHost: x\r\n{field}{line_break}Set-Cookie: evil=1\r\n\r\n"));
+            connection.write(format!(
+                "GET / HTTP/1.1\r\nHost: x\r\n{field}{line_break}Set-Cookie: evil=1\r\n\r\n"
+            ));
             connection.finish_writing();
             let answer = String::from_utf8_lossy(&connection.rest()).into_owned();
-            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{field}{line_break:?}: {answer}");
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+                "{field}{line_break:?}: {answer}"
+            );
             assert!(!answer.contains("evil"), "{answer}");
         }
     }
@@ -55,5 +65,8 @@ fn values_with_line_breaks_are_refused_and_put_nothing_into_a_response() {
     let mut connection = Connection::open(gateway.address);
     connection.write("GET / HTTP/1.1\r\nHost: x\r\nX-User: ann\nX-Evil: 1\r\n\r\n");
     assert_eq!(connection.response().head.get("x-evil"), None);
-    assert_eq!((a.last().head.all("x-user"), a.last().head.all("x-evil")), (vec!["ann".into()], vec!["1".into()]));
+    assert_eq!(
+        (a.last().head.all("x-user"), a.last().head.all("x-evil")),
+        (vec!["ann".into()], vec!["1".into()])
+    );
 }

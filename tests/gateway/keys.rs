@@ -12,7 +12,8 @@ fn key_id(response: &Response) -> u8 {
 fn the_first_key_signs_and_all_of_them_verify() {
     let a = Endpoint::start("a");
     let file = shop(&[&a]);
-    let old = Gateway::start(&file.clone().set("keys", json!([{ "id": 1, "secret": SECRETS[0] }]))).visit();
+    let old = Gateway::start(&file.clone().set("keys", json!([{ "id": 1, "secret": SECRETS[0] }])))
+        .visit();
     assert_eq!(key_id(&old), 1);
     let gateway = Gateway::start(&file);
     assert_eq!(key_id(&gateway.visit()), 2);
@@ -106,7 +107,11 @@ fn rotation_moves_no_address_to_another_endpoint() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let gateway = Gateway::start(&shop(&[&a, &b]).by_address());
     let served = || -> Vec<_> {
-        let of = |last| gateway.fetch(&get("/").with("X-Forwarded-For", format!("203.0.113.{last}"))).served_by();
+        let of = |last| {
+            gateway
+                .fetch(&get("/").with("X-Forwarded-For", format!("203.0.113.{last}")))
+                .served_by()
+        };
         (0..16).map(of).collect()
     };
     let before = served();
@@ -132,7 +137,9 @@ fn without_a_session_secret_there_is_a_warning() {
     let a = Endpoint::start("a");
     let file = shop(&[&a]).by_headers(&["x-user"]);
     let told = Gateway::start(&file.clone().without("session_secret"));
-    crate::support::wait_until("a warning", || told.errors().iter().any(|line| line.contains("session_secret")));
+    crate::support::wait_until("a warning", || {
+        told.errors().iter().any(|line| line.contains("session_secret"))
+    });
     assert_eq!(Gateway::start(&file).errors(), [""; 0]);
 }
 
@@ -142,7 +149,9 @@ fn without_keys_there_is_a_random_one_and_a_warning() {
     let file = shop(&[&a]).without("keys");
     let gateways = [Gateway::start(&file), Gateway::start(&file)];
     for gateway in &gateways {
-        crate::support::wait_until("a warning", || gateway.errors().iter().any(|line| line.contains("keys")));
+        crate::support::wait_until("a warning", || {
+            gateway.errors().iter().any(|line| line.contains("keys"))
+        });
         assert_eq!(gateway.errors().len(), 1, "{:?}", gateway.errors());
     }
     let cookie = gateways[0].visit().cookie();

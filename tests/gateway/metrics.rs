@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use session_affinity::Outcome;
 
-use crate::support::{Answer, Connection, Endpoint, Gate, Gateway, Response, get, request, shop, shop_of_pools, wait_until};
+use crate::support::{
+    Answer, Connection, Endpoint, Gate, Gateway, Response, get, request, shop, shop_of_pools,
+    wait_until,
+};
 
 /// The numbers of a scrape, by series.
 type Numbers = BTreeMap<String, u64>;
@@ -18,7 +21,10 @@ fn fetch(gateway: &Gateway, method: &str) -> Response {
 fn scrape(gateway: &Gateway) -> Numbers {
     let response = fetch(gateway, "GET");
     assert_eq!(response.status, 200, "{response:?}");
-    assert_eq!(response.head.all("content-type"), ["application/openmetrics-text; version=1.0.0; charset=utf-8"]);
+    assert_eq!(
+        response.head.all("content-type"),
+        ["application/openmetrics-text; version=1.0.0; charset=utf-8"]
+    );
     numbers(&response.text())
 }
 
@@ -61,7 +67,11 @@ fn requests_are_counted_by_outcome_and_by_endpoint_as_the_state_counts_them() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let gateway = Gateway::start(&shop(&[&a, &b]).failover("temporary"));
     let before = scrape(&gateway);
-    assert_eq!(before.iter().filter(|(_, number)| **number > 0).count(), 3, "two healthy endpoints, one open pool");
+    assert_eq!(
+        before.iter().filter(|(_, number)| **number > 0).count(),
+        3,
+        "two healthy endpoints, one open pool"
+    );
     let mut pinned = gateway.browser_at("a");
     pinned.get("/");
     a.go_down();
@@ -73,7 +83,10 @@ fn requests_are_counted_by_outcome_and_by_endpoint_as_the_state_counts_them() {
         let told = numbers[&format!("affinity_requests_total{{outcome=\"{label}\"}}")];
         assert_eq!(told, state["outcomes"][label].as_u64().unwrap_or(0), "{label}");
     }
-    assert_eq!(numbers.keys().filter(|series| series.starts_with("affinity_requests_total")).count(), Outcome::ALL.len());
+    assert_eq!(
+        numbers.keys().filter(|series| series.starts_with("affinity_requests_total")).count(),
+        Outcome::ALL.len()
+    );
     for label in ["kept", "lent:connect_failed", "gave_up"] {
         assert_eq!(numbers[&format!("affinity_requests_total{{outcome=\"{label}\"}}")], 1);
     }
@@ -139,7 +152,9 @@ fn a_request_is_in_flight_until_its_answer_is_through() {
 #[test]
 fn live_sessions_in_the_store_are_told_until_they_have_idled_out() {
     let a = Endpoint::start("a");
-    let gateway = Gateway::start(&shop(&[&a]).by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 30));
+    let gateway = Gateway::start(
+        &shop(&[&a]).by_headers(&["x-user"]).set("load_balancer.session_affinity_ttl", 30),
+    );
     let sessions = || scrape(&gateway)["affinity_store_sessions{store=\"memory\"}"];
     assert_eq!(sessions(), 0);
     for user in 0..5 {
@@ -164,7 +179,8 @@ fn sessions_in_a_redis_are_not_counted() {
 #[test]
 fn names_are_escaped() {
     let a = Endpoint::start("a");
-    let file = shop_of_pools(&[(r#"the "eu"\1"#, &[&a])]).set("pools.0.origins.0.name", "Zürich\" 1");
+    let file =
+        shop_of_pools(&[(r#"the "eu"\1"#, &[&a])]).set("pools.0.origins.0.name", "Zürich\" 1");
     let numbers = scrape(&Gateway::start(&file));
     let series = r#"affinity_endpoint_healthy{pool="the \"eu\"\\1",endpoint="Zürich\" 1"}"#;
     assert_eq!(numbers.get(series), Some(&1), "{numbers:?}");

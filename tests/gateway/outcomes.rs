@@ -96,7 +96,8 @@ fn disabled_and_shed(a: &Endpoint, b: &Endpoint) -> BTreeSet<String> {
 
 fn failures(mode: &str) -> BTreeSet<String> {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
-    let mut teller = Teller::new(Gateway::start(&shop(&[&a, &b]).failover(mode).set("cooling_off", 10)));
+    let mut teller =
+        Teller::new(Gateway::start(&shop(&[&a, &b]).failover(mode).set("cooling_off", 10)));
     teller.patch("b", json!({ "weight": 0 }));
     let cookie = teller.visit();
     a.go_down();
@@ -135,7 +136,10 @@ fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     reached.extend(headers(&a));
     // A store in memory can always be reached and read.
     let others = ["created:unreadable", "created:store_unreachable"];
-    let expected: BTreeSet<_> =
-        Outcome::ALL.iter().map(|outcome| outcome.label().to_string()).filter(|label| !others.contains(&&**label)).collect();
+    let expected: BTreeSet<_> = Outcome::ALL
+        .iter()
+        .map(|outcome| outcome.label().to_string())
+        .filter(|label| !others.contains(&&**label))
+        .collect();
     assert_eq!(reached, expected);
 }

@@ -24,9 +24,11 @@ fn new_sessions_go_to_the_first_open_pool() {
 
 #[test]
 fn default_pools_is_the_order_and_others_are_no_part_of_it() {
-    let (gateway, _endpoints) = start(|file| file.set("load_balancer.default_pools", json!(["us", "eu"])));
+    let (gateway, _endpoints) =
+        start(|file| file.set("load_balancer.default_pools", json!(["us", "eu"])));
     assert_eq!(gateway.visit().served_by(), "us-1");
-    let (gateway, _endpoints) = start(|file| file.set("load_balancer.default_pools", json!(["us"])));
+    let (gateway, _endpoints) =
+        start(|file| file.set("load_balancer.default_pools", json!(["us"])));
     gateway.patch("/pools/us/origins/us-1", json!({ "healthy": false }));
     let response = gateway.visit();
     assert_eq!((response.status, response.outcome()), (503, "no_endpoint".into()));
@@ -39,7 +41,11 @@ fn a_critical_pool_gets_no_new_sessions_and_keeps_its_own() {
     gateway.patch("/pools/eu/origins/eu-2", json!({ "healthy": false }));
     assert_eq!(gateway.visit().served_by(), "us-1");
     let kept = pinned.get("/");
-    assert_eq!((kept.served_by(), kept.outcome()), ("eu-1".into(), "kept".into()), "affinity overrides steering");
+    assert_eq!(
+        (kept.served_by(), kept.outcome()),
+        ("eu-1".into(), "kept".into()),
+        "affinity overrides steering"
+    );
 }
 
 #[test]
@@ -66,8 +72,10 @@ fn when_no_pool_is_open_the_fallback_pool_is_asked_whatever_its_health() {
 
 #[test]
 fn the_fallback_pool_need_not_be_a_default_pool() {
-    let (gateway, _endpoints) =
-        start(|file| file.set("load_balancer.default_pools", json!(["eu"])).set("load_balancer.fallback_pool", "us"));
+    let (gateway, _endpoints) = start(|file| {
+        file.set("load_balancer.default_pools", json!(["eu"]))
+            .set("load_balancer.fallback_pool", "us")
+    });
     assert!(gateway.visit().served_by().starts_with("eu-"));
     gateway.patch("/pools/eu", json!({ "enabled": false }));
     assert_eq!(gateway.visit().served_by(), "us-1");
@@ -93,12 +101,16 @@ fn without_an_endpoint_to_try_the_answer_is_503_without_a_cookie() {
 
 #[test]
 fn a_pool_sheds_new_sessions() {
-    let (gateway, _endpoints) = start(|file| file.set("pools.0.load_shedding.default_percent", 100));
+    let (gateway, _endpoints) =
+        start(|file| file.set("pools.0.load_shedding.default_percent", 100));
     for _ in 0..10 {
         let shed = gateway.visit();
         assert_eq!((shed.served_by(), shed.outcome()), ("us-1".into(), "created:no_cookie".into()));
     }
-    gateway.patch("/pools/eu", json!({ "load_shedding": { "default_percent": 50, "default_policy": "random" } }));
+    gateway.patch(
+        "/pools/eu",
+        json!({ "load_shedding": { "default_percent": 50, "default_policy": "random" } }),
+    );
     let stayed = (0..60).filter(|_| gateway.visit().served_by() != "us-1").count();
     assert!((1..60).contains(&stayed), "{stayed} of 60 at 50 percent");
 }
@@ -107,7 +119,10 @@ fn a_pool_sheds_new_sessions() {
 fn a_pool_sheds_live_sessions() {
     let (gateway, _endpoints) = start(|file| file);
     let mut pinned = gateway.browser_at("eu-1");
-    gateway.patch("/pools/eu", json!({ "load_shedding": { "session_percent": 100, "session_policy": "hash" } }));
+    gateway.patch(
+        "/pools/eu",
+        json!({ "load_shedding": { "session_percent": 100, "session_policy": "hash" } }),
+    );
     let shed = pinned.get("/");
     assert_eq!((shed.served_by(), shed.outcome()), ("us-1".into(), "moved:shed".into()));
     assert!(shed.set_cookie().is_some());
@@ -118,14 +133,21 @@ fn a_pool_sheds_live_sessions() {
 #[test]
 fn who_is_shed_at_30_percent_is_shed_at_60_percent() {
     let (gateway, _endpoints) = start(|file| {
-        file.by_address().set("pools.0.load_shedding", json!({ "default_percent": 30, "default_policy": "hash" }))
+        file.by_address().set(
+            "pools.0.load_shedding",
+            json!({ "default_percent": 30, "default_policy": "hash" }),
+        )
     });
     let shed = || -> Vec<_> {
-        let visit = |last| gateway.fetch(&get("/").with("X-Forwarded-For", format!("203.0.113.{last}")));
+        let visit =
+            |last| gateway.fetch(&get("/").with("X-Forwarded-For", format!("203.0.113.{last}")));
         (0..60).map(|last| visit(last).served_by() == "us-1").collect()
     };
     let at_30 = shed();
-    gateway.patch("/pools/eu", json!({ "load_shedding": { "default_percent": 60, "default_policy": "hash" } }));
+    gateway.patch(
+        "/pools/eu",
+        json!({ "load_shedding": { "default_percent": 60, "default_policy": "hash" } }),
+    );
     let at_60 = shed();
     assert!(at_30.iter().zip(&at_60).all(|(before, after)| !before || *after));
     let count = |shed: &[bool]| shed.iter().filter(|shed| **shed).count();

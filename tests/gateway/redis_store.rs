@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::redis_server::RedisServer;
-use crate::support::{Answer, Config, Connection, Endpoint, Gate, Gateway, Request, get, run_to_its_end, shop, wait_until};
+use crate::support::{
+    Answer, Config, Connection, Endpoint, Gate, Gateway, Request, get, run_to_its_end, shop,
+    wait_until,
+};
 
 /// Header sessions in this Redis. The deadline is longer than a busy machine needs.
 fn shared(endpoints: &[&Endpoint], redis: &RedisServer) -> Config {
@@ -40,7 +43,8 @@ fn a_session_made_on_one_gateway_is_kept_on_the_other_with_its_failover() {
     let made: Vec<_> = (0..8).map(|user| gateways[0].fetch(&of(user))).collect();
     wait_for_sessions(&redis, 8);
     a.come_back();
-    let failed_over = made.iter().filter(|response| response.outcome() == "created:connect_failed").count();
+    let failed_over =
+        made.iter().filter(|response| response.outcome() == "created:connect_failed").count();
     assert!(failed_over > 0, "no stable choice was a");
     for (user, made) in made.iter().enumerate() {
         assert_eq!(made.served_by(), "b");
@@ -109,7 +113,10 @@ fn without_its_redis_a_gateway_serves_by_the_stable_choice_and_warns_once() {
     for (user, home) in homes.iter().enumerate() {
         for gateway in &gateways {
             let served = gateway.fetch(&of(user));
-            assert_eq!((&served.served_by(), served.outcome()), (home, "created:store_unreachable".into()));
+            assert_eq!(
+                (&served.served_by(), served.outcome()),
+                (home, "created:store_unreachable".into())
+            );
         }
     }
     for gateway in &gateways {
@@ -222,7 +229,10 @@ fn cookie_sessions_ask_no_store() {
 }
 
 /// A gateway with a request at its endpoint, whose record was read.
-fn with_a_write_to_come(redis: &RedisServer, endpoint: &Endpoint) -> (Gateway, Connection, std::sync::Arc<Gate>) {
+fn with_a_write_to_come(
+    redis: &RedisServer,
+    endpoint: &Endpoint,
+) -> (Gateway, Connection, std::sync::Arc<Gate>) {
     let gateway = Gateway::start(&shared(&[endpoint], redis));
     let gate = Gate::new();
     endpoint.answers(Answer::Gated(gate.clone()));
@@ -259,7 +269,11 @@ fn a_gateway_that_is_stopped_waits_for_the_write() {
     // It was given all its time, and no more.
     assert!((900..3_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     wait_until("a warning", || !warnings(&gateway).is_empty());
-    assert!(warnings(&gateway)[0].ends_with("Redis did not answer within 1000 ms"), "{:?}", warnings(&gateway));
+    assert!(
+        warnings(&gateway)[0].ends_with("Redis did not answer within 1000 ms"),
+        "{:?}",
+        warnings(&gateway)
+    );
 }
 
 #[test]
@@ -282,6 +296,9 @@ fn a_store_that_cannot_be_is_refused_and_its_password_not_shown() {
         let refused = run_to_its_end(Some(&file.to_string()), &[]);
         assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""), "{refused:?}");
         assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
-        assert!(refused.stderr.contains(named) && !refused.stderr.contains("hunter2"), "{refused:?}");
+        assert!(
+            refused.stderr.contains(named) && !refused.stderr.contains("hunter2"),
+            "{refused:?}"
+        );
     }
 }

@@ -6,7 +6,9 @@ use crate::support::{Answer, Connection, Endpoint, Gate, Gateway, get, shop};
 
 /// Who serves a client at each of these addresses, as its proxy tells them.
 fn served_by_address(gateway: &Gateway, addresses: impl Iterator<Item = String>) -> Vec<String> {
-    addresses.map(|address| gateway.fetch(&get("/").with("X-Forwarded-For", address)).served_by()).collect()
+    addresses
+        .map(|address| gateway.fetch(&get("/").with("X-Forwarded-For", address)).served_by())
+        .collect()
 }
 
 #[test]
@@ -75,9 +77,13 @@ fn by_ip_cookie_a_valid_cookie_beats_the_address() {
     assert_eq!(home.outcome(), "created:no_cookie");
     let elsewhere = (1..100)
         .map(|last| format!("203.0.113.{last}"))
-        .find(|address| gateway.fetch(&get("/").with("X-Forwarded-For", address)).served_by() != home.served_by())
+        .find(|address| {
+            gateway.fetch(&get("/").with("X-Forwarded-For", address)).served_by()
+                != home.served_by()
+        })
         .expect("an address that lands elsewhere");
-    let roaming = gateway.fetch(&get("/").with("X-Forwarded-For", elsewhere).with("Cookie", home.cookie()));
+    let roaming =
+        gateway.fetch(&get("/").with("X-Forwarded-For", elsewhere).with("Cookie", home.cookie()));
     assert_eq!((roaming.served_by(), roaming.outcome()), (home.served_by(), "kept".into()));
 }
 
@@ -90,14 +96,20 @@ fn a_pool_that_steers_by_hash_sends_an_address_to_one_endpoint() {
     let first = served_by_address(&gateway, addresses());
     assert_eq!(served_by_address(&gateway, addresses()), first);
     let neighbours = (0..16).map(|last| format!("2001:db8:0:{last:x}:ffff::2"));
-    assert_eq!(served_by_address(&gateway, neighbours), first, "the first 64 bits tell IPv6 clients apart");
+    assert_eq!(
+        served_by_address(&gateway, neighbours),
+        first,
+        "the first 64 bits tell IPv6 clients apart"
+    );
     assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 2, "addresses are spread");
 }
 
 #[test]
 fn a_pool_that_steers_by_least_outstanding_requests_avoids_the_busy_endpoint() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
-    let gateway = Gateway::start(&shop(&[&a, &b]).set("pools.0.origin_steering.policy", "least_outstanding_requests"));
+    let gateway = Gateway::start(
+        &shop(&[&a, &b]).set("pools.0.origin_steering.policy", "least_outstanding_requests"),
+    );
     let session = gateway.browser_at("a");
     let (gate, before) = (Gate::new(), a.count());
     a.answers(Answer::Gated(gate.clone()));
@@ -117,7 +129,11 @@ fn a_pool_that_steers_by_least_outstanding_requests_avoids_the_busy_endpoint() {
             false => waiting.push(visit),
         }
     }
-    assert!(a.count() < busy_before + 8, "{} of 20 at a, where 19 are waiting", a.count() - busy_before);
+    assert!(
+        a.count() < busy_before + 8,
+        "{} of 20 at a, where 19 are waiting",
+        a.count() - busy_before
+    );
     gate.open();
     for mut connection in busy.into_iter().chain(waiting) {
         connection.response().assert_ok();
@@ -166,7 +182,9 @@ fn by_header_adding_removing_or_changing_one_makes_a_new_session() {
             .fold(get("/"), |request, (name, value)| request.with(name, value));
         gateway.fetch(&request).outcome()
     };
-    for (user, tenant) in [("ann", ""), ("", "ann"), ("ann", "acme"), ("acme", "ann"), ("annacme", "")] {
+    for (user, tenant) in
+        [("ann", ""), ("", "ann"), ("ann", "acme"), ("acme", "ann"), ("annacme", "")]
+    {
         assert_eq!(outcome(user, tenant), "created:no_record", "{user} {tenant}");
         assert_eq!(outcome(user, tenant), "kept", "{user} {tenant}");
     }
@@ -176,7 +194,8 @@ fn by_header_adding_removing_or_changing_one_makes_a_new_session() {
 #[test]
 fn by_header_with_require_all_headers_one_alone_is_unbound() {
     let a = Endpoint::start("a");
-    let file = shop(&[&a]).by_headers(&["x-user", "x-tenant"]).attribute("require_all_headers", true);
+    let file =
+        shop(&[&a]).by_headers(&["x-user", "x-tenant"]).attribute("require_all_headers", true);
     let gateway = Gateway::start(&file);
     assert_eq!(gateway.fetch(&get("/").with("X-User", "ann")).outcome(), "unbound");
     let both = get("/").with("X-Tenant", "acme").with("X-User", "ann");
@@ -210,9 +229,14 @@ fn by_header_the_entry_cookie_is_all_cookies_but_ours() {
 
 #[test]
 fn with_none_requests_are_unbound_and_spread() {
-    for (affinity, name) in [(serde_json::json!("none"), "none"), ("".into(), "empty"), (serde_json::Value::Null, "null")] {
+    for (affinity, name) in [
+        (serde_json::json!("none"), "none"),
+        ("".into(), "empty"),
+        (serde_json::Value::Null, "null"),
+    ] {
         let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
-        let gateway = Gateway::start(&shop(&[&a, &b]).set("load_balancer.session_affinity", affinity));
+        let gateway =
+            Gateway::start(&shop(&[&a, &b]).set("load_balancer.session_affinity", affinity));
         let mut served = BTreeSet::new();
         for _ in 0..40 {
             let response = gateway.visit();

@@ -62,5 +62,8 @@ fn redis_needs_the_feature_and_the_error_says_so() {
     }
     assert_eq!((refused.status, refused.stdout.as_str()), (Some(2), ""));
     assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
-    assert!(refused.stderr.contains("store") && refused.stderr.to_lowercase().contains("redis"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("store") && refused.stderr.to_lowercase().contains("redis"),
+        "{refused:?}"
+    );
 }

@@ -29,7 +29,10 @@ fn the_cookie_of_another_name_is_forged() {
     let other = Gateway::start(&shop(&[&a]).set("cookie.name", "elsewhere"));
     let line = other.visit().head.get("set-cookie").expect("a cookie");
     let token = line.split(['=', ';']).nth(1).expect("a token");
-    assert_eq!(Gateway::start(&shop(&[&a])).revisit(&format!("__cflb={token}")).outcome(), "created:forged");
+    assert_eq!(
+        Gateway::start(&shop(&[&a])).revisit(&format!("__cflb={token}")).outcome(),
+        "created:forged"
+    );
 }
 
 #[test]
@@ -38,7 +41,10 @@ fn two_gateways_choose_the_same_endpoint_for_a_header_session() {
     let gateways = [(); 2].map(|()| Gateway::start(&shop(&[&a, &b]).by_headers(&["x-user"])));
     for user in 0..12 {
         let request = get("/").with("X-User", format!("user-{user}"));
-        assert_eq!(gateways[0].fetch(&request).served_by(), gateways[1].fetch(&request).served_by());
+        assert_eq!(
+            gateways[0].fetch(&request).served_by(),
+            gateways[1].fetch(&request).served_by()
+        );
     }
 }
 
@@ -48,7 +54,10 @@ fn two_gateways_choose_the_same_endpoint_for_an_address() {
     let gateways = [(); 2].map(|()| Gateway::start(&shop(&[&a, &b]).by_address()));
     for last in 0..12 {
         let request = get("/").with("X-Forwarded-For", format!("203.0.113.{last}"));
-        assert_eq!(gateways[0].fetch(&request).served_by(), gateways[1].fetch(&request).served_by());
+        assert_eq!(
+            gateways[0].fetch(&request).served_by(),
+            gateways[1].fetch(&request).served_by()
+        );
     }
 }
 

@@ -1,9 +1,14 @@
 //! `Upgrade`: a tunnel to the endpoint that the session belongs to.
 
-use crate::support::{Answer, Connection, Endpoint, Gateway, Head, Request, get, pattern, shop, wait_until};
+use crate::support::{
+    Answer, Connection, Endpoint, Gateway, Head, Request, get, pattern, shop, wait_until,
+};
 
 fn upgrade() -> Request {
-    get("/ws").with("Connection", "keep-alive, Upgrade").with("Upgrade", "echo").with("Sec-WebSocket-Key", "x")
+    get("/ws")
+        .with("Connection", "keep-alive, Upgrade")
+        .with("Upgrade", "echo")
+        .with("Sec-WebSocket-Key", "x")
 }
 
 #[track_caller]
@@ -22,13 +27,21 @@ fn an_upgrade_is_tunnelled_and_the_cookie_rides_on_the_101() {
     a.answers(Answer::Echo);
     let (mut tunnel, head) = open(&gateway, &upgrade());
     assert_eq!(head.get("upgrade").as_deref(), Some("echo"));
-    assert!(head.get("connection").is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")), "{head:?}");
+    assert!(
+        head.get("connection").is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")),
+        "{head:?}"
+    );
     assert_eq!(head.get("x-affinity-outcome").as_deref(), Some("created:no_cookie"));
     let cookie = head.all("set-cookie");
     assert_eq!(cookie.len(), 1);
     let asked = a.last().head;
     assert_eq!(asked.get("upgrade").as_deref(), Some("echo"));
-    assert!(asked.get("connection").is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")), "{asked:?}");
+    assert!(
+        asked
+            .get("connection")
+            .is_some_and(|connection| connection.eq_ignore_ascii_case("upgrade")),
+        "{asked:?}"
+    );
     assert_eq!(asked.get("sec-websocket-key").as_deref(), Some("x"));
     tunnel.write("ping");
     assert_eq!(tunnel.read(4), b"ping");
@@ -70,7 +83,8 @@ fn bytes_that_come_right_behind_the_request_are_not_lost() {
     let gateway = Gateway::start(&shop(&[&a]));
     a.answers(Answer::Echo);
     let mut tunnel = Connection::open(gateway.address);
-    tunnel.write("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly");
+    tunnel
+        .write("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly");
     assert!(tunnel.head().expect("a head").start.contains(" 101 "));
     assert_eq!(tunnel.read(5), b"early");
 }

@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, Attempt, Claim, CookieName, CoolingOff, Created, DrainDuration, EndpointId,
-    FailoverMode, Keyring, Lookup, Name, Outcome, Pin, Pools, Record, Retries, SessionKey, Settlement, StoreWrite,
-    TokenCodec, Visit,
+    AcrossPools, Affinity, AffinityPolicy, Attempt, Claim, CookieName, CoolingOff, Created,
+    DrainDuration, EndpointId, FailoverMode, Keyring, Lookup, Name, Outcome, Pin, Pools, Record,
+    Retries, SessionKey, Settlement, StoreWrite, TokenCodec, Visit,
 };
 
 use super::fixture::{self, Chance, Client, Kind, NOW, at, codec, key, load_balancer, token_of};
-use super::naive::{Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
+use super::naive::{
+    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
+};
 
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
@@ -72,15 +74,19 @@ impl Store {
         self.writes += 1;
         match write {
             StoreWrite::Touch { key, ttl, now } => {
-                if let Some(stored) = self.records.get_mut(&key).filter(|stored| now.as_secs() < stored.end) {
+                if let Some(stored) =
+                    self.records.get_mut(&key).filter(|stored| now.as_secs() < stored.end)
+                {
                     stored.end = now.as_secs() + ttl;
                 }
             }
             StoreWrite::Create { key, now, .. }
                 if self.records.get(&key).is_some_and(|stored| now.as_secs() < stored.end) => {}
-            StoreWrite::Create { key, endpoint, ttl, now } | StoreWrite::Replace { key, endpoint, ttl, now } => {
+            StoreWrite::Create { key, endpoint, ttl, now }
+            | StoreWrite::Replace { key, endpoint, ttl, now } => {
                 let now = now.as_secs();
-                self.records.insert(key, Stored { endpoint, issued: now, end: now + ttl, readable: true });
+                self.records
+                    .insert(key, Stored { endpoint, issued: now, end: now + ttl, readable: true });
             }
         }
     }
@@ -110,8 +116,16 @@ pub(crate) struct History<C> {
 }
 
 impl<C: Chance> History<C> {
-    pub(crate) fn new(name: String, mut random: C, kind: Kind, mode: FailoverMode, clients: usize) -> Self {
-        let mut world = World::new(MEMBERS.iter().map(|(name, endpoints)| NaivePool::new(name, endpoints)).collect());
+    pub(crate) fn new(
+        name: String,
+        mut random: C,
+        kind: Kind,
+        mode: FailoverMode,
+        clients: usize,
+    ) -> Self {
+        let mut world = World::new(
+            MEMBERS.iter().map(|(name, endpoints)| NaivePool::new(name, endpoints)).collect(),
+        );
         world.rules.mode = mode;
         world.pools[APART].in_order = false;
         let user = |number| {
@@ -239,7 +253,8 @@ impl<C: Chance> History<C> {
 
     /// Endpoints leave and come (again), and another pool is the fallback.
     fn change_members(&mut self) {
-        self.world.fallback = self.random.one_of(&[None, Some(0), Some(1), Some(2), Some(APART), Some(APART)]);
+        self.world.fallback =
+            self.random.one_of(&[None, Some(0), Some(1), Some(2), Some(APART), Some(APART)]);
         for (pool, (name, endpoints)) in self.world.pools.iter_mut().zip(MEMBERS) {
             let all = NaivePool::new(name, endpoints).endpoints;
             for member in all {
@@ -355,7 +370,9 @@ impl<C: Chance> History<C> {
                 };
                 let Jar { pin, key, .. } = jar;
                 let session = match broken {
-                    Some(reason @ (Created::Malformed | Created::UnknownVersion)) => Session::New(reason),
+                    Some(reason @ (Created::Malformed | Created::UnknownVersion)) => {
+                        Session::New(reason)
+                    }
                     _ if !self.keys.contains(key) => Session::New(Created::UnknownKey),
                     Some(reason) => Session::New(reason),
                     None if pin.issued.as_secs() > now + 300 => Session::New(Created::Premature),
@@ -377,12 +394,17 @@ impl<C: Chance> History<C> {
         let now = at(self.now);
 
         let [one, two] = [0, 1].map(|node| self.nodes[node].0.recall(&client.request(), now));
-        self.law("two nodes say the same of a session", one.claim() == two.claim(), &(one.claim(), two.claim()));
+        self.law(
+            "two nodes say the same of a session",
+            one.claim() == two.claim(),
+            &(one.claim(), two.claim()),
+        );
         let claim = one.claim();
         let lookup = one.lookup();
         let mut record = Record::Absent;
         if let Some(lookup) = lookup {
-            record = if self.random.percent(4) { Record::Unreachable } else { self.store.load(&lookup) };
+            record =
+                if self.random.percent(4) { Record::Unreachable } else { self.store.load(&lookup) };
             session = match record {
                 Record::Found(pin) => Session::Live(pin.endpoint),
                 Record::Absent => Session::New(Created::NoRecord),
@@ -393,22 +415,31 @@ impl<C: Chance> History<C> {
         if let (Some(pinned), Session::Live(pin)) = (user.lent_from, session) {
             self.law("a lent session comes back", pinned == pin, &(pinned, pin));
         }
-        let ask = Ask { now: self.now, session, hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)) };
+        let ask = Ask {
+            now: self.now,
+            session,
+            hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)),
+        };
         let taken = self.route([one, two], claim, record, ask);
         let Some((attempts, walk)) = taken else { return };
         self.carry_on(number, attempts, walk, ask, record, lookup.map(|lookup| lookup.key));
     }
 
     /// The first choice, on both nodes.
-    fn route(&mut self, visits: [Visit; 2], claim: Claim, record: Record, ask: Ask) -> Option<([Attempt; 2], Walk)> {
+    fn route(
+        &mut self,
+        visits: [Visit; 2],
+        claim: Claim,
+        record: Record,
+        ask: Ask,
+    ) -> Option<([Attempt; 2], Walk)> {
         let number = self.random.next();
         // What a node draws must not matter to a live session, nor where the address or the
         // session key makes the first choice and nobody is shed by chance.
-        let by_chance = self
-            .world
-            .pools
-            .iter()
-            .any(|pool| !matches!(pool.default_percent, 0 | 100) && (!pool.default_by_hash || ask.hash.is_none()));
+        let by_chance = self.world.pools.iter().any(|pool| {
+            !matches!(pool.default_percent, 0 | 100)
+                && (!pool.default_by_hash || ask.hash.is_none())
+        });
         let stable = match (ask.session, self.kind) {
             (Session::Live(_), _) => true,
             (Session::New(_), Kind::IpCookie) => ask.hash.is_some() && !by_chance,
@@ -429,7 +460,11 @@ impl<C: Chance> History<C> {
             (Ok(first), Ok(second)) => (first, second),
             (first, second) => {
                 let none = first.is_err() && second.is_err() && permitted.is_empty();
-                self.law("no endpoint only when nobody is permitted", none, &(ask, claim, permitted));
+                self.law(
+                    "no endpoint only when nobody is permitted",
+                    none,
+                    &(ask, claim, permitted),
+                );
                 self.count(Outcome::NoEndpoint);
                 return None;
             }
@@ -442,7 +477,9 @@ impl<C: Chance> History<C> {
             self.law("a kept request draws no entropy", draws.get() == 0, &ask);
             let good = self.world.find(pin).is_some_and(|(pool, e)| {
                 let shed = self.world.sheds_session(pool, &ask);
-                self.world.takes_pinned(pool, &e, ask.now) && !self.world.is_suspect(&e, ask.now) && !shed
+                self.world.takes_pinned(pool, &e, ask.now)
+                    && !self.world.is_suspect(&e, ask.now)
+                    && !shed
             });
             let kept = step == Step { endpoint: pin, outcome: Outcome::Kept };
             self.law("a live session of a good endpoint never moves", !good || kept, &(ask, step));
@@ -452,7 +489,8 @@ impl<C: Chance> History<C> {
 
     fn may_take(&self, step: Step, now: u64) -> bool {
         let Some((pool, e)) = self.world.find(step.endpoint) else { return false };
-        let enabled = e.service == Service::Enabled && self.world.pools[pool].service == Service::Enabled;
+        let enabled =
+            e.service == Service::Enabled && self.world.pools[pool].service == Service::Enabled;
         let last_resort = self.world.fallback == Some(pool) && enabled;
         match step.outcome {
             Outcome::Kept => self.world.takes_pinned(pool, &e, now) || last_resort,
@@ -477,10 +515,18 @@ impl<C: Chance> History<C> {
             let step = walk.step;
             let may = self.may_take(step, ask.now);
             self.law("no request is routed to an endpoint that may not take it", may, &(ask, step));
-            self.law("what was tried is not tried again", tried.insert(step.endpoint), &(ask, step));
+            self.law(
+                "what was tried is not tried again",
+                tried.insert(step.endpoint),
+                &(ask, step),
+            );
             if self.random.percent(2) {
                 let [one, two] = [first, second].map(|attempt| attempt.give_up().outcome());
-                self.law("an endpoint that broke off is given up", one == Outcome::GaveUp && two == one, &step);
+                self.law(
+                    "an endpoint that broke off is given up",
+                    one == Outcome::GaveUp && two == one,
+                    &step,
+                );
                 return self.given_up(number, ask, record);
             }
             if !self.dead.contains(&step.endpoint) && !self.random.percent(8) {
@@ -501,14 +547,22 @@ impl<C: Chance> History<C> {
                 (Ok(one), Ok(two)) => (one, two),
                 (one, two) => {
                     let none = one.is_err() && two.is_err() && permitted.is_empty();
-                    self.law("giving up only when nobody is permitted", none, &(ask, step, permitted));
+                    self.law(
+                        "giving up only when nobody is permitted",
+                        none,
+                        &(ask, step, permitted),
+                    );
                     return self.given_up(number, ask, record);
                 }
             };
             let next = Step { endpoint: first.endpoint(), outcome: first.outcome() };
             let agrees = second.endpoint() == next.endpoint && second.outcome() == next.outcome;
             self.law("two nodes agree on whom to try next", agrees, &(ask, next, &second));
-            self.law("the failover table", permitted.contains(&next), &(ask, step, next, permitted));
+            self.law(
+                "the failover table",
+                permitted.contains(&next),
+                &(ask, step, next, permitted),
+            );
             walk.go_on(next);
         }
     }
@@ -522,8 +576,12 @@ impl<C: Chance> History<C> {
         }
         let visit = self.nodes[0].0.recall(&client.request(), at(ask.now));
         let same = match (visit.lookup(), visit.claim()) {
-            (Some(lookup), _) => record == Record::Unreachable || self.store.load(&lookup) == record,
-            (None, Claim::Carried(pin)) => self.users[number].jar.as_ref().is_some_and(|jar| jar.pin == pin),
+            (Some(lookup), _) => {
+                record == Record::Unreachable || self.store.load(&lookup) == record
+            }
+            (None, Claim::Carried(pin)) => {
+                self.users[number].jar.as_ref().is_some_and(|jar| jar.pin == pin)
+            }
             (None, _) => !matches!(ask.session, Session::Live(_)),
         };
         self.law("giving up writes nothing", same, &(ask, record));
@@ -555,9 +613,11 @@ impl<C: Chance> History<C> {
             (Some(_), Some(_)) => panic!("a session lives in one place"),
         };
         self.law("what is written", written == expected, &(outcome, record, &one));
-        if self.world.rules.mode == FailoverMode::Temporary && matches!(began, Outcome::Kept | Outcome::Lent(_)) {
-            let stays =
-                matches!(outcome, Outcome::Kept | Outcome::Lent(_)) && matches!(written, Write::Nothing | Write::Touch);
+        if self.world.rules.mode == FailoverMode::Temporary
+            && matches!(began, Outcome::Kept | Outcome::Lent(_))
+        {
+            let stays = matches!(outcome, Outcome::Kept | Outcome::Lent(_))
+                && matches!(written, Write::Nothing | Write::Touch);
             self.law("temporary never changes a pin", stays, &(ask, began, outcome));
         }
 
@@ -568,7 +628,9 @@ impl<C: Chance> History<C> {
         };
         if let Some(token) = token_of(&one) {
             let keyring = Keyring::from(fixture::key(self.keys[0]));
-            let pin = codec(&keyring).open(token.as_bytes(), at(ask.now)).expect("sealed by the signing key");
+            let pin = codec(&keyring)
+                .open(token.as_bytes(), at(ask.now))
+                .expect("sealed by the signing key");
             user.jar = Some(Jar { token, pin, key: self.keys[0] });
             let expires = at(ask.now + 82_800);
             self.law("a pin is new", pin == Pin { endpoint, issued: at(ask.now), expires }, &pin);
@@ -576,7 +638,8 @@ impl<C: Chance> History<C> {
         if let Some(write) = one.store_write {
             let of_this_session = match write {
                 StoreWrite::Touch { key: of, .. } => Some(of) == key,
-                StoreWrite::Create { key: of, endpoint: to, .. } | StoreWrite::Replace { key: of, endpoint: to, .. } => {
+                StoreWrite::Create { key: of, endpoint: to, .. }
+                | StoreWrite::Replace { key: of, endpoint: to, .. } => {
                     Some(of) == key && to == endpoint
                 }
             };

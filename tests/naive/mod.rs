@@ -7,8 +7,8 @@
 use std::net::IpAddr;
 
 use session_affinity::{
-    Created, Endpoint, EndpointId, FailoverMode, Health, Lent, LoadShedding, Moved, Outcome, Percent, Pool, Pools,
-    PoolsBuilder, Record, ShedBy, State, UnixTime, Weight,
+    Created, Endpoint, EndpointId, FailoverMode, Health, Lent, LoadShedding, Moved, Outcome,
+    Percent, Pool, Pools, PoolsBuilder, Record, ShedBy, State, UnixTime, Weight,
 };
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
@@ -25,7 +25,13 @@ pub(crate) struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { mode: FailoverMode::None, retries: 1, across_pools: false, drain_duration: 0, cooling_off: 0 }
+        Self {
+            mode: FailoverMode::None,
+            retries: 1,
+            across_pools: false,
+            drain_duration: 0,
+            cooling_off: 0,
+        }
     }
 }
 
@@ -122,7 +128,10 @@ impl NaivePool {
             default_percent: 0,
             default_by_hash: false,
             session_percent: 0,
-            endpoints: endpoints.iter().map(|endpoint| NaiveEndpoint::new(name, endpoint)).collect(),
+            endpoints: endpoints
+                .iter()
+                .map(|endpoint| NaiveEndpoint::new(name, endpoint))
+                .collect(),
         }
     }
 
@@ -146,7 +155,8 @@ impl NaivePool {
     /// "A pool is critical when fewer than minimum_origins of its endpoints are healthy and
     /// enabled (weight 0 counts, draining does not)."
     pub(crate) fn is_critical(&self) -> bool {
-        let good = self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
+        let good =
+            self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
         good < self.minimum_origins as usize
     }
 
@@ -159,14 +169,25 @@ impl NaivePool {
 
     /// The endpoint table, last column.
     pub(crate) fn takes_new(&self, e: &NaiveEndpoint) -> bool {
-        e.healthy && e.service == Service::Enabled && self.service == Service::Enabled && e.weight > 0
+        e.healthy
+            && e.service == Service::Enabled
+            && self.service == Service::Enabled
+            && e.weight > 0
     }
 }
 
 impl NaiveEndpoint {
     fn new(pool: &str, name: &'static str) -> Self {
         let id = EndpointId::new(pool, name);
-        Self { name, id, weight: 100, healthy: true, service: Service::Enabled, suspect_until: 0, failures: 0 }
+        Self {
+            name,
+            id,
+            weight: 100,
+            healthy: true,
+            service: Service::Enabled,
+            suspect_until: 0,
+            failures: 0,
+        }
     }
 
     fn described(&self) -> Endpoint<()> {
@@ -244,7 +265,8 @@ impl World {
     /// without a stamp means the drain is over." And with a duration of 0 it is over too.
     pub(crate) fn is_draining(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
         let drain = self.rules.drain_duration;
-        let disabled = [e.service, self.pools[pool].service].into_iter().filter(|s| *s != Service::Enabled);
+        let disabled =
+            [e.service, self.pools[pool].service].into_iter().filter(|s| *s != Service::Enabled);
         let goes_on = |service| matches!(service, Service::Disabled(Some(at)) if now < at + drain);
         drain > 0 && !self.in_service(pool, e) && disabled.into_iter().all(goes_on)
     }
@@ -282,7 +304,9 @@ impl World {
 
     /// The open pools, in failover order.
     pub(crate) fn open(&self) -> Vec<usize> {
-        (0..self.pools.len()).filter(|index| self.pools[*index].in_order && self.pools[*index].is_open()).collect()
+        (0..self.pools.len())
+            .filter(|index| self.pools[*index].in_order && self.pools[*index].is_open())
+            .collect()
     }
 
     /// "Suspects come last among the candidates of their own pool, and before other pools
@@ -291,8 +315,9 @@ impl World {
     fn first_of(&self, pools: &[usize], tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
         let of = |pool: &usize, suspect: bool| -> Vec<EndpointId> {
             let pool = &self.pools[*pool];
-            let eligible =
-                |e: &&NaiveEndpoint| pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect;
+            let eligible = |e: &&NaiveEndpoint| {
+                pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect
+            };
             pool.endpoints.iter().filter(eligible).map(|e| e.id).collect()
         };
         let mut groups = Vec::new();
@@ -311,8 +336,9 @@ impl World {
         let Some(index) = self.fallback else { return Vec::new() };
         let pool = &self.pools[index];
         let usable = |suspect: bool| -> Vec<EndpointId> {
-            let usable =
-                |e: &&NaiveEndpoint| self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect;
+            let usable = |e: &&NaiveEndpoint| {
+                self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect
+            };
             pool.endpoints.iter().filter(usable).map(|e| e.id).collect()
         };
         let fresh = usable(false);
@@ -386,7 +412,10 @@ impl World {
         };
         let Some((pool, e)) = self.find(pinned) else { return moved(Moved::Removed) };
         // "Its endpoint is an enabled one of the fallback pool, and no other pool is open."
-        if self.fallback == Some(pool) && self.in_service(pool, &e) && self.open().iter().all(|open| *open == pool) {
+        if self.fallback == Some(pool)
+            && self.in_service(pool, &e)
+            && self.open().iter().all(|open| *open == pool)
+        {
             return kept;
         }
         if !self.takes_pinned(pool, &e, now) {
@@ -444,7 +473,8 @@ pub(crate) struct Walk {
 impl Walk {
     /// The crate has chosen one of the permitted steps.
     pub(crate) fn begin(ask: Ask, step: Step) -> Self {
-        let skipped = matches!(step.outcome, Outcome::Lent(Lent::Suspect) | Outcome::Moved(Moved::Suspect));
+        let skipped =
+            matches!(step.outcome, Outcome::Lent(Lent::Suspect) | Outcome::Moved(Moved::Suspect));
         Self { ask, step, tried: Vec::new(), skipped }
     }
 
@@ -459,7 +489,9 @@ impl Walk {
         world.failed(failed, now);
         self.tried.push(failed);
         let pinned = matches!(outcome, Outcome::Kept | Outcome::Lent(_));
-        if self.tried.len() > world.rules.retries || (pinned && world.rules.mode == FailoverMode::None) {
+        if self.tried.len() > world.rules.retries
+            || (pinned && world.rules.mode == FailoverMode::None)
+        {
             return Vec::new();
         }
         let Some((own, _)) = world.find(failed) else { return Vec::new() };
@@ -475,7 +507,8 @@ impl Walk {
             self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
         };
         if let Some(pin) = live.filter(back) {
-            let is_suspect = |id: &EndpointId| world.find(*id).is_some_and(|(_, e)| world.is_suspect(&e, now));
+            let is_suspect =
+                |id: &EndpointId| world.find(*id).is_some_and(|(_, e)| world.is_suspect(&e, now));
             if next.iter().all(is_suspect) {
                 next = vec![pin];
             }
@@ -484,7 +517,9 @@ impl Walk {
             Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {
                 Outcome::Lent(Lent::ConnectFailed)
             }
-            Outcome::Kept | Outcome::Lent(_) | Outcome::Moved(_) => Outcome::Moved(Moved::ConnectFailed),
+            Outcome::Kept | Outcome::Lent(_) | Outcome::Moved(_) => {
+                Outcome::Moved(Moved::ConnectFailed)
+            }
             Outcome::Created(_) => Outcome::Created(Created::ConnectFailed),
             other => other,
         };

@@ -15,7 +15,8 @@ fn the_database_is_that_of_the_url() {
     assert!(server.keys().is_empty());
     assert_eq!(Client::at(&format!("{}/3", server.url())).pinned(1), Some(endpoint(7)));
     let missing = Client::at(&format!("{}/99", server.url())).load(1).unwrap_err();
-    let message = "there is no connection to Redis: it refused the database, or asks for a password";
+    let message =
+        "there is no connection to Redis: it refused the database, or asks for a password";
     assert_eq!(missing.to_string(), message);
 }
 
@@ -56,7 +57,10 @@ fn a_password_opens_the_door_and_is_never_shown() {
     assert_eq!(without.connect(), Err(RedisError::Refused("NOAUTH".into())));
     let wrong = Client::at(&format!("redis://:hunter3@{address}"));
     let error = wrong.load(1).unwrap_err();
-    assert_eq!(error.to_string(), "there is no connection to Redis: it refused the user or the password");
+    assert_eq!(
+        error.to_string(),
+        "there is no connection to Redis: it refused the user or the password"
+    );
     let shown = format!("{:?} {:?} {error:?} {error}", client.store, wrong.store);
     assert!(!shown.contains("hunter"), "{shown}");
     assert_eq!(
@@ -72,7 +76,15 @@ fn a_password_opens_the_door_and_is_never_shown() {
 #[test]
 fn a_user_needs_no_more_than_four_commands_and_the_keys() {
     let server = RedisServer::start();
-    let rules = ["on", ">hunter2", "~session-affinity:1:shop.example.com:*", "+get", "+set", "+expire", "+ping"];
+    let rules = [
+        "on",
+        ">hunter2",
+        "~session-affinity:1:shop.example.com:*",
+        "+get",
+        "+set",
+        "+expire",
+        "+ping",
+    ];
     server.ask::<()>(&[&["ACL", "SETUSER", "gateway"][..], &rules].concat());
     let client = Client::at(&format!("redis://gateway:hunter2@127.0.0.1:{}", server.port()));
     assert_eq!(client.connect(), Ok(()));

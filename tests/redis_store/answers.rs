@@ -92,7 +92,9 @@ fn a_replica_is_read_and_refuses_writes() {
     };
     let before = ours();
     assert_eq!(client.save(replace(1, 8)), Err(RedisError::Refused("READONLY".into())));
-    wait_until("another connection: the name may be another's by now", || ours().len() == 1 && ours() != before);
+    wait_until("another connection: the name may be another's by now", || {
+        ours().len() == 1 && ours() != before
+    });
     server.ask::<()>(&["REPLICAOF", "NO", "ONE"]);
     client.save(replace(1, 8)).unwrap();
     assert_eq!(client.pinned(1), Some(endpoint(8)));

@@ -13,7 +13,8 @@ use crate::support::{NOW, shop};
 pub(crate) const TTL: u64 = 1_800;
 
 /// Of key 1 in the scope of `shop()`.
-pub(crate) const RAW_KEY: &str = "session-affinity:1:shop.example.com:00000000000000000000000000000001";
+pub(crate) const RAW_KEY: &str =
+    "session-affinity:1:shop.example.com:00000000000000000000000000000001";
 /// Endpoint 7 at `NOW`, by the table in the documentation.
 pub(crate) const RAW_VALUE: [u8; 14] = [1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0x6b, 0x49, 0xd2, 0];
 
@@ -34,7 +35,9 @@ impl Client {
     }
 
     pub(crate) fn with_deadline(url: &str, milliseconds: u64) -> Self {
-        let store = RedisStore::new(&shop(), url).unwrap().with_deadline(StoreDeadline::new(milliseconds).unwrap());
+        let store = RedisStore::new(&shop(), url)
+            .unwrap()
+            .with_deadline(StoreDeadline::new(milliseconds).unwrap());
         assert_eq!(store.deadline().get(), milliseconds);
         Self { store: Arc::new(store), runtime: runtime() }
     }

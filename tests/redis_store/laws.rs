@@ -45,27 +45,7 @@ impl Subject for InRedis {
     }
 }
 
-macro_rules! laws {
-    ($($law:ident)*) => {$(
-        #[test]
-        fn $law() {
-            store_laws::$law(&mut InRedis::new());
-        }
-    )*};
-}
-
-laws! {
-    a_record_is_alive_until_one_second_before_its_idle_time_is_over
-    a_replacement_lives_for_its_own_time
-    a_load_does_not_restart_the_timer
-    a_touch_makes_no_record_and_wakes_none
-    a_touch_keeps_endpoint_and_time_of_the_record
-    a_create_keeps_what_came_first_and_a_replace_does_not
-    a_create_that_comes_second_does_not_restart_the_timer
-    a_key_shows_no_record_but_its_own
-    an_idle_time_of_nothing_leaves_no_record
-    the_longest_idle_time_can_be_stored
-}
+store_laws::laws!(InRedis::new());
 
 #[test]
 fn it_behaves_as_a_map_does() {

@@ -30,16 +30,23 @@ fn the_time_to_live_is_on_the_server() {
         server.ask::<()>(&["EXPIRE", RAW_KEY, "99"]);
     }
     client.save(create(1, 9)).unwrap();
-    assert!(server.ask::<u64>(&["TTL", RAW_KEY]) <= 99, "a create that comes second restarts nothing");
+    assert!(
+        server.ask::<u64>(&["TTL", RAW_KEY]) <= 99,
+        "a create that comes second restarts nothing"
+    );
 }
 
 #[test]
 fn the_server_drops_a_record_by_its_own_clock() {
     let server = RedisServer::start();
     let client = Client::of(&server);
-    let (_, now) = (client.save(StoreWrite::Create { key: key(1), endpoint: endpoint(7), ttl: 1, now: NOW }), NOW);
+    let (_, now) = (
+        client.save(StoreWrite::Create { key: key(1), endpoint: endpoint(7), ttl: 1, now: NOW }),
+        NOW,
+    );
     wait_until("its end", || {
-        client.runtime.block_on(client.store.load(&Lookup { key: key(1), ttl: 1, now })) == Ok(Record::Absent)
+        client.runtime.block_on(client.store.load(&Lookup { key: key(1), ttl: 1, now }))
+            == Ok(Record::Absent)
     });
 }
 
@@ -50,7 +57,8 @@ fn a_load_is_one_get_and_a_write_one_command() {
     client.connect().unwrap();
     let calls = |command: &str| -> u64 {
         let stats: String = server.ask(&["INFO", "commandstats"]);
-        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        let line =
+            stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
     };
     let all = || ["get", "set", "expire"].map(calls);
@@ -71,7 +79,14 @@ fn a_record_that_cannot_be_read_says_so_and_is_replaced() {
     let client = Client::of(&server);
     let newer = [&[2][..], &RAW_VALUE[1..], b"more"].concat();
     let older = [&[0][..], &RAW_VALUE[1..]].concat();
-    for bytes in [b"".as_slice(), b"eu-1", &RAW_VALUE[..13], &[&RAW_VALUE[..], b"\0"].concat(), &newer, &older] {
+    for bytes in [
+        b"".as_slice(),
+        b"eu-1",
+        &RAW_VALUE[..13],
+        &[&RAW_VALUE[..], b"\0"].concat(),
+        &newer,
+        &older,
+    ] {
         server.set(RAW_KEY, bytes);
         assert_eq!(client.load(1), Ok(Record::Unreadable), "{bytes:?}");
         client.save(create(1, 7)).unwrap();
@@ -93,6 +108,9 @@ fn load_balancers_on_one_server_do_not_see_each_others_sessions() {
     shop.save(create(1, 7)).unwrap();
     for name in ["blog.example.com", "shop.example.com:1", "shop", "SHOP.example.com"] {
         let other = RedisStore::new(&Name::new(name).unwrap(), &server.url()).unwrap();
-        assert_eq!(shop.runtime.block_on(other.with_deadline(StoreDeadline::MAX).load(&lookup(1))), Ok(Record::Absent));
+        assert_eq!(
+            shop.runtime.block_on(other.with_deadline(StoreDeadline::MAX).load(&lookup(1))),
+            Ok(Record::Absent)
+        );
     }
 }

@@ -38,10 +38,13 @@ fn a_failover_on_one_node_is_remembered_on_the_other() {
     let server = RedisServer::start();
     let nodes = [Client::of(&server), Client::of(&server)];
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let affinity = Affinity::new(&shop(), policy);
     let pools = pools(&["a", "b", "c"]);
-    let headers = HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
+    let headers =
+        HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
     let visit = || affinity.recall(&request(&headers), NOW);
 
     let visit_1 = visit();
@@ -77,8 +80,11 @@ fn a_visit_without_a_lookup_asks_nobody() {
 fn a_store_that_cannot_be_reached_is_a_record_that_says_so() {
     let client = Client::at(&refusing());
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
-    let headers = HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
+    let policy =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
+    let headers =
+        HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
     let visit = Affinity::new(&shop(), policy).recall(&request(&headers), NOW);
     assert_eq!(client.runtime.block_on(client.store.record(&visit)), Record::Unreachable);
 }
@@ -111,5 +117,7 @@ fn a_store_that_is_dropped_closes_its_connection() {
     let Client { store, runtime } = Client::of(&server);
     runtime.block_on(store.connect()).unwrap();
     drop(store);
-    wait_until("the end of the connection", || server.ask::<String>(&["CLIENT", "LIST"]).lines().count() == 1);
+    wait_until("the end of the connection", || {
+        server.ask::<String>(&["CLIENT", "LIST"]).lines().count() == 1
+    });
 }

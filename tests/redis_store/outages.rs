@@ -23,7 +23,10 @@ fn a_server_that_is_gone_costs_nothing_and_is_found_again() {
         let ((loaded, saved), elapsed) = timed(|| (client.load(1), client.save(touch(1))));
         for error in [loaded.unwrap_err(), saved.unwrap_err()] {
             let text = error.to_string();
-            assert!(text.starts_with("there is no connection to Redis: Connection refused"), "{text}");
+            assert!(
+                text.starts_with("there is no connection to Redis: Connection refused"),
+                "{text}"
+            );
         }
         assert!(elapsed < Duration::from_millis(500), "call {call}: {elapsed:?}");
     }

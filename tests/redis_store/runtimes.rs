@@ -23,7 +23,10 @@ fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
     let Client { store, runtime } = Client::of(&server);
     runtime.block_on(store.save(&create(1, 7))).unwrap();
     drop(runtime);
-    assert!(matches!(runtime_of_one_thread().block_on(store.load(&lookup(1))), Ok(Record::Found(_))));
+    assert!(matches!(
+        runtime_of_one_thread().block_on(store.load(&lookup(1))),
+        Ok(Record::Found(_))
+    ));
 }
 
 #[test]
@@ -40,6 +43,7 @@ fn the_futures_can_be_spawned() {
     }
     let client = Client::at(&refusing());
     let (lookup, write) = (lookup(1), touch(1));
-    let (loading, saving) = (spawnable(client.store.load(&lookup)), spawnable(client.store.save(&write)));
+    let (loading, saving) =
+        (spawnable(client.store.load(&lookup)), spawnable(client.store.save(&write)));
     drop((loading, saving, spawnable(client.store.connect())));
 }

@@ -28,7 +28,9 @@ pub(crate) fn blackhole() -> (String, impl Sized) {
 }
 
 /// Answers each command with these bytes.
-pub(crate) fn answering(answer: impl Fn(&[String]) -> Option<&'static str> + Send + Clone + 'static) -> String {
+pub(crate) fn answering(
+    answer: impl Fn(&[String]) -> Option<&'static str> + Send + Clone + 'static,
+) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
     std::thread::spawn(move || {
@@ -41,14 +43,20 @@ pub(crate) fn answering(answer: impl Fn(&[String]) -> Option<&'static str> + Sen
 }
 
 /// Until the other side closes, or `answer` says that it has had enough.
-fn converse(mut stream: &TcpStream, answer: impl Fn(&[String]) -> Option<&'static str>) -> std::io::Result<()> {
+fn converse(
+    mut stream: &TcpStream,
+    answer: impl Fn(&[String]) -> Option<&'static str>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = move || {
         let mut line = String::new();
         reader.read_line(&mut line).map(|_| line.trim_end().to_owned())
     };
     loop {
-        let Some(count) = line()?.strip_prefix('*').and_then(|count| count.parse::<usize>().ok()) else { return Ok(()) };
+        let Some(count) = line()?.strip_prefix('*').and_then(|count| count.parse::<usize>().ok())
+        else {
+            return Ok(());
+        };
         let mut words = Vec::new();
         for _ in 0..count {
             line()?;

@@ -17,6 +17,31 @@ pub trait Subject {
     fn wait(&mut self, seconds: u64);
 }
 
+/// A test for each law, of a subject that is new to it.
+macro_rules! laws {
+    ($subject:expr) => {
+        $crate::store_laws::laws! { $subject =>
+            a_record_is_alive_until_one_second_before_its_idle_time_is_over
+            a_replacement_lives_for_its_own_time
+            a_load_does_not_restart_the_timer
+            a_touch_makes_no_record_and_wakes_none
+            a_touch_keeps_endpoint_and_time_of_the_record
+            a_create_keeps_what_came_first_and_a_replace_does_not
+            a_create_that_comes_second_does_not_restart_the_timer
+            a_key_shows_no_record_but_its_own
+            an_idle_time_of_nothing_leaves_no_record
+            the_longest_idle_time_can_be_stored
+        }
+    };
+    ($subject:expr => $($law:ident)*) => {$(
+        #[test]
+        fn $law() {
+            $crate::store_laws::$law(&mut $subject);
+        }
+    )*};
+}
+pub(crate) use laws;
+
 pub fn key(number: u64) -> SessionKey {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&number.to_be_bytes());
@@ -43,11 +68,21 @@ fn load(store: &impl Subject, number: u64, ttl: u64) -> Option<Found> {
 }
 
 fn create(store: &impl Subject, number: u64, pinned: u64, ttl: u64) {
-    store.save(&StoreWrite::Create { key: key(number), endpoint: endpoint(pinned), ttl, now: store.now() });
+    store.save(&StoreWrite::Create {
+        key: key(number),
+        endpoint: endpoint(pinned),
+        ttl,
+        now: store.now(),
+    });
 }
 
 fn replace(store: &impl Subject, number: u64, pinned: u64, ttl: u64) {
-    store.save(&StoreWrite::Replace { key: key(number), endpoint: endpoint(pinned), ttl, now: store.now() });
+    store.save(&StoreWrite::Replace {
+        key: key(number),
+        endpoint: endpoint(pinned),
+        ttl,
+        now: store.now(),
+    });
 }
 
 fn touch(store: &impl Subject, number: u64, ttl: u64) {
@@ -160,8 +195,14 @@ pub fn the_longest_idle_time_can_be_stored(store: &mut impl Subject) {
     create(store, 1, 7, u64::MAX);
     replace(store, 2, 8, u64::MAX);
     touch(store, 1, u64::MAX);
-    assert_eq!(load(store, 1, u64::MAX).map(|found| (found.0, found.2)), Some((endpoint(7), UnixTime::MAX)));
-    assert_eq!(load(store, 2, u64::MAX).map(|found| (found.0, found.2)), Some((endpoint(8), UnixTime::MAX)));
+    assert_eq!(
+        load(store, 1, u64::MAX).map(|found| (found.0, found.2)),
+        Some((endpoint(7), UnixTime::MAX))
+    );
+    assert_eq!(
+        load(store, 2, u64::MAX).map(|found| (found.0, found.2)),
+        Some((endpoint(8), UnixTime::MAX))
+    );
 }
 
 #[derive(Clone, Debug)]
@@ -196,7 +237,8 @@ pub fn it_behaves_as_a_map_does<S: Subject>(cases: u32, empty: impl Fn() -> S) {
             let end = now.saturating_add(ttl);
             match step {
                 Step::Load(number) => {
-                    let expected = map.get(&number).map(|(endpoint, issued, _)| (*endpoint, *issued, end));
+                    let expected =
+                        map.get(&number).map(|(endpoint, issued, _)| (*endpoint, *issued, end));
                     prop_assert_eq!(load(&store, number, ttl), expected);
                 }
                 Step::Touch(number) => {

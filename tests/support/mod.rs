@@ -29,6 +29,7 @@ pub fn request(headers: &HeaderMap) -> RequestMeta<'_> {
 
 /// One pool, `eu`, of healthy endpoints of full weight whose targets are their names.
 pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
-    let pool = names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, *name)));
+    let pool =
+        names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, *name)));
     Pools::builder().pool(pool).build().unwrap()
 }

@@ -35,16 +35,21 @@ impl RedisServer {
         // Another process may take a port between the look at it and the start.
         for _ in 0..20 {
             let port = free_port();
-            let directory = parent(arguments).join(format!("session-affinity-redis-{}-{port}", std::process::id()));
+            let directory = parent(arguments)
+                .join(format!("session-affinity-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&directory).expect("a directory");
-            let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
+            let arguments: Vec<String> =
+                arguments.iter().map(|argument| argument.to_string()).collect();
             let child = spawn(port, &directory, &arguments);
-            let mut server = Self { port, arguments, credentials: credentials.into(), directory, child };
+            let mut server =
+                Self { port, arguments, credentials: credentials.into(), directory, child };
             if server.is_ready() {
                 return server;
             }
         }
-        panic!("redis-server does not start: see what `redis-server --port 0 --unixsocket ./x` says");
+        panic!(
+            "redis-server does not start: see what `redis-server --port 0 --unixsocket ./x` says"
+        );
     }
 
     pub fn port(&self) -> u16 {
@@ -66,7 +71,8 @@ impl RedisServer {
     }
 
     fn try_ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
-        let mut connection = redis::Client::open(self.url())?.get_connection_with_timeout(PATIENCE)?;
+        let mut connection =
+            redis::Client::open(self.url())?.get_connection_with_timeout(PATIENCE)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         let mut command = redis::Cmd::new();
         command.arg(words);
@@ -75,7 +81,9 @@ impl RedisServer {
 
     /// Sets a key to these bytes.
     pub fn set(&self, key: &str, value: &[u8]) {
-        let mut connection = redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("a server");
+        let mut connection = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection())
+            .expect("a server");
         redis::cmd("SET").arg(key).arg(value).exec(&mut connection).expect("a string");
     }
 
@@ -117,7 +125,8 @@ impl RedisServer {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill").success());
     }
 
@@ -156,7 +165,16 @@ fn spawn(port: u16, directory: &PathBuf, arguments: &[String]) -> Child {
     // Another name, for Valkey or a build of one's own.
     let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
     let mut command = Command::new(&program);
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+    command.args([
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]);
     command.args(["--daemonize", "no", "--dir"]).arg(directory).args(arguments);
     command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|error| {

@@ -38,7 +38,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
                 .run(bench);
             let budget = || {
                 let what = format!("finding our cookie, {operation}");
-                Budget::at_least(what, " × as fast as split_parse", least, finish.faster_than("split_parse"))
+                Budget::at_least(
+                    what,
+                    " × as fast as split_parse",
+                    least,
+                    finish.faster_than("split_parse"),
+                )
             };
             let budgets = if matches!(place, Place::First) { vec![] } else { vec![budget()] };
             rows.push((finish, budgets));

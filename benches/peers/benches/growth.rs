@@ -13,8 +13,15 @@ use crate::store::{Filled, uniform_below};
 use crate::table::{Grid, Report, figure};
 
 pub fn run(bench: &Bench, report: &mut Report) -> Vec<Panel> {
-    report.section("Growth", "Medians in ns. Nothing but what the head says differs within a table.");
-    let panels = vec![endpoints(bench, false), endpoints(bench, true), sessions(bench), keys(bench), cookies(bench)];
+    report
+        .section("Growth", "Medians in ns. Nothing but what the head says differs within a table.");
+    let panels = vec![
+        endpoints(bench, false),
+        endpoints(bench, true),
+        sessions(bench),
+        keys(bench),
+        cookies(bench),
+    ];
     for (index, panel) in panels.iter().enumerate() {
         if index > 0 {
             println!();
@@ -31,7 +38,8 @@ pub fn run(bench: &Bench, report: &mut Report) -> Vec<Panel> {
 fn endpoints(bench: &Bench, known: bool) -> Panel {
     let affinity = Affinity::new(&shop(), cookie_policy());
     let mut with_cookie = HeaderMap::new();
-    with_cookie.insert(COOKIE, format!("{NAME}={}", codec().seal(&pin())).parse().expect("it is ASCII"));
+    with_cookie
+        .insert(COOKIE, format!("{NAME}={}", codec().seal(&pin())).parse().expect("it is ASCII"));
     let headers = if known { with_cookie } else { HeaderMap::new() };
     let point = |count: usize| {
         let pools = pools(count, Mix::Weights);
@@ -39,23 +47,36 @@ fn endpoints(bench: &Bench, known: bool) -> Panel {
         let serve = || {
             seed = seed.wrapping_add(1);
             let visit = affinity.recall(black_box(&request(&headers)), NOW);
-            let attempt = affinity.route(visit, Record::Absent, &pools, || seed).expect("there is an endpoint");
+            let attempt = affinity
+                .route(visit, Record::Absent, &pools, || seed)
+                .expect("there is an endpoint");
             affinity.settle(attempt, &pools)
         };
         (count, Race::new("serve", serve).run(bench).ours.median())
     };
     let cost = if known { "kept cookie request" } else { "created cookie request, steered" };
-    Panel { what: "endpoints", cost, points: [10, 30, 100, 300, 1_000, 3_000, 10_000].map(point).into() }
+    Panel {
+        what: "endpoints",
+        cost,
+        points: [10, 30, 100, 300, 1_000, 3_000, 10_000].map(point).into(),
+    }
 }
 
 fn sessions(bench: &Bench) -> Panel {
-    let sizes: &[usize] =
-        if bench.quick { &[10_000, 100_000, 1_000_000] } else { &[10_000, 100_000, 1_000_000, 10_000_000] };
+    let sizes: &[usize] = if bench.quick {
+        &[10_000, 100_000, 1_000_000]
+    } else {
+        &[10_000, 100_000, 1_000_000, 10_000_000]
+    };
     let point = |&sessions: &usize| {
         let (store, trace) = (Filled::<MemoryStore>::with(sessions), uniform_below(sessions));
         (sessions, Race::of("hit", store.hits(&trace)).run(&bench.long()).ours.median())
     };
-    Panel { what: "live sessions", cost: "hit with touch, uniform", points: sizes.iter().map(point).collect() }
+    Panel {
+        what: "live sessions",
+        cost: "hit with touch, uniform",
+        points: sizes.iter().map(point).collect(),
+    }
 }
 
 fn keys(bench: &Bench) -> Panel {
@@ -63,25 +84,35 @@ fn keys(bench: &Bench) -> Panel {
     let point = |count: usize| {
         let (name, cookie) = (shop(), CookieName::default());
         let last = TokenCodec::new(&name, &cookie, &Keyring::from(key(count - 1)));
-        let codec = TokenCodec::new(&name, &cookie, &Keyring::new((0..count).map(key)).expect("ids differ"));
+        let codec = TokenCodec::new(
+            &name,
+            &cookie,
+            &Keyring::new((0..count).map(key)).expect("ids differ"),
+        );
         let token = last.seal(&pin());
         assert_eq!(codec.open(token.as_str().as_bytes(), NOW), Ok(pin()));
         let open = || codec.open(black_box(token.as_str().as_bytes()), NOW);
         (count, Race::new("open", open).run(bench).ours.median())
     };
-    Panel { what: "keys in the ring", cost: "open a token of the last", points: [1, 4, 16, 64, 256].map(point).into() }
+    Panel {
+        what: "keys in the ring",
+        cost: "open a token of the last",
+        points: [1, 4, 16, 64, 256].map(point).into(),
+    }
 }
 
 fn cookies(bench: &Bench) -> Panel {
     let affinity = Affinity::new(&shop(), cookie_policy());
     let pools = pools(3, Mix::Weights);
     let point = |count: usize| {
-        let mut line: String = (1..count).map(|number| format!("_ga_{number:04}=GS1.1.1700000000; ")).collect();
+        let mut line: String =
+            (1..count).map(|number| format!("_ga_{number:04}=GS1.1.1700000000; ")).collect();
         line.push_str(&format!("{NAME}={}", codec().seal(&pin())));
         let headers = headers(&line);
         let serve = || {
             let visit = affinity.recall(black_box(&request(&headers)), NOW);
-            let attempt = affinity.route(visit, Record::Absent, &pools, || 0).expect("there is an endpoint");
+            let attempt =
+                affinity.route(visit, Record::Absent, &pools, || 0).expect("there is an endpoint");
             affinity.settle(attempt, &pools)
         };
         (count, Race::new("serve", serve).run(bench).ours.median())

@@ -51,7 +51,9 @@ fn main() -> std::io::Result<()> {
         println!("to measure: cargo bench --bench ratios");
         return Ok(());
     }
-    let is_wanted = |subject: &str| wanted.is_empty() || wanted.iter().any(|word| subject.contains(word.as_str()));
+    let is_wanted = |subject: &str| {
+        wanted.is_empty() || wanted.iter().any(|word| subject.contains(word.as_str()))
+    };
     let start = Instant::now();
     let bench = measure::Bench::new(quick);
     let mut report = table::Report::default();

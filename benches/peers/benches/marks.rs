@@ -10,7 +10,11 @@ use crate::scene::*;
 use crate::steering::route;
 use crate::table::{Grid, Report, figure};
 
-fn attempt(affinity: &Affinity<CookiePolicy>, headers: &HeaderMap, pools: &Pools<usize>) -> Attempt {
+fn attempt(
+    affinity: &Affinity<CookiePolicy>,
+    headers: &HeaderMap,
+    pools: &Pools<usize>,
+) -> Attempt {
     let visit = affinity.recall(black_box(&request(headers)), NOW);
     affinity.route(visit, Record::Absent, pools, || 0).expect("there is an endpoint")
 }
@@ -36,9 +40,14 @@ pub fn run(bench: &Bench, report: &mut Report) {
             Case::new(|| attempt(&wary, &headers, &few)),
             Case::new(|| attempt(&calm, &headers, &few)),
         ),
-        ("is any of 64 suspect, when one is chosen?", Case::new(route(&wary_free, &many)), Case::new(route(&free, &many))),
+        (
+            "is any of 64 suspect, when one is chosen?",
+            Case::new(route(&wary_free, &many)),
+            Case::new(route(&free, &many)),
+        ),
     ];
-    let mut grid = Grid::new(["what", "with, ns", "without, ns", "difference, ns"].map(String::from).to_vec());
+    let mut grid =
+        Grid::new(["what", "with, ns", "without, ns", "difference, ns"].map(String::from).to_vec());
     for (what, with, without) in pairs {
         let series = bench.run(&mut [with, without]);
         let [with, without] = &series[..] else { unreachable!("two cases, two series") };

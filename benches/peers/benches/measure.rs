@@ -177,7 +177,10 @@ impl Finish {
 
     /// How many times faster than this one ours is.
     pub fn faster_than(&self, rival: &str) -> f64 {
-        self.rivals.iter().find(|(name, _)| *name == rival).map_or(f64::NAN, |(_, series)| series.over(&self.ours))
+        self.rivals
+            .iter()
+            .find(|(name, _)| *name == rival)
+            .map_or(f64::NAN, |(_, series)| series.over(&self.ours))
     }
 
     /// The fastest rival.

@@ -16,7 +16,11 @@ fn choices(pools: &Pools<usize>, count: usize) -> Vec<EndpointId> {
 
 /// How many have moved, and how many of them needn't have: they neither were where they
 /// cannot stay nor are where somebody has come.
-fn moved(before: &[EndpointId], after: &[EndpointId], concerns: impl Fn(EndpointId) -> bool) -> (usize, usize) {
+fn moved(
+    before: &[EndpointId],
+    after: &[EndpointId],
+    concerns: impl Fn(EndpointId) -> bool,
+) -> (usize, usize) {
     let moves = || before.iter().zip(after).filter(|(was, is)| was != is);
     (moves().count(), moves().filter(|(was, is)| !concerns(**was) && !concerns(**is)).count())
 }
@@ -26,11 +30,24 @@ pub fn run(bench: &Bench, report: &mut Report) {
         "Moves",
         "Of so many sessions without a pin, how many go elsewhere when endpoints change. Ideal: the share of the weight that fails,\njoins or leaves. Needless: moves between two endpoints that have not changed. The same endpoints join and leave again.",
     );
-    let heads = ["endpoints", "that change", "what happens", "sessions", "moved", "ideal", "× ideal", "needless", "budget"];
+    let heads = [
+        "endpoints",
+        "that change",
+        "what happens",
+        "sessions",
+        "moved",
+        "ideal",
+        "× ideal",
+        "needless",
+        "budget",
+    ];
     let mut grid = Grid::new(heads.map(String::from).to_vec());
-    let sizes = if bench.quick { [(10, 1, 50_000), (1_000, 10, 20_000)].to_vec() } else { SIZES.to_vec() };
+    let sizes =
+        if bench.quick { [(10, 1, 50_000), (1_000, 10, 20_000)].to_vec() } else { SIZES.to_vec() };
     for (count, changing, sessions) in sizes {
-        let ids: Vec<_> = (count..count + changing).map(|number| EndpointId::new("eu", &format!("eu-{number}"))).collect();
+        let ids: Vec<_> = (count..count + changing)
+            .map(|number| EndpointId::new("eu", &format!("eu-{number}")))
+            .collect();
         let concerns = |id| ids.contains(&id);
         let all = pools(count + changing, Mix::Weights);
         let failed = with_health(&all, &ids, Health::Unhealthy);
@@ -39,7 +56,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
         let more = fewer.rebuild().pool(pool(count + changing, Mix::Weights)).build().unwrap();
         let [of_all, of_failed, of_returned, of_fewer, of_more] =
             [&all, &failed, &returned, &fewer, &more].map(|pools| choices(pools, sessions));
-        let weight = |range: std::ops::Range<usize>| range.map(|number| Mix::Weights.weight(number)).sum::<u64>() as f64;
+        let weight = |range: std::ops::Range<usize>| {
+            range.map(|number| Mix::Weights.weight(number)).sum::<u64>() as f64
+        };
         let ideal = sessions as f64 * weight(count..count + changing) / weight(0..count + changing);
         let cases = [
             ("fail", &of_all, &of_failed),
@@ -50,7 +69,11 @@ pub fn run(bench: &Bench, report: &mut Report) {
         for (event, before, after) in cases {
             let (moves, needless) = moved(before, after, concerns);
             let ratio = moves as f64 / ideal;
-            let what = format!("{} of {} endpoints {event}", figure(changing as f64), figure((count + changing) as f64));
+            let what = format!(
+                "{} of {} endpoints {event}",
+                figure(changing as f64),
+                figure((count + changing) as f64)
+            );
             let budget = if matches!(event, "fail" | "return") {
                 Budget::at_most(what, " needless moves", 0.0, needless as f64)
             } else {
@@ -58,7 +81,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
             };
             let verdict = report.judge(vec![budget]);
             let number = |n: usize| figure(n as f64);
-            let mut cells = vec![number(count + changing), number(changing), event.into(), number(sessions)];
+            let mut cells =
+                vec![number(count + changing), number(changing), event.into(), number(sessions)];
             cells.extend([number(moves), figure(ideal), figure(ratio), number(needless), verdict]);
             grid.row(cells);
         }
@@ -68,7 +92,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
 
 /// Endpoints that stay, that change, and sessions: enough for a thousand to move, so that
 /// chance is some percent.
-const SIZES: [(usize, usize, usize); 4] = [(9, 1, 200_000), (63, 1, 200_000), (999, 1, 1_000_000), (9_900, 100, 100_000)];
+const SIZES: [(usize, usize, usize); 4] =
+    [(9, 1, 200_000), (63, 1, 200_000), (999, 1, 1_000_000), (9_900, 100, 100_000)];
 
 fn with_health(pools: &Pools<usize>, ids: &[EndpointId], health: Health) -> Pools<usize> {
     let mut edit = pools.edit();

@@ -27,7 +27,8 @@ pub fn svg(panels: &[Panel]) -> String {
     let low = costs().fold(f64::INFINITY, f64::min).floor();
     let high = costs().fold(f64::NEG_INFINITY, f64::max).ceil().max(low + 1.0);
     let columns = COLUMNS.min(panels.len());
-    let (width, height) = (columns as f64 * WIDTH, panels.len().div_ceil(columns) as f64 * HEIGHT + 12.0);
+    let (width, height) =
+        (columns as f64 * WIDTH, panels.len().div_ceil(columns) as f64 * HEIGHT + 12.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"11\" fill=\"#374151\">\n\
@@ -47,8 +48,11 @@ pub fn svg(panels: &[Panel]) -> String {
 fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
     let first = panel.points.first().map_or(0.0, |(size, _)| (*size as f64).log10());
     let last = panel.points.last().map_or(1.0, |(size, _)| (*size as f64).log10()).max(first + 1.0);
-    let x = |size: usize| LEFT + ((size as f64).log10() - first) / (last - first) * (WIDTH - LEFT - RIGHT);
-    let y = |exponent: f64| HEIGHT - BELOW - (exponent - low) / (high - low) * (HEIGHT - ABOVE - BELOW);
+    let x = |size: usize| {
+        LEFT + ((size as f64).log10() - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+    };
+    let y =
+        |exponent: f64| HEIGHT - BELOW - (exponent - low) / (high - low) * (HEIGHT - ABOVE - BELOW);
     let (left, right, bottom) = (LEFT, WIDTH - RIGHT, HEIGHT - BELOW);
     let _ = writeln!(
         svg,
@@ -60,13 +64,23 @@ fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
         let y = y(exponent.into());
         let _ = writeln!(svg, "<path d=\"M{left} {y:.1}H{right}\" stroke=\"#e5e7eb\"/>");
         let label = figure(10_f64.powi(exponent));
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>", left - 8.0, y + 4.0);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+            left - 8.0,
+            y + 4.0
+        );
     }
     let _ = writeln!(svg, "<path d=\"M{left} {bottom}H{right}\" stroke=\"#9ca3af\"/>");
     for (size, _) in &panel.points {
         let x = x(*size);
         let _ = writeln!(svg, "<path d=\"M{x:.1} {bottom}v4\" stroke=\"#9ca3af\"/>");
-        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", bottom + 18.0, short(*size));
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            bottom + 18.0,
+            short(*size)
+        );
     }
     let _ = writeln!(
         svg,
@@ -75,14 +89,23 @@ fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
         bottom + 36.0,
         panel.what
     );
-    let corners: Vec<_> = panel.points.iter().map(|(size, ns)| format!("{:.1},{:.1}", x(*size), y(ns.log10()))).collect();
+    let corners: Vec<_> = panel
+        .points
+        .iter()
+        .map(|(size, ns)| format!("{:.1},{:.1}", x(*size), y(ns.log10())))
+        .collect();
     let _ = writeln!(
         svg,
         "<polyline points=\"{}\" fill=\"none\" stroke=\"#2563eb\" stroke-width=\"2\" stroke-linejoin=\"round\"/>",
         corners.join(" ")
     );
     for (size, ns) in &panel.points {
-        let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2563eb\"/>", x(*size), y(ns.log10()));
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2563eb\"/>",
+            x(*size),
+            y(ns.log10())
+        );
     }
     // The first cost stands inside, away from the axis; the last one is centred.
     let ends = [(panel.points.first(), "start"), (panel.points.last(), "middle")];

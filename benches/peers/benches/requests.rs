@@ -24,7 +24,8 @@ fn serve<'a, P: AffinityPolicy>(
     move || {
         seed = seed.wrapping_add(1);
         let visit = affinity.recall(black_box(&request(headers)), NOW);
-        let attempt = affinity.route(visit, Record::Absent, pools, || seed).expect("there is an endpoint");
+        let attempt =
+            affinity.route(visit, Record::Absent, pools, || seed).expect("there is an endpoint");
         black_box(pools.target(attempt.endpoint()));
         affinity.settle(attempt, pools)
     }
@@ -64,12 +65,19 @@ pub fn run(bench: &Bench, report: &mut Report) {
         headers
     };
     let (key, jar) = (key(), CookieJar::new());
-    let endpoints: HashMap<String, usize> = (0..3).map(|n| (format!("{VALUE}{n}"), n)).chain([(VALUE.into(), 3)]).collect();
-    let verified = || verify_with_cookie(black_box(&theirs), &jar, &key).and_then(|it| endpoints.get(it.value()).copied());
+    let endpoints: HashMap<String, usize> =
+        (0..3).map(|n| (format!("{VALUE}{n}"), n)).chain([(VALUE.into(), 3)]).collect();
+    let verified = || {
+        verify_with_cookie(black_box(&theirs), &jar, &key)
+            .and_then(|it| endpoints.get(it.value()).copied())
+    };
     assert!(verified().is_some());
 
     let cookie = Affinity::new(&shop(), cookie_policy());
-    let ip_cookie = Affinity::new(&shop(), IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie_policy()));
+    let ip_cookie = Affinity::new(
+        &shop(),
+        IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie_policy()),
+    );
     let mut rows = Vec::new();
 
     let kept = Race::new("kept, cookie", serve(&cookie, &three, &known))
@@ -78,10 +86,17 @@ pub fn run(bench: &Bench, report: &mut Report) {
         .run(bench);
     let budgets = vec![
         Budget::at_most("a kept cookie request", " × 2C", 2.3, kept.over_limit()),
-        Budget::at_most("a kept cookie request", " allocations", 0.0, allocations(serve(&cookie, &three, &known)) as f64),
+        Budget::at_most(
+            "a kept cookie request",
+            " allocations",
+            0.0,
+            allocations(serve(&cookie, &three, &known)) as f64,
+        ),
     ];
     rows.push((kept, budgets));
-    let recall = Race::new("– of it, recall: finding, opening", || cookie.recall(black_box(&request(&known)), NOW));
+    let recall = Race::new("– of it, recall: finding, opening", || {
+        cookie.recall(black_box(&request(&known)), NOW)
+    });
     rows.push((recall.limit("2C", two).run(bench), vec![]));
     let kept = Race::new("kept, ip_cookie", serve(&ip_cookie, &three, &known)).limit("2C", two);
     rows.push((kept.rival("cookie SignedJar", verified).run(bench), vec![]));
@@ -98,7 +113,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
     let count = allocations(serve(&cookie, &one, &none)) as f64;
     let budgets = vec![
         Budget::at_most("a created session", " × 2C", 2.5, finish.over_limit()),
-        Budget::at_least("a created session", " × as fast as SignedJar", 3.0, finish.faster_than("cookie SignedJar")),
+        Budget::at_least(
+            "a created session",
+            " × as fast as SignedJar",
+            3.0,
+            finish.faster_than("cookie SignedJar"),
+        ),
         Budget::at_most("a created session", " allocations", 1.0, count),
     ];
     rows.push((finish, budgets));
@@ -110,10 +130,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
     rows.push((Race::new("– of it, a HeaderValue: allocated, checked", value).run(bench), vec![]));
     rows.push((created("created, cookie, three endpoints", &three).run(bench), vec![]));
 
-    let temporary = Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+    let temporary =
+        Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
     let lent = Race::new("lent: one connection refused", || {
         let visit = temporary.recall(black_box(&request(&known)), NOW);
-        let attempt = temporary.route(visit, Record::Absent, &three, || 0).expect("there is an endpoint");
+        let attempt =
+            temporary.route(visit, Record::Absent, &three, || 0).expect("there is an endpoint");
         let attempt = temporary.failover(attempt, &three).expect("there is another endpoint");
         temporary.settle(attempt, &three)
     });
@@ -124,7 +146,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
     forged.insert(40, char::from(last));
     let forged = cookie_header(300, Place::Last, &forged);
     assert_eq!(cookie.recall(&request(&forged), NOW).claim(), Claim::New(Some(Rejected::Forged)));
-    let recall = Race::new("a forgery refused: recall alone", || cookie.recall(black_box(&request(&forged)), NOW));
+    let recall = Race::new("a forgery refused: recall alone", || {
+        cookie.recall(black_box(&request(&forged)), NOW)
+    });
     rows.push((recall.limit("2C", two).run(bench), vec![]));
     let whole = Race::new("a forgery refused, and created anew", serve(&cookie, &three, &forged));
     rows.push((whole.limit("2C twice", || (two(), two())).run(bench), vec![]));
@@ -134,7 +158,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
 /// A header session is not signed: its limit is another.
 fn header_session<'a>(known: &'a HeaderMap, pools: &'a Pools<usize>) -> Race<'a> {
     let secret = Secret::new([5; 32]).unwrap();
-    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap();
+    let header =
+        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
+            .unwrap();
     let affinity = Affinity::new(&shop(), header);
     let store = MemoryStore::new(100_000).unwrap();
     Race::new("kept, header, with its MemoryStore", move || {

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_affinity::{EndpointId, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, UnixTime};
+use session_affinity::{
+    EndpointId, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, UnixTime,
+};
 
 use crate::scene::mix;
 
@@ -37,7 +39,12 @@ impl Sessions for MemoryStore {
     }
 
     fn create(&self, key: SessionKey, now: UnixTime) {
-        let Ok(()) = self.save(&StoreWrite::Create { key, endpoint: EndpointId::from_u64(7), ttl: TTL, now });
+        let Ok(()) = self.save(&StoreWrite::Create {
+            key,
+            endpoint: EndpointId::from_u64(7),
+            ttl: TTL,
+            now,
+        });
     }
 
     fn hit(&self, key: SessionKey, now: UnixTime) -> Option<u64> {
@@ -124,7 +131,11 @@ impl Sharded {
 
 impl Sessions for Sharded {
     fn with_room_for(capacity: usize) -> Self {
-        Self((0..64).map(|_| HashMap::with_capacity_and_hasher(capacity / 64, Build::default()).into()).collect())
+        Self(
+            (0..64)
+                .map(|_| HashMap::with_capacity_and_hasher(capacity / 64, Build::default()).into())
+                .collect(),
+        )
     }
 
     fn create(&self, key: SessionKey, now: UnixTime) {
@@ -196,7 +207,8 @@ pub struct Moka(moka::sync::Cache<Id, (u64, u64), Build>);
 
 impl Sessions for Moka {
     fn with_room_for(capacity: usize) -> Self {
-        let builder = moka::sync::Cache::builder().max_capacity(capacity as u64).initial_capacity(capacity);
+        let builder =
+            moka::sync::Cache::builder().max_capacity(capacity as u64).initial_capacity(capacity);
         Self(builder.time_to_idle(Duration::from_secs(TTL)).build_with_hasher(Build::default()))
     }
 

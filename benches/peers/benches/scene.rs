@@ -54,7 +54,11 @@ impl Mix {
     }
 
     pub fn health(self, number: usize) -> Health {
-        if self == Self::HalfUnhealthy && number % 2 == 1 { Health::Unhealthy } else { Health::Healthy }
+        if self == Self::HalfUnhealthy && number % 2 == 1 {
+            Health::Unhealthy
+        } else {
+            Health::Healthy
+        }
     }
 }
 

@@ -39,7 +39,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
         })
     };
     let buckets = buckets(COUNT, Mix::Equal);
-    let built = Race::of("build", build()).rival("pingora-ketama", || Continuum::new(black_box(&buckets))).run(&bench);
+    let built = Race::of("build", build())
+        .rival("pingora-ketama", || Continuum::new(black_box(&buckets)))
+        .run(&bench);
     let flipped = Race::new("flip the health of one", || flip(black_box(Health::Unhealthy)))
         .against("build anew", build())
         .rival("pingora-ketama", || Continuum::new(black_box(&buckets)))

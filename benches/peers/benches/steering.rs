@@ -29,12 +29,18 @@ impl<T> Steering<T> for Repeated {
 }
 
 /// Requests without a session: steering chooses each time.
-pub fn route<'a>(affinity: &'a Affinity<NoAffinity>, pools: &'a Pools<usize>) -> impl FnMut() -> EndpointId + 'a {
+pub fn route<'a>(
+    affinity: &'a Affinity<NoAffinity>,
+    pools: &'a Pools<usize>,
+) -> impl FnMut() -> EndpointId + 'a {
     let headers = HeaderMap::new();
     let mut seeds = Numbers(1);
     move || {
         let visit = affinity.recall(&request(&headers), NOW);
-        affinity.route(visit, Record::Absent, pools, || seeds.draw()).expect("there is an endpoint").endpoint()
+        affinity
+            .route(visit, Record::Absent, pools, || seeds.draw())
+            .expect("there is an endpoint")
+            .endpoint()
     }
 }
 
@@ -61,13 +67,22 @@ struct Float(Vec<(u64, f64, Health)>);
 impl Float {
     fn new(count: usize, mix: Mix) -> Self {
         let id = |number| EndpointId::new("eu", &format!("eu-{number}")).as_u64();
-        Self((0..count).map(|number| (id(number), mix.weight(number) as f64, mix.health(number))).collect())
+        Self(
+            (0..count)
+                .map(|number| (id(number), mix.weight(number) as f64, mix.health(number)))
+                .collect(),
+        )
     }
 
     fn choose(&self, seed: u64) -> Option<u64> {
         let healthy = self.0.iter().filter(|(.., health)| *health == Health::Healthy);
-        let cost = |id: u64, weight: f64| -((((mix(seed ^ id) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64).ln()) / weight;
-        healthy.map(|(id, weight, _)| (cost(*id, *weight), *id)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, id)| id)
+        let cost = |id: u64, weight: f64| {
+            -((((mix(seed ^ id) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64).ln()) / weight
+        };
+        healthy
+            .map(|(id, weight, _)| (cost(*id, *weight), *id))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, id)| id)
     }
 }
 
@@ -79,7 +94,8 @@ struct Ketama {
 
 pub fn buckets(count: usize, mix: Mix) -> Vec<Bucket> {
     let address = |number: usize| SocketAddr::from(([10, 0, 0, 1], number as u16));
-    let weight = |number| if mix == Mix::Equal { 1 } else { (mix.weight(number) as u32 / 10).max(1) };
+    let weight =
+        |number| if mix == Mix::Equal { 1 } else { (mix.weight(number) as u32 / 10).max(1) };
     (0..count).map(|number| Bucket::new(address(number), weight(number))).collect()
 }
 
@@ -90,7 +106,9 @@ impl Ketama {
     }
 
     fn choose(&self, seed: u64) -> Option<SocketAddr> {
-        let healthy = |address: &SocketAddr| self.health.get(usize::from(address.port())) == Some(&Health::Healthy);
+        let healthy = |address: &SocketAddr| {
+            self.health.get(usize::from(address.port())) == Some(&Health::Healthy)
+        };
         self.ring.node_iter(&seed.to_le_bytes()).copied().find(healthy)
     }
 }
@@ -132,7 +150,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
                 Case::new(|| ketama.choose(for_ketama.draw())),
             ];
             let series = bench.run(&mut cases);
-            let [routed, one, steering, float, ketama] = &series[..] else { unreachable!("five cases, five series") };
+            let [routed, one, steering, float, ketama] = &series[..] else {
+                unreachable!("five cases, five series")
+            };
             let (over_float, over_ketama) = (steering.over(float), steering.over(ketama));
             if count == 10 {
                 at_ten = steering.median();
@@ -158,7 +178,11 @@ pub fn run(bench: &Bench, report: &mut Report) {
                 growth,
             ];
             let mut cells = vec![figure(count as f64), mix.name().into()];
-            cells.extend(numbers.map(|number| if number.is_nan() { crate::table::dash() } else { figure(number) }));
+            cells.extend(
+                numbers.map(
+                    |number| if number.is_nan() { crate::table::dash() } else { figure(number) },
+                ),
+            );
             cells.push(report.judge(budgets));
             grid.row(cells);
         }

@@ -20,7 +20,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
         "A hit reads a session and restarts its idle timer: for ours load and save, two searches, as a request does; the others\nsearch once. Limit: a HashMap of one thread without a lock. Nobody hashes: the keys are hashes. One at a time: each hit\nwaits for the one before, as a request waits; back to back the processor looks for several sessions at once, and for the\nmore of them the less there is to do for each. Two threads: the time of each, both at once, back to back. Flood: new\nsessions into a store that is full.",
     );
     let ours = Filled::<MemoryStore>::new();
-    let (plain, sharded, dash) = (Filled::<Unlocked>::new(), Filled::<Sharded>::new(), Filled::<Dash>::new());
+    let (plain, sharded, dash) =
+        (Filled::<Unlocked>::new(), Filled::<Sharded>::new(), Filled::<Dash>::new());
     let (quick, moka) = (Filled::<Quick>::new(), Filled::<Moka>::new());
     let long = bench.long();
     let mut rows = Vec::new();

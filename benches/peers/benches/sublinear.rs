@@ -51,7 +51,8 @@ struct Groups(Vec<(u64, f64, Vec<Runner>)>);
 
 impl Scheme for Groups {
     fn of(count: usize) -> Self {
-        let mut groups: Vec<(u64, f64, Vec<Runner>)> = (0..128).map(|group| (mix(group), 0.0, Vec::new())).collect();
+        let mut groups: Vec<(u64, f64, Vec<Runner>)> =
+            (0..128).map(|group| (mix(group), 0.0, Vec::new())).collect();
         for runner in runners(count) {
             let group = &mut groups[(runner.0 >> 57) as usize];
             group.1 += runner.1 as f64;
@@ -79,7 +80,8 @@ impl Scheme for Slots {
         let mut slots = vec![None; (4 * count).next_power_of_two()];
         for runner in runners {
             let mut probe = Numbers(runner.0);
-            let free = std::iter::repeat_with(|| slot(probe.draw(), &slots)).find(|at| slots[*at].is_none());
+            let free = std::iter::repeat_with(|| slot(probe.draw(), &slots))
+                .find(|at| slots[*at].is_none());
             slots[free.expect("most are free")] = Some(runner);
         }
         Self(slots)
@@ -121,8 +123,15 @@ pub fn run(bench: &Bench, _: &mut Report) {
     println!(
         "Prototypes in floating point, all healthy, mixed weights. Uneven: the greatest share beside its weight's share, among 1 000,\nin 2 000 choices for each. Moves: when one of 1 000 joins, and when the 1 025th does, beside the ideal.\n"
     );
-    let heads =
-        ["scheme", "at 10, ns", "at 10 000, ns", "× at 10", "uneven", "one joins: × ideal", "the 1 025th joins: × ideal"];
+    let heads = [
+        "scheme",
+        "at 10, ns",
+        "at 10 000, ns",
+        "× at 10",
+        "uneven",
+        "one joins: × ideal",
+        "the 1 025th joins: × ideal",
+    ];
     let mut grid = Grid::new(heads.map(String::from).to_vec());
     row::<Flat>(bench, "all of them (exact)", &mut grid);
     row::<Groups>(bench, "128 groups, then within one", &mut grid);
@@ -147,7 +156,9 @@ fn uneven<S: Scheme>() -> f64 {
     let total = COUNT * 2_000;
     (0..total).for_each(|_| chosen[scheme.choose(seeds.draw())] += 1);
     let sum: u64 = (0..COUNT).map(|number| Mix::Weights.weight(number)).sum();
-    let share = |number: usize| f64::from(chosen[number]) * sum as f64 / (total as u64 * Mix::Weights.weight(number)) as f64;
+    let share = |number: usize| {
+        f64::from(chosen[number]) * sum as f64 / (total as u64 * Mix::Weights.weight(number)) as f64
+    };
     // Light ones are chosen so seldom that chance alone makes them uneven.
     (0..COUNT).filter(|number| Mix::Weights.weight(*number) >= 50).map(share).fold(0.0, f64::max)
 }
@@ -155,7 +166,12 @@ fn uneven<S: Scheme>() -> f64 {
 fn moves<S: Scheme>(count: usize) -> f64 {
     let (before, after, mut seeds) = (S::of(count), S::of(count + 1), Numbers(3));
     let sessions = 300_000;
-    let moved = (0..sessions).map(|_| seeds.draw()).filter(|seed| before.choose(*seed) != after.choose(*seed)).count();
-    let weight = |range: std::ops::Range<usize>| range.map(|number| Mix::Weights.weight(number)).sum::<u64>() as f64;
+    let moved = (0..sessions)
+        .map(|_| seeds.draw())
+        .filter(|seed| before.choose(*seed) != after.choose(*seed))
+        .count();
+    let weight = |range: std::ops::Range<usize>| {
+        range.map(|number| Mix::Weights.weight(number)).sum::<u64>() as f64
+    };
     moved as f64 / (f64::from(sessions) * weight(count..count + 1) / weight(0..count + 1))
 }

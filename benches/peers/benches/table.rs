@@ -12,11 +12,21 @@ pub struct Budget {
 
 impl Budget {
     pub fn at_most(what: impl Into<String>, unit: &str, most: f64, measured: f64) -> Self {
-        Self::new(what.into(), format!("at most {}{unit}", figure(most)), measured, measured <= most)
+        Self::new(
+            what.into(),
+            format!("at most {}{unit}", figure(most)),
+            measured,
+            measured <= most,
+        )
     }
 
     pub fn at_least(what: impl Into<String>, unit: &str, least: f64, measured: f64) -> Self {
-        Self::new(what.into(), format!("at least {}{unit}", figure(least)), measured, measured >= least)
+        Self::new(
+            what.into(),
+            format!("at least {}{unit}", figure(least)),
+            measured,
+            measured >= least,
+        )
     }
 
     fn new(what: String, allowed: String, measured: f64, met: bool) -> Self {
@@ -41,8 +51,18 @@ impl Report {
 
     /// A row for each race, with the budgets that are about it.
     pub fn races(&mut self, rows: Vec<(Finish, Vec<Budget>)>) {
-        let heads = ["operation", "ns", "limit", "ns", "× limit", "best alternative", "ns", "times faster", "budget"]
-            .map(String::from);
+        let heads = [
+            "operation",
+            "ns",
+            "limit",
+            "ns",
+            "× limit",
+            "best alternative",
+            "ns",
+            "times faster",
+            "budget",
+        ]
+        .map(String::from);
         let mut grid = Grid::new(heads.to_vec());
         let mut others = Vec::new();
         for (finish, budgets) in rows {
@@ -55,12 +75,29 @@ impl Report {
                 [String::from(*name), figure(series.median()), figure(series.over(&finish.ours))]
             });
             if finish.rivals.len() > 1 {
-                let each = finish.rivals.iter().map(|(name, series)| format!("{name} {}", figure(series.median())));
-                others.push(format!("- {}: {}", finish.operation, each.collect::<Vec<_>>().join(", ")));
+                let each = finish
+                    .rivals
+                    .iter()
+                    .map(|(name, series)| format!("{name} {}", figure(series.median())));
+                others.push(format!(
+                    "- {}: {}",
+                    finish.operation,
+                    each.collect::<Vec<_>>().join(", ")
+                ));
             }
             let [name, ns, faster] = best;
             let ours = figure(finish.ours.median());
-            grid.row(vec![finish.operation, ours, limit, limit_ns, over, name, ns, faster, self.judge(budgets)]);
+            grid.row(vec![
+                finish.operation,
+                ours,
+                limit,
+                limit_ns,
+                over,
+                name,
+                ns,
+                faster,
+                self.judge(budgets),
+            ]);
         }
         grid.print();
         if !others.is_empty() {
@@ -70,7 +107,9 @@ impl Report {
 
     /// The cell for these budgets; they are kept for the summary.
     pub fn judge(&mut self, budgets: Vec<Budget>) -> String {
-        let cell = |budget: &Budget| format!("{}: {} {}", budget.allowed, budget.measured, budget.verdict());
+        let cell = |budget: &Budget| {
+            format!("{}: {} {}", budget.allowed, budget.measured, budget.verdict())
+        };
         let cells: Vec<_> = budgets.iter().map(cell).collect();
         self.budgets.extend(budgets);
         if cells.is_empty() { dash() } else { cells.join("; ") }
@@ -81,10 +120,15 @@ impl Report {
             return;
         }
         let missed = self.budgets.iter().filter(|budget| !budget.met).count();
-        println!("\n## Budgets\n\n{} of {} are met.\n", self.budgets.len() - missed, self.budgets.len());
+        println!(
+            "\n## Budgets\n\n{} of {} are met.\n",
+            self.budgets.len() - missed,
+            self.budgets.len()
+        );
         let mut grid = Grid::new(["what", "budget", "measured", "met"].map(String::from).to_vec());
         for budget in &self.budgets {
-            let [what, allowed, measured] = [&budget.what, &budget.allowed, &budget.measured].map(String::clone);
+            let [what, allowed, measured] =
+                [&budget.what, &budget.allowed, &budget.measured].map(String::clone);
             grid.row(vec![what, allowed, measured, budget.verdict().into()]);
         }
         grid.print();
@@ -106,18 +150,23 @@ impl Grid {
     }
 
     pub fn print(&self) {
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        };
         let widths: Vec<usize> = (0..self.rows[0].len()).map(width).collect();
         let right: Vec<bool> = (0..widths.len()).map(|column| self.is_numeric(column)).collect();
         for (index, row) in self.rows.iter().enumerate() {
-            let cells =
-                row.iter().zip(&widths).zip(&right).map(|((cell, &width), &right)| {
-                    if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-                });
+            let cells = row.iter().zip(&widths).zip(&right).map(|((cell, &width), &right)| {
+                if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
             println!("| {} |", cells.collect::<Vec<_>>().join(" | "));
             if index == 0 {
                 let rules = widths.iter().zip(&right).map(|(&width, &right)| {
-                    if right { format!("{}:", "-".repeat(width + 1)) } else { "-".repeat(width + 2) }
+                    if right {
+                        format!("{}:", "-".repeat(width + 1))
+                    } else {
+                        "-".repeat(width + 2)
+                    }
                 });
                 println!("|{}|", rules.collect::<Vec<_>>().join("|"));
             }
@@ -125,7 +174,9 @@ impl Grid {
     }
 
     fn is_numeric(&self, column: usize) -> bool {
-        let number = |row: &Vec<String>| row[column].chars().all(|c| c.is_ascii_digit() || " .–-%".contains(c));
+        let number = |row: &Vec<String>| {
+            row[column].chars().all(|c| c.is_ascii_digit() || " .–-%".contains(c))
+        };
         self.rows.iter().skip(1).all(number)
     }
 }

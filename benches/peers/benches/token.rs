@@ -37,7 +37,11 @@ pub fn signed_value() -> String {
 
 /// How one reads one signed cookie with `cookie`: the header is parsed as far as it, and
 /// nothing else is kept.
-pub fn verify_with_cookie(headers: &HeaderMap, jar: &CookieJar, key: &cookie::Key) -> Option<Cookie<'static>> {
+pub fn verify_with_cookie(
+    headers: &HeaderMap,
+    jar: &CookieJar,
+    key: &cookie::Key,
+) -> Option<Cookie<'static>> {
     let line = headers.get(COOKIE)?.to_str().ok()?;
     let found = Cookie::split_parse(line).flatten().find(|cookie| cookie.name() == NAME)?;
     jar.signed(key).verify(found.into_owned())
@@ -69,12 +73,17 @@ pub fn run(bench: &Bench, report: &mut Report) {
     let rules = Validation::new(Algorithm::HS256);
     let claims = Claims { sub: "bf54fd3b4b4ea9db".into(), iat: 1_800_000_000, exp: 4_000_000_000 };
     let jwt = encode(&Header::default(), &claims, &signing).expect("it is signed");
-    assert!(jar.signed(&key).verify(cookie(&signed)).is_some() && decode::<Claims>(&jwt, &verifying, &rules).is_ok());
+    assert!(
+        jar.signed(&key).verify(cookie(&signed)).is_some()
+            && decode::<Claims>(&jwt, &verifying, &rules).is_ok()
+    );
 
     let open = Race::new("open", || codec.open(black_box(token.as_str().as_bytes()), NOW))
         .limit("2C", two)
         .rival("cookie SignedJar", || jar.signed(&key).verify(cookie(black_box(&signed))))
-        .rival("axum-extra", || SignedCookieJar::from_headers(black_box(&only), key.clone()).get(NAME))
+        .rival("axum-extra", || {
+            SignedCookieJar::from_headers(black_box(&only), key.clone()).get(NAME)
+        })
         .rival("jsonwebtoken", || decode::<Claims>(black_box(&jwt), &verifying, &rules))
         .run(bench);
     let seal = Race::new("seal", || codec.seal(black_box(&pin)))
@@ -102,23 +111,37 @@ pub fn run(bench: &Bench, report: &mut Report) {
         .run(bench);
 
     let name = CookieName::default();
-    let read = |headers: &HeaderMap| name.values(headers).find_map(|value| codec.open(value, NOW).ok());
+    let read =
+        |headers: &HeaderMap| name.values(headers).find_map(|value| codec.open(value, NOW).ok());
     assert!(read(&whole) == Some(pin) && verify_with_cookie(&theirs, &jar, &key).is_some());
-    let from_header = Race::new("Cookie header of 300 bytes to opened pin", || read(black_box(&whole)))
-        .limit("2C", two)
-        .rival("cookie SignedJar", || verify_with_cookie(black_box(&theirs), &jar, &key))
-        .rival("cookie SignedJar, whole jar", || {
-            let line = black_box(&theirs).get(COOKIE).and_then(|line| line.to_str().ok()).unwrap_or("");
-            let mut jar = CookieJar::new();
-            Cookie::split_parse(line).flatten().for_each(|cookie| jar.add_original(cookie.into_owned()));
-            jar.signed(&key).get(NAME)
-        })
-        .rival("axum-extra", || SignedCookieJar::from_headers(black_box(&theirs), key.clone()).get(NAME))
-        .run(bench);
+    let from_header =
+        Race::new("Cookie header of 300 bytes to opened pin", || read(black_box(&whole)))
+            .limit("2C", two)
+            .rival("cookie SignedJar", || verify_with_cookie(black_box(&theirs), &jar, &key))
+            .rival("cookie SignedJar, whole jar", || {
+                let line = black_box(&theirs)
+                    .get(COOKIE)
+                    .and_then(|line| line.to_str().ok())
+                    .unwrap_or("");
+                let mut jar = CookieJar::new();
+                Cookie::split_parse(line)
+                    .flatten()
+                    .for_each(|cookie| jar.add_original(cookie.into_owned()));
+                jar.signed(&key).get(NAME)
+            })
+            .rival("axum-extra", || {
+                SignedCookieJar::from_headers(black_box(&theirs), key.clone()).get(NAME)
+            })
+            .run(bench);
     let what = "Cookie header of 300 bytes to opened pin";
     let budgets = vec![
         Budget::at_most(what, " × 2C", 1.8, from_header.over_limit()),
-        Budget::at_least(what, " × as fast as SignedJar", 5.0, from_header.faster_than("cookie SignedJar")),
+        Budget::at_least(
+            what,
+            " × as fast as SignedJar",
+            5.0,
+            from_header.faster_than("cookie SignedJar"),
+        ),
         Budget::at_most(what, " allocations", 0.0, allocations(|| read(&whole)) as f64),
     ];
     report.races(vec![(open, vec![]), (seal, vec![]), (refuse, vec![]), (from_header, budgets)]);

@@ -13,12 +13,19 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    pub(crate) fn new(url: &str, deadline: Option<u64>, load_balancer: &Name) -> Result<Self, String> {
+    pub(crate) fn new(
+        url: &str,
+        deadline: Option<u64>,
+        load_balancer: &Name,
+    ) -> Result<Self, String> {
         let deadline = match deadline {
             None => StoreDeadline::default(),
-            Some(milliseconds) => StoreDeadline::new(milliseconds).map_err(|error| error.to_string())?,
+            Some(milliseconds) => {
+                StoreDeadline::new(milliseconds).map_err(|error| error.to_string())?
+            }
         };
-        let store = RedisStore::new(load_balancer, url).map_err(|error| format!("store: {error}"))?;
+        let store =
+            RedisStore::new(load_balancer, url).map_err(|error| format!("store: {error}"))?;
         Ok(Self { store: store.with_deadline(deadline), writes: Arc::new(watch::Sender::new(0)) })
     }
 
@@ -48,7 +55,8 @@ impl Redis {
     pub(crate) async fn finish(&self) {
         let mut writes = self.writes.subscribe();
         // If they have not ended by then, they never do.
-        let _ = tokio::time::timeout(Duration::from_secs(2), writes.wait_for(|count| *count == 0)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), writes.wait_for(|count| *count == 0))
+            .await;
     }
 }
 

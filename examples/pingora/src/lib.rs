@@ -34,7 +34,9 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
-use session_affinity::{Affinity, Attempt, CookiePolicy, Outcome, Pools, Record, RequestMeta, Scheme};
+use session_affinity::{
+    Affinity, Attempt, CookiePolicy, Outcome, Pools, Record, RequestMeta, Scheme,
+};
 
 mod fields;
 
@@ -90,7 +92,10 @@ impl ProxyHttp for StickyProxy {
         let visit = self.affinity.recall(
             &RequestMeta {
                 headers: &session.req_header().headers,
-                client_ip: session.client_addr().and_then(|peer| peer.as_inet()).map(SocketAddr::ip),
+                client_ip: session
+                    .client_addr()
+                    .and_then(|peer| peer.as_inet())
+                    .map(SocketAddr::ip),
                 scheme: if is_https { Scheme::Https } else { Scheme::Http },
             },
             SystemTime::now().into(),
@@ -125,9 +130,16 @@ impl ProxyHttp for StickyProxy {
 
     /// Runs again for each attempt: after `fail_to_connect` with the next endpoint, and with the
     /// same one after a kept connection that turned out dead (pingora's own rule).
-    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
         let (Stage::Routed(attempt) | Stage::Answered(attempt)) = &exchange.stage else {
-            return Error::e_explain(ErrorType::InternalError, "an endpoint is asked for when the session is settled");
+            return Error::e_explain(
+                ErrorType::InternalError,
+                "an endpoint is asked for when the session is settled",
+            );
         };
         let Some(address) = exchange.pools.target(attempt.endpoint()) else {
             return Error::e_explain(ErrorType::InternalError, "an endpoint of another snapshot");
@@ -138,7 +150,13 @@ impl ProxyHttp for StickyProxy {
         Ok(Box::new(peer))
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, exchange: &mut Exchange, mut e: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        exchange: &mut Exchange,
+        mut e: Box<Error>,
+    ) -> Box<Error> {
         e.set_retry(false);
         exchange.stage = match mem::take(&mut exchange.stage) {
             Stage::Routed(attempt) if is_passive_failure(&e.etype) => {
@@ -155,7 +173,12 @@ impl ProxyHttp for StickyProxy {
         e
     }
 
-    async fn upstream_request_filter(&self, _: &mut Session, request: &mut RequestHeader, _: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        _: &mut Exchange,
+    ) -> Result<()> {
         match self.affinity.cookie_name() {
             Some(ours) => fields::strip(ours, request),
             None => Ok(()),
@@ -169,7 +192,8 @@ impl ProxyHttp for StickyProxy {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let is_early = response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS;
+        let is_early = response.status.is_informational()
+            && response.status != StatusCode::SWITCHING_PROTOCOLS;
         if !is_early {
             exchange.stage = match mem::take(&mut exchange.stage) {
                 Stage::Routed(attempt) => Stage::Answered(attempt),
@@ -196,7 +220,12 @@ impl ProxyHttp for StickyProxy {
 
     /// Also runs for 103, where the response is still to come, and for what comes from the cache,
     /// where no endpoint has answered: neither settles.
-    async fn response_filter(&self, _: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
         exchange.stage = match mem::take(&mut exchange.stage) {
             Stage::Answered(attempt) => {
                 let outcome = attempt.outcome();
@@ -213,7 +242,9 @@ impl ProxyHttp for StickyProxy {
         let outcome = match mem::take(&mut exchange.stage) {
             Stage::Over(outcome) => outcome.label(),
             // The endpoint broke off.
-            Stage::Routed(attempt) | Stage::Answered(attempt) if is_upstreams => attempt.give_up().outcome().label(),
+            Stage::Routed(attempt) | Stage::Answered(attempt) if is_upstreams => {
+                attempt.give_up().outcome().label()
+            }
             // Served from the cache, refused by pingora, or the client has left.
             Stage::Unrouted | Stage::Routed(_) | Stage::Answered(_) => "-",
         };
@@ -227,6 +258,11 @@ impl ProxyHttp for StickyProxy {
 /// nothing about the endpoint; another one would not help.
 fn is_passive_failure(error: &ErrorType) -> bool {
     use ErrorType::*;
-    let unconnected = matches!(error, ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError);
-    unconnected || matches!(error, TLSHandshakeFailure | TLSHandshakeTimedout | InvalidCert | HandshakeError)
+    let unconnected =
+        matches!(error, ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError);
+    unconnected
+        || matches!(
+            error,
+            TLSHandshakeFailure | TLSHandshakeTimedout | InvalidCert | HandshakeError
+        )
 }

@@ -14,7 +14,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use env_logger::Env;
 use pingora_cache::MemCache;
-use session_affinity::{Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools, Secret, SetCookie};
+use session_affinity::{
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools, Secret,
+    SetCookie,
+};
 use session_affinity_pingora::{StickyProxy, server};
 
 fn main() -> ExitCode {
@@ -28,7 +31,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn proxy(arguments: impl Iterator<Item = String>) -> Result<(SocketAddr, StickyProxy), Box<dyn Error>> {
+fn proxy(
+    arguments: impl Iterator<Item = String>,
+) -> Result<(SocketAddr, StickyProxy), Box<dyn Error>> {
     let mut arguments = arguments.peekable();
     let cache = arguments.next_if_eq("--cache").map(|_| &*Box::leak(Box::new(MemCache::new())));
     let listen = address(&arguments.next().ok_or("LISTEN is missing")?)?;
@@ -41,7 +46,8 @@ fn proxy(arguments: impl Iterator<Item = String>) -> Result<(SocketAddr, StickyP
 
     let name = Name::new("shop.example.com")?;
     // From outside, so that sessions outlive a restart and every node reads every other's cookies.
-    let secret = env::var("SESSION_AFFINITY_SECRET").map_err(|error| format!("SESSION_AFFINITY_SECRET: {error}"))?;
+    let secret = env::var("SESSION_AFFINITY_SECRET")
+        .map_err(|error| format!("SESSION_AFFINITY_SECRET: {error}"))?;
     let keyring = Keyring::from(Key::new(1, Secret::new(secret)?));
     let policy = CookiePolicy::new(&name, &keyring, SetCookie::default());
     let affinity = Affinity::new(&name, policy).with_failover(FailoverMode::Sticky)?;

@@ -14,7 +14,8 @@ fn the_first_request_sets_the_cookie_and_the_second_is_kept() {
     let first = proxy.get("/", &[]);
     first.assert(200, "created:no_cookie");
     let lines = first.head.values("set-cookie");
-    let [name_and_value, path, expires, rest @ ..] = &*lines[0].split("; ").collect::<Vec<_>>() else {
+    let [name_and_value, path, expires, rest @ ..] = &*lines[0].split("; ").collect::<Vec<_>>()
+    else {
         panic!("{lines:?}");
     };
     assert_eq!(name_and_value.strip_prefix("__cflb=").map(str::len), Some(48));
@@ -26,7 +27,10 @@ fn the_first_request_sets_the_cookie_and_the_second_is_kept() {
         let kept = proxy.get("/", &[&format!("Cookie: {}", first.cookie())]);
         kept.assert(200, "kept");
         assert_eq!(kept.body, first.body);
-        assert!(kept.head.values("set-cookie").is_empty() && kept.head.values("cache-control").is_empty());
+        assert!(
+            kept.head.values("set-cookie").is_empty()
+                && kept.head.values("cache-control").is_empty()
+        );
     }
 }
 
@@ -131,7 +135,10 @@ fn an_endpoint_that_breaks_off_is_the_last_that_is_asked() {
     let refused = proxy.get("/", &["X-Break-Off: now", &format!("Cookie: {}", created.cookie())]);
     refused.assert(502, "gave_up");
     assert!(refused.head.values("set-cookie").is_empty());
-    assert_eq!(proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), [&*created.body]);
+    assert_eq!(
+        proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        [&*created.body]
+    );
 }
 
 /// It says nothing about the endpoint: the same one is asked over a fresh connection.
@@ -143,7 +150,10 @@ fn a_kept_connection_that_turns_out_dead_does_not_move_the_session() {
     proxy.seen();
     let kept = proxy.get("/dead-when-kept", &[&cookie]);
     kept.assert(200, "kept");
-    assert_eq!(proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), [&*created.body; 2]);
+    assert_eq!(
+        proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        [&*created.body; 2]
+    );
     // What a second time could do harm is not sent a second time.
     proxy.send("POST", "/dead-when-kept", &[&cookie, "Content-Length: 0"]).assert(502, "gave_up");
 }
@@ -164,7 +174,11 @@ fn what_comes_from_the_cache_sets_no_cookie() {
     let proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
     let missed = proxy.get("/public", &[]);
     missed.assert(200, "created:no_cookie");
-    assert_eq!(missed.head.values("cache-control"), ["max-age=60, private"], "to the one who has the cookie");
+    assert_eq!(
+        missed.head.values("cache-control"),
+        ["max-age=60, private"],
+        "to the one who has the cookie"
+    );
     proxy.seen();
 
     let hit = proxy.get("/public", &[]);
@@ -181,7 +195,9 @@ fn an_endpoints_own_cookie_stays_beside_ours_and_out_of_the_cache() {
     for _ in 0..2 {
         let created = proxy.get("/sets-a-cookie", &[]);
         created.assert(200, "created:no_cookie");
-        let [theirs, ours] = &*created.head.values("set-cookie") else { panic!("{:?}", created.head) };
+        let [theirs, ours] = &*created.head.values("set-cookie") else {
+            panic!("{:?}", created.head)
+        };
         assert!(*theirs == "theirs=1" && ours.starts_with("__cflb="), "{:?}", created.head);
     }
     assert_eq!(proxy.seen().len(), 2);
@@ -232,7 +248,11 @@ fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
     for (secret, arguments, reason) in [
         (None, &[][..], "LISTEN is missing"),
         (None, &["here"], "\"here\": invalid socket address syntax; an address is IP:PORT"),
-        (None, &[&*listen, "127.0.0.1:9001"], "SESSION_AFFINITY_SECRET: environment variable not found"),
+        (
+            None,
+            &[&*listen, "127.0.0.1:9001"],
+            "SESSION_AFFINITY_SECRET: environment variable not found",
+        ),
         (Some("short"), &[&*listen, "127.0.0.1:9001"], "secret has 5 bytes; allowed: 32 or more"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_session-affinity-pingora"));

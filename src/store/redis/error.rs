@@ -51,7 +51,9 @@ pub(super) fn reason(error: &::redis::RedisError) -> String {
         // What the operating system says, or the TLS library.
         ErrorKind::Io => error.to_string(),
         ErrorKind::AuthenticationFailed => "it refused the user or the password".into(),
-        ErrorKind::Server(_) | ErrorKind::Extension => "it refused the database, or asks for a password".into(),
+        ErrorKind::Server(_) | ErrorKind::Extension => {
+            "it refused the database, or asks for a password".into()
+        }
         ErrorKind::Parse => "what answers does not speak its protocol".into(),
         _ => error.category().into(),
     }

@@ -58,9 +58,11 @@ impl Keeper {
 
     async fn connect(&self) -> Result<Connection, String> {
         // Whoever waits has a deadline of his own.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let attempt = async {
-            let mut commands = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut commands =
+                self.client.get_multiplexed_async_connection_with_config(&config).await?;
             // The kernel accepts connections for a process that is stopped too.
             commands.send_packed_command(&cmd("PING")).await?;
             Ok(Connection { commands, identity: Arc::default() })

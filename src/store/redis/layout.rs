@@ -19,7 +19,9 @@ impl Layout {
         let mut prefix = String::from("session-affinity:1:");
         for byte in load_balancer.as_str().bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => prefix.push(byte.into()),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    prefix.push(byte.into())
+                }
                 // Writing to a String does not fail.
                 _ => _ = write!(prefix, "%{byte:02X}"),
             }
@@ -74,7 +76,8 @@ impl Layout {
 
 /// Reads a value; `None` unless it is of this version and length.
 pub(super) fn read(value: &[u8]) -> Option<(EndpointId, UnixTime)> {
-    let [version, a, b, c, d, e, f, g, h, i, j, k, l, m] = *<&[u8; LENGTH]>::try_from(value).ok()?;
+    let [version, a, b, c, d, e, f, g, h, i, j, k, l, m] =
+        *<&[u8; LENGTH]>::try_from(value).ok()?;
     let endpoint = EndpointId::from_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
     let issued = UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, i, j, k, l, m]));
     (version == VERSION).then_some((endpoint, issued))
@@ -137,8 +140,14 @@ mod tests {
         let value = String::from_utf8_lossy(&value(endpoint, now)).into_owned();
         let commands: [(StoreWrite, &[&str]); 4] = [
             (StoreWrite::Touch { key, ttl: 1_800, now }, &["EXPIRE", name, "1800"]),
-            (StoreWrite::Create { key, endpoint, ttl: 30, now }, &["SET", name, &value, "NX", "EX", "30"]),
-            (StoreWrite::Replace { key, endpoint, ttl: 3_600, now }, &["SET", name, &value, "EX", "3600"]),
+            (
+                StoreWrite::Create { key, endpoint, ttl: 30, now },
+                &["SET", name, &value, "NX", "EX", "30"],
+            ),
+            (
+                StoreWrite::Replace { key, endpoint, ttl: 3_600, now },
+                &["SET", name, &value, "EX", "3600"],
+            ),
             (StoreWrite::Touch { key, ttl: u64::MAX, now }, &["EXPIRE", name, "1099511627775"]),
         ];
         let layout = layout("shop.example.com");
@@ -151,9 +160,15 @@ mod tests {
     #[test]
     fn a_record_without_a_life_is_not_made_and_ends_the_one_that_is_there() {
         let (key, endpoint, now) = (KEY, EndpointId::from_u64(EU_1), NOW);
-        assert!(layout("shop").command(&StoreWrite::Create { key, endpoint, ttl: 0, now }).is_none());
-        let replace = layout("shop").command(&StoreWrite::Replace { key, endpoint, ttl: 0, now }).unwrap();
-        assert_eq!(words(&replace), ["EXPIRE", "session-affinity:1:shop:000102030405060708090a0b0c0d0eff", "0"]);
+        assert!(
+            layout("shop").command(&StoreWrite::Create { key, endpoint, ttl: 0, now }).is_none()
+        );
+        let replace =
+            layout("shop").command(&StoreWrite::Replace { key, endpoint, ttl: 0, now }).unwrap();
+        assert_eq!(
+            words(&replace),
+            ["EXPIRE", "session-affinity:1:shop:000102030405060708090a0b0c0d0eff", "0"]
+        );
     }
 
     #[test]

@@ -33,7 +33,11 @@ impl Link {
     }
 
     /// Sends a command and gives its answer, which may be an error of the server's.
-    pub(super) async fn ask(&self, command: &Cmd, deadline: StoreDeadline) -> Result<Value, RedisError> {
+    pub(super) async fn ask(
+        &self,
+        command: &Cmd,
+        deadline: StoreDeadline,
+    ) -> Result<Value, RedisError> {
         // A timer can only be made in a runtime.
         Handle::try_current().map_err(|_| RedisError::NoRuntime)?;
         let mut asked = None;
@@ -51,7 +55,9 @@ impl Link {
         self.keep()?;
         let mut states = self.state.subscribe();
         // The next call says what has come of it.
-        let _ = timeout(ATTEMPT, states.wait_for(|state| !matches!(state, State::Connecting { .. }))).await;
+        let _ =
+            timeout(ATTEMPT, states.wait_for(|state| !matches!(state, State::Connecting { .. })))
+                .await;
         Ok(())
     }
 

@@ -50,7 +50,9 @@ impl State {
     /// This connection has ended.
     pub(super) fn lose(&mut self, ended: &Arc<()>) -> bool {
         match self {
-            Self::Up(connection) | Self::Silent(connection) if Arc::ptr_eq(&connection.identity, ended) => {
+            Self::Up(connection) | Self::Silent(connection)
+                if Arc::ptr_eq(&connection.identity, ended) =>
+            {
                 *self = Self::Connecting { since: Instant::now() };
                 true
             }

@@ -85,7 +85,8 @@ impl Response {
 
     /// The affinity cookie's Set-Cookie line.
     pub(crate) fn set_cookie(&self) -> Option<String> {
-        let mut lines = self.head.all("set-cookie").into_iter().filter(|line| line.starts_with("__cflb="));
+        let mut lines =
+            self.head.all("set-cookie").into_iter().filter(|line| line.starts_with("__cflb="));
         let line = lines.next();
         assert!(lines.next().is_none(), "two affinity cookies: {self:?}");
         line
@@ -165,7 +166,8 @@ impl Connection {
         let head = self.head()?;
         let status = status(&head);
         let mut body = Vec::new();
-        Framing::of_response(&head, status, to_head).read(&mut self.stream, |piece| body.extend_from_slice(piece))?;
+        Framing::of_response(&head, status, to_head)
+            .read(&mut self.stream, |piece| body.extend_from_slice(piece))?;
         Ok(Response { status, head, body })
     }
 
@@ -194,7 +196,9 @@ impl Connection {
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
-            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("it is not closed: {error}"),
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => {
+                panic!("it is not closed: {error}")
+            }
             _ => bytes,
         }
     }
@@ -238,6 +242,10 @@ impl Browser {
 
     /// What it sends as its Cookie field.
     pub(crate) fn cookies(&self) -> String {
-        self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+        self.jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }

@@ -52,7 +52,8 @@ impl Gate {
 
     fn wait(&self) {
         // Longer than any test waits: a gate that stays shut must not open by itself.
-        let _ = self.opened.wait_timeout_while(lock(&self.is_open), DEADLINE * 2, |is_open| !*is_open);
+        let _ =
+            self.opened.wait_timeout_while(lock(&self.is_open), DEADLINE * 2, |is_open| !*is_open);
     }
 }
 
@@ -129,7 +130,9 @@ impl Endpoint {
     pub(crate) fn go_down(&self) {
         self.stop_listening();
         // A process that is just being started by another test holds the listener too, until it runs.
-        wait_until("connections are refused", || TcpStream::connect_timeout(&self.address, DEADLINE).is_err());
+        wait_until("connections are refused", || {
+            TcpStream::connect_timeout(&self.address, DEADLINE).is_err()
+        });
         self.close_connections();
     }
 
@@ -243,18 +246,23 @@ impl Shared {
             if let Answer::AtOnce(bytes) = &answer {
                 stream.write_all(bytes)?;
             }
-            Framing::of_request(&head).read(&mut reader, |piece| self.seen()[index].body.extend_from_slice(piece))?;
+            Framing::of_request(&head)
+                .read(&mut reader, |piece| self.seen()[index].body.extend_from_slice(piece))?;
             self.seen()[index].is_whole = true;
             match answer {
                 Answer::Name => stream.write_all(&self.name_for(&head, ""))?,
-                Answer::NameAndClose => return stream.write_all(&self.name_for(&head, "Connection: close\r\n")),
+                Answer::NameAndClose => {
+                    return stream.write_all(&self.name_for(&head, "Connection: close\r\n"));
+                }
                 Answer::Gated(gate) => {
                     gate.wait();
                     stream.write_all(&self.name_for(&head, ""))?;
                 }
                 Answer::AtOnce(_) => {}
                 Answer::Bytes(bytes) => stream.write_all(&bytes)?,
-                Answer::BytesAndClose(bytes) | Answer::BytesAndReset(bytes) => return stream.write_all(&bytes),
+                Answer::BytesAndClose(bytes) | Answer::BytesAndReset(bytes) => {
+                    return stream.write_all(&bytes);
+                }
                 Answer::Echo => return self.echo(stream, &mut reader),
             }
         }
@@ -280,7 +288,8 @@ impl Shared {
     /// Closes it: the clone that is kept for `close_connections` would hold it open.
     fn forget(&self, stream: TcpStream) {
         let peer = stream.peer_addr().ok();
-        lock(&self.streams).retain(|other| other.peer_addr().is_ok_and(|other| Some(other) != peer));
+        lock(&self.streams)
+            .retain(|other| other.peer_addr().is_ok_and(|other| Some(other) != peer));
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
@@ -333,12 +342,14 @@ impl Silent {
 
     /// At the port of an endpoint that is down.
     pub(crate) fn at(address: SocketAddr) -> Option<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
         let _guard = runtime.enter();
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option");
         socket.bind(address).expect("a port");
-        let listener = socket.listen(1).and_then(tokio::net::TcpListener::into_std).expect("a listener");
+        let listener =
+            socket.listen(1).and_then(tokio::net::TcpListener::into_std).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let mut queue = Vec::new();
         for _ in 0..64 {

@@ -27,7 +27,8 @@ pub(crate) fn shop_of_pools(pools: &[(&str, &[&Endpoint])]) -> Config {
     let pools: Vec<_> = pools
         .iter()
         .map(|(id, endpoints)| {
-            let origins: Vec<_> = endpoints.iter().map(|endpoint| origin(&endpoint.name, endpoint.address)).collect();
+            let origins: Vec<_> =
+                endpoints.iter().map(|endpoint| origin(&endpoint.name, endpoint.address)).collect();
             json!({ "id": id, "origins": origins })
         })
         .collect();
@@ -91,7 +92,8 @@ impl Config {
 
     /// By the address of the client, which the peer is trusted to tell.
     pub(crate) fn by_address(self) -> Self {
-        self.set("load_balancer.session_affinity", "ip_cookie").set("trusted_proxies", vec!["127.0.0.1/32"])
+        self.set("load_balancer.session_affinity", "ip_cookie")
+            .set("trusted_proxies", vec!["127.0.0.1/32"])
     }
 
     fn parent<'a, 'b>(&'a mut self, path: &'b str) -> (&'a mut Value, &'b str) {

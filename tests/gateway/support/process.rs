@@ -102,7 +102,8 @@ impl Gateway {
         let response = Connection::open(self.admin).exchange(&call);
         let json = match response.body.is_empty() {
             true => Value::Null,
-            false => serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("no JSON: {response:?}")),
+            false => serde_json::from_slice(&response.body)
+                .unwrap_or_else(|_| panic!("no JSON: {response:?}")),
         };
         (response.status, json)
     }
@@ -141,7 +142,9 @@ impl Gateway {
     pub(crate) fn origin(&self, pool: &str, name: &str) -> Value {
         let state = self.state();
         let named = |list: &Value, key: &str, name: &str| {
-            list.as_array().and_then(|list| list.iter().find(|item| item[key] == name).cloned()).expect("it is there")
+            list.as_array()
+                .and_then(|list| list.iter().find(|item| item[key] == name).cloned())
+                .expect("it is there")
         };
         named(&named(&state["pools"], "id", pool)["origins"], "name", name)
     }
@@ -165,7 +168,10 @@ impl Gateway {
     /// Sends it a signal, such as `TERM`.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.0.id().to_string()).status();
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.process.0.id().to_string())
+            .status();
         assert!(sent.expect("kill").success());
     }
 
@@ -221,7 +227,11 @@ pub(crate) fn run_to_its_end(file: Option<&str>, flags: &[&str]) -> Refused {
         status.is_some() || stdout.get().iter().any(|line| line.starts_with("admin listening"))
     });
     process.kill();
-    Refused { status: status.and_then(|status| status.code()), stdout: stdout.all(), stderr: stderr.all() }
+    Refused {
+        status: status.and_then(|status| status.code()),
+        stdout: stdout.all(),
+        stderr: stderr.all(),
+    }
 }
 
 /// A process that does not outlive the test, however that ends.
@@ -303,7 +313,8 @@ impl File {
     fn new(text: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{process}-{number}-gateway.json"));
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{process}-{number}-gateway.json"));
         fs::write(&path, text).expect("a file");
         Self(path)
     }

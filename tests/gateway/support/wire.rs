@@ -19,7 +19,8 @@ impl Head {
             if field.is_empty() {
                 return Ok(Some(head));
             }
-            let colon = field.iter().position(|byte| *byte == b':').ok_or(ErrorKind::InvalidData)?;
+            let colon =
+                field.iter().position(|byte| *byte == b':').ok_or(ErrorKind::InvalidData)?;
             let (name, value) = field.split_at(colon);
             head.fields.push((text(name).to_lowercase(), value[1..].trim_ascii().to_vec()));
         }
@@ -27,7 +28,11 @@ impl Head {
 
     /// The values of all fields of this name.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
-        self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| text(value)).collect()
+        self.fields
+            .iter()
+            .filter(|(field, _)| field == name)
+            .map(|(_, value)| text(value))
+            .collect()
     }
 
     /// The values of all fields of this name as one list; `None` without such a field.
@@ -69,15 +74,22 @@ impl Framing {
     }
 
     /// Reads the body, piece by piece as it comes.
-    pub(crate) fn read(self, reader: &mut impl BufRead, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(crate) fn read(
+        self,
+        reader: &mut impl BufRead,
+        mut sink: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
         match self {
             Self::None => Ok(()),
             Self::Length(length) => exactly(reader, length, &mut sink),
             Self::UntilClose => pieces(reader, &mut sink).map(|_| ()),
             Self::Chunked => loop {
                 let size = line(reader)?.ok_or(ErrorKind::UnexpectedEof)?;
-                let size = u64::from_str_radix(text(&size).split(';').next().unwrap_or_default().trim(), 16)
-                    .map_err(|_| Error::new(ErrorKind::InvalidData, "no chunk size"))?;
+                let size = u64::from_str_radix(
+                    text(&size).split(';').next().unwrap_or_default().trim(),
+                    16,
+                )
+                .map_err(|_| Error::new(ErrorKind::InvalidData, "no chunk size"))?;
                 if size == 0 {
                     while !line(reader)?.ok_or(ErrorKind::UnexpectedEof)?.is_empty() {}
                     return Ok(());

@@ -5,15 +5,19 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity};
 use session_affinity::{
-    Affinity, Endpoint, FailoverMode, Key, Keyring, MemoryStore, Pool, Pools, RequestMeta, Scheme, Secret, SessionStore,
-    UnixTime,
+    Affinity, Endpoint, FailoverMode, Key, Keyring, MemoryStore, Pool, Pools, RequestMeta, Scheme,
+    Secret, SessionStore, UnixTime,
 };
 
 /// How many requests were served; an error is a trap.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() -> u32 {
-    let policies =
-        [SessionAffinity::None, SessionAffinity::Cookie, SessionAffinity::IpCookie, SessionAffinity::Header];
+    let policies = [
+        SessionAffinity::None,
+        SessionAffinity::Cookie,
+        SessionAffinity::IpCookie,
+        SessionAffinity::Header,
+    ];
     policies.into_iter().map(serve).sum()
 }
 
@@ -31,7 +35,8 @@ fn serve(session_affinity: SessionAffinity) -> u32 {
     config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
     let affinity = Affinity::from_config(&config, &keyring).unwrap();
-    let pool = Pool::new("eu").endpoint(Endpoint::new("eu-1", ())).endpoint(Endpoint::new("eu-2", ()));
+    let pool =
+        Pool::new("eu").endpoint(Endpoint::new("eu-1", ())).endpoint(Endpoint::new("eu-2", ()));
     let pools = Pools::builder().pool(pool).build().unwrap();
     let store = MemoryStore::new(100).unwrap();
     let mut headers = HeaderMap::new();
@@ -39,7 +44,11 @@ fn serve(session_affinity: SessionAffinity) -> u32 {
 
     let mut served = 0;
     for refusals in [0, 0, 1] {
-        let request = RequestMeta { headers: &headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Https };
+        let request = RequestMeta {
+            headers: &headers,
+            client_ip: Some([192, 0, 2, 1].into()),
+            scheme: Scheme::Https,
+        };
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_000_000));
         let record = store.record(&visit);
         let mut attempt = affinity.route(visit, record, &pools, || 7).unwrap();

@@ -64,7 +64,9 @@ impl Proxy {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let client = stream.local_addr().unwrap();
         let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n{fields}\r\n");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n{fields}\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = BufReader::new(stream);
         let mut early = Vec::new();
@@ -97,7 +99,10 @@ impl Proxy {
     /// What the endpoints were sent since the last time: who, and the head.
     pub fn seen(&self) -> Vec<(&'static str, Head)> {
         let heads = |endpoint: &Origin| endpoint.seen.lock().unwrap().split_off(0);
-        self.endpoints.iter().flat_map(|endpoint| heads(endpoint).into_iter().map(|head| (endpoint.name, head))).collect()
+        self.endpoints
+            .iter()
+            .flat_map(|endpoint| heads(endpoint).into_iter().map(|head| (endpoint.name, head)))
+            .collect()
     }
 }
 
@@ -232,14 +237,18 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
             // A connection that was kept and turns out dead when it is used again.
             "/dead-when-kept" if earlier > 0 => return None,
             "/dead-when-kept" => fields = "",
-            "/early" => before = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+            "/early" => {
+                before = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+            }
             "/public" => {
                 fields = "Cache-Control: public, max-age=60\r\nCDN-Cache-Control: max-age=60\r\nConnection: close\r\n";
             }
             "/sets-a-cookie" => {
                 fields = "Cache-Control: public, max-age=60\r\nSet-Cookie: theirs=1\r\nConnection: close\r\n"
             }
-            "/stale" => fields = "Cache-Control: max-age=0, stale-if-error=60\r\nConnection: close\r\n",
+            "/stale" => {
+                fields = "Cache-Control: max-age=0, stale-if-error=60\r\nConnection: close\r\n"
+            }
             "/revalidated" => {
                 fields = "Cache-Control: max-age=0\r\nETag: \"1\"\r\nConnection: close\r\n";
                 if is_conditional {
@@ -248,7 +257,11 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
             }
             _ => {}
         }
-        let length = if is_conditional { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let length = if is_conditional {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
         write!(responses, "{before}HTTP/1.1 {status}\r\n{length}{fields}\r\n{body}").ok()?;
         if fields.contains("close") {
             return None;
