@@ -1,20 +1,20 @@
 //! Every combination of the tables' conditions, against the naive model, through every
 //! failover step: which endpoint, which outcome, what is written.
 
-mod fixture;
 mod naive;
+mod support;
 
 use std::cell::Cell;
 use std::time::Instant;
 
-use fixture::{
-    Chance, Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of,
-};
 use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
 use session_affinity::{
     AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId,
     FailoverMode, Key, Keyring, Pin, Pools, Record, Retries, Secret, SessionKey, Settlement,
     StoreWrite,
+};
+use support::{
+    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, shop, token_of,
 };
 
 /// Combinations are numbered; each digit of the number is one condition.
@@ -264,6 +264,7 @@ struct Bench {
     nodes: Vec<[Affinity<Box<dyn AffinityPolicy>>; 2]>,
     refusers: Vec<(EndpointId, Affinity<PinnedTo>)>,
     now: u64,
+    random: Random,
     entropy: u64,
     combinations: usize,
     steps: usize,
@@ -291,7 +292,7 @@ impl Bench {
             } else {
                 mode
             };
-            Affinity::new(&load_balancer(), kind.policy(&keyring()))
+            Affinity::new(&shop(), kind.policy(&keyring()))
                 .with_failover(mode)
                 .unwrap()
                 .with_retries(Retries::new(digits.take([1, 2])).unwrap())
@@ -301,15 +302,16 @@ impl Bench {
         };
         let refuser = |id| {
             let cooling_off = CoolingOff::new(1).unwrap();
-            (id, Affinity::new(&load_balancer(), PinnedTo(id)).with_cooling_off(cooling_off))
+            (id, Affinity::new(&shop(), PinnedTo(id)).with_cooling_off(cooling_off))
         };
         Self {
             kind,
             topologies: FALLBACKS.map(topology).into(),
             nodes: (0..3 * 2 * 2 * 2).map(|number| [node(number), node(number)]).collect(),
             refusers: ENDPOINTS.map(|path| refuser(id(path))).into(),
-            now: fixture::NOW,
-            entropy: 1,
+            now: NOW.as_secs(),
+            random: Random(1),
+            entropy: 0,
             combinations: 0,
             steps: 0,
             settled: 0,
@@ -332,8 +334,7 @@ impl Bench {
     /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
     fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
         self.combinations += 1;
-        self.entropy =
-            self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.entropy = self.random.next();
         let mut before: Vec<Step> = Vec::new();
         for failures in 0..=retries + 1 {
             // Whoever was suspect is not any more.

@@ -2,16 +2,16 @@
 //! flaps, drains, edits, other members, rotated keys, clocks that step, stores that lose or
 //! do not answer, and connections that cannot be made. After every step the laws must hold.
 
-mod fixture;
 mod history;
 mod naive;
+mod support;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
-use fixture::{Kind, Random};
 use history::History;
 use session_affinity::{Created, FailoverMode, Moved, Outcome};
+use support::{Kind, Random};
 
 const STEPS: usize = 12_000;
 const CLIENTS: usize = 60;

@@ -1,14 +1,11 @@
 //! The tables of section 5 and the rules of sections 8, 9 and 10, one small test for each
 //! row or sentence. Every doc comment quotes the rule; the name says it.
 
-mod fixture;
 mod naive;
+mod support;
 
 use std::collections::HashSet;
 
-use fixture::{
-    Client, NOW, at, codec, cookie, header, ip_cookie, key, keyring, load_balancer, token_of,
-};
 use naive::shedding_hash;
 use session_affinity::{
     AcrossPools, Affinity, AffinityPolicy, Attempt, Census, CookieTtl, CoolingOff, Created,
@@ -17,6 +14,9 @@ use session_affinity::{
     Pools, PoolsEdit, Record, Retries, SessionKey, SessionStore, Settlement, ShedBy, State,
     StoreWrite, Weight, steering,
 };
+use support::{Client, at, codec, cookie, header, ip_cookie, key, keyring, shop, token_of};
+
+const NOW: u64 = support::NOW.as_secs();
 
 const TTL: u64 = 82_800;
 const IDLE: u64 = 1_800;
@@ -57,7 +57,7 @@ impl<P: AffinityPolicy> Site<P> {
     fn new(policy: P) -> Self {
         let pools = Pools::builder().pool(pool("eu", 2)).pool(pool("us", 2)).build().unwrap();
         Self {
-            affinity: Affinity::new(&load_balancer(), policy),
+            affinity: Affinity::new(&shop(), policy),
             pools,
             now: NOW,
             record: Record::Absent,
@@ -870,7 +870,7 @@ fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
 /// "`sticky` with `header` is refused at construction."
 #[test]
 fn sticky_header_sessions_are_refused() {
-    let refused = Affinity::new(&load_balancer(), header()).with_failover(FailoverMode::Sticky);
+    let refused = Affinity::new(&shop(), header()).with_failover(FailoverMode::Sticky);
     assert_eq!(refused.err().unwrap().mode, FailoverMode::Sticky);
 }
 
@@ -1225,7 +1225,7 @@ fn least_loaded_steering_splits_by_weight_over_load_plus_one() {
         let pool =
             Pool::new("eu").endpoint(endpoint("eu-1", 40, 3_u32)).endpoint(endpoint("eu-2", 60, 0));
         let pools = Pools::builder().pool(pool.steering(steering)).build().unwrap();
-        let affinity = Affinity::new(&load_balancer(), NoAffinity);
+        let affinity = Affinity::new(&shop(), NoAffinity);
         let client = Client::number(7);
         let mut entropy = 1_u64;
         let chosen = (0..100_000).filter(|_| {
@@ -1255,7 +1255,7 @@ fn load_does_not_decide_where_the_seed_is_stable() {
             .endpoint(Endpoint::new("eu-1", true))
             .endpoint(Endpoint::new("eu-2", false));
         let pools = Pools::builder().pool(pool.steering(steering())).build().unwrap();
-        let affinity = Affinity::new(&load_balancer(), ip_cookie(&keyring()));
+        let affinity = Affinity::new(&shop(), ip_cookie(&keyring()));
         let choose = |number| {
             let visit = affinity.recall(&Client::number(number).request(), at(NOW));
             affinity.route(visit, Record::Absent, &pools, || 4).unwrap().endpoint()
@@ -1317,8 +1317,8 @@ fn a_lent_request_notes_the_pinned_endpoints_session_and_the_one_that_served_as_
 fn without_affinity_an_endpoint_is_drained_at_once() {
     let cookies = drained_site();
     cookies.settle(drained_site().route(&live(eu(1))).unwrap());
-    let affinity = Affinity::new(&load_balancer(), NoAffinity)
-        .with_drain_duration(DrainDuration::new(600).unwrap());
+    let affinity =
+        Affinity::new(&shop(), NoAffinity).with_drain_duration(DrainDuration::new(600).unwrap());
     let mut edit = cookies.pools.edit();
     edit.state(eu(1), State::Disabled { at: Some(at(NOW + 5)) }).unwrap();
     let pools = edit.build();

@@ -11,8 +11,8 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
 
 use super::choices::Choices;
-use super::fixture::Chance;
 use super::plain_cookies::values;
+use super::support::Chance;
 
 const OURS: &str = "__cflb";
 const CONFIGURED: [&[&str]; 6] = [

@@ -8,7 +8,7 @@ use session_affinity::{
 };
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 pub fn check(input: &[u8]) {
     let mut choices = Choices(input);

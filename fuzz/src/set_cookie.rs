@@ -9,7 +9,7 @@ use session_affinity::{
 };
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 /// The last seconds of 2^40 and of the year 9999.
 const LAST: u64 = (1 << 40) - 1;

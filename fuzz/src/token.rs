@@ -12,7 +12,7 @@ use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 /// The first one signs; each secret is its id, 32 times.
 const IDS: [u8; 3] = [1, 2, 255];
