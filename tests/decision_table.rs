@@ -1,5 +1,5 @@
-//! Every combination of the tables' conditions, against the naive model, through every
-//! failover step: which endpoint, which outcome, what is written.
+//! Every combination of the conditions of manual::tables against the naive model, through every
+//! failover step: the endpoint, the outcome, and what is written.
 
 mod naive;
 mod support;
@@ -579,20 +579,20 @@ fn written(
 // The policies differ in where they look and what they write, not in the tables: `temporary`
 // and `sticky` meet every combination with one of them, and a part with the others.
 
-/// The tables of section 5, for sessions in a store.
+/// The tables of manual::tables, for sessions in a store.
 #[test]
 fn every_combination_of_the_tables_for_header() {
     Bench::run(Kind::Header, &[(FailoverMode::None, 5), (FailoverMode::Temporary, 1)], 3);
 }
 
-/// The tables of section 5, for sessions in a cookie.
+/// The tables of manual::tables, for sessions in a cookie.
 #[test]
 fn every_combination_of_the_tables_for_cookie() {
     let modes = [(FailoverMode::None, 9), (FailoverMode::Temporary, 9), (FailoverMode::Sticky, 1)];
     Bench::run(Kind::Cookie, &modes, 9);
 }
 
-/// The tables of section 5, where the client's address makes the first choice.
+/// The tables of manual::tables, where the client's address makes the first choice.
 #[test]
 fn every_combination_of_the_tables_for_ip_cookie() {
     let modes =
@@ -600,7 +600,7 @@ fn every_combination_of_the_tables_for_ip_cookie() {
     Bench::run(Kind::IpCookie, &modes, 9);
 }
 
-/// "Unbound: steering chooses every time, by the same pools", and nothing is written.
+/// manual::tables, The session: "unbound: steering chooses each time, in the same pools | nothing"
 #[test]
 fn every_combination_of_the_tables_for_none() {
     Bench::run(Kind::NoAffinity, &[], 5);

@@ -146,7 +146,7 @@ proptest! {
     }
 }
 
-/// "Weighted rendezvous hashing, exact: an endpoint's share is its weight's share"
+/// manual::design, Why rendezvous hashing: "exact shares by weight"
 #[test]
 fn shares_follow_weights() {
     let samples = 100_000;
@@ -190,7 +190,7 @@ fn shares_follow_weights() {
     }
 }
 
-/// "adding an endpoint moves sessions only to it and about 1/n of them"
+/// An endpoint that joins takes about 1/n of the sessions, and no others move.
 #[test]
 fn the_share_that_an_endpoint_takes_when_it_joins() {
     let list = |n: usize| (0..n).map(|i| (format!("n{i}"), 100)).collect::<Vec<_>>();
@@ -210,7 +210,8 @@ fn the_share_that_an_endpoint_takes_when_it_joins() {
     }
 }
 
-/// "two nodes agree": the same keys and snapshot, another process.
+/// manual::design, Why rendezvous hashing: "all gateways agree without talking", with the same keys
+/// and the same snapshot.
 #[test]
 fn two_nodes_agree_on_a_session_that_moves() {
     let names: Vec<(String, u64)> = (0..9).map(|i| (format!("n{i}"), 50 + i)).collect();

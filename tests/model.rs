@@ -42,8 +42,9 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
     Outcome::ALL.iter().filter(can).map(|outcome| outcome.label()).collect()
 }
 
-/// "A session is read once, before routing, and written once, after an endpoint has answered",
-/// and all that follows from the tables, for every policy in every mode.
+/// manual::concepts, One request: "A session is **read once, before routing**, and **written once,
+/// after an endpoint has answered**." And all that follows from manual::tables, for every policy in
+/// every mode.
 #[test]
 fn random_histories_keep_the_laws() {
     let start = Instant::now();

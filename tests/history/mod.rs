@@ -567,7 +567,8 @@ impl<C: Chance> History<C> {
         }
     }
 
-    /// "Giving up on a request costs nothing": the same request says the same again.
+    /// manual::concepts, One request: "A request that is dropped half way, or fails, has promised
+    /// nothing." The same request says the same again.
     fn given_up(&mut self, number: usize, ask: Ask, record: Record) {
         self.count(Outcome::GaveUp);
         let mut client = self.users[number].client.clone();

@@ -1,7 +1,8 @@
 //! Drain and census. From manual::draining, When it is drained:
 //!
-//! > Each gateway notes, for each endpoint, the latest end of the sessions that it has seen. As no
-//! > session begins on a disabled endpoint, its sessions have ended at the earlier of
+//! > Each gateway notes, for each endpoint, the latest end of the sessions that it has seen
+//! > ([`Census`]). As no session begins on a disabled endpoint, its sessions have ended at the
+//! > earlier of
 //! >
 //! > - `disabled_at + drain_duration`, and
 //! > - the latest end noted. If the census is younger than one TTL when the endpoint is disabled
