@@ -74,7 +74,7 @@ fn with_cookie(endpoint: &str) -> HeaderMap {
     headers
 }
 
-/// "No allocation on the kept path"
+/// A kept request of the cookie policies allocates nothing.
 #[test]
 fn a_kept_cookie_request_allocates_nothing() {
     let prefix = Ipv6Prefix::default();
@@ -123,7 +123,7 @@ fn a_kept_header_request_allocates_nothing() {
     assert_eq!(allocations(serve), (Outcome::Kept, 0));
 }
 
-/// "a created session, up to its Set-Cookie HeaderValue": one allocation, the value.
+/// A created session, up to its Set-Cookie line, makes one allocation: the header value.
 #[test]
 fn a_created_cookie_allocates_its_header_value_alone() {
     let affinity = Affinity::new(&shop(), cookie_policy());
@@ -160,7 +160,7 @@ fn a_failover_and_a_rejected_forgery_allocate_no_more() {
     assert_eq!((claim, count), (Claim::New(Some(Rejected::Forged)), 0));
 }
 
-/// "Memory bounded by it": the capacity, given once.
+/// manual::security, Memory and time: "[`MemoryStore`] has a fixed size".
 #[test]
 fn a_million_made_up_header_sessions_allocate_nothing() {
     let store = MemoryStore::new(10_000).unwrap();

@@ -29,11 +29,11 @@ fn stripped(lines: &[&[u8]]) -> Vec<Vec<u8>> {
     headers.get_all(COOKIE).iter().map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// "Every Cookie field line (HTTP/2 may split them): split at `;`, trim SP and HTAB, split at
-/// the first `=`, trim both sides; a part without `=` is skipped; the name compared to the
-/// letter, quotes not stripped."
+/// All Cookie lines are read, as HTTP/2 may split the field. A line is split at each `;`, a part at
+/// its first `=`; spaces and tabs are trimmed. A part without `=` is skipped, names are compared to
+/// the letter, and quotes stay.
 #[test]
-fn pairs_are_read_as_the_design_says() {
+fn pairs_are_read_by_the_rule() {
     let rows: [(&[&[u8]], &[&[u8]]); 13] = [
         (&[b"__cflb=a"], &[b"a"]),
         (&[b"x=1; __cflb=a; y=2"], &[b"a"]),
@@ -58,9 +58,9 @@ fn pairs_are_read_as_the_design_says() {
     }
 }
 
-/// "Every pair of our name counts as tried, whatever its length, at most 4; the first that
-/// passes all checks, the times included, wins; if none does, the first one's reason is
-/// reported."
+/// manual::security, Cookie tossing: "up to four of our name are tried and the first valid one
+/// wins". A value of any length counts as tried. Where none is valid, the reason of the first is
+/// reported.
 #[test]
 fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     let policy = cookie_policy();
@@ -94,8 +94,9 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     assert_eq!(claim("__cflb".into()), Claim::New(None));
 }
 
-/// "Upstream: `strip` removes every pair of that name, and the field when nothing is left; the
-/// others stay as they were."
+/// manual::security, What the embedder must do: "strip the cookie from what goes upstream". Every
+/// cookie of the name is removed, and a line of which nothing is left; the others stay as they
+/// were.
 #[test]
 fn only_our_cookie_is_stripped() {
     let rows: [(&[&[u8]], &[&[u8]]); 13] = [
@@ -206,8 +207,9 @@ fn line(
     Ok(rest.to_owned())
 }
 
-/// "`__cflb=<48 characters>; Path=/; Expires=<IMF-fixdate>; Max-Age=<s>; HttpOnly[; Secure];
-/// SameSite=…[; Domain=…][; Partitioned]`"
+/// The line is `__cflb=<48 characters>; Path=/; Expires=<IMF-fixdate>; Max-Age=<seconds>;
+/// HttpOnly`, then `Secure` where it applies, `SameSite`, and `Domain` and `Partitioned` where
+/// configured.
 #[test]
 fn the_set_cookie_line_to_the_letter() {
     let common = "Expires=Sat, 16 Jan 2027 07:00:00 GMT; Max-Age=82800; HttpOnly";
@@ -234,9 +236,10 @@ fn the_set_cookie_line_to_the_letter() {
     );
 }
 
-/// "Auto: Secure resolves first: a request over https, or `always_use_https`, gets it. SameSite
-/// Auto: `always_use_https` → Lax; https → None; else Lax. A None, explicit or Auto, that ends up
-/// without Secure is emitted as Lax, and Partitioned without Secure is left out."
+/// manual::cloudflare, Parameters of a load balancer: "`Auto` is `Lax` with `always_use_https`;
+/// else `None` over https and `Lax` over http", Secure is set "also on any request that came over
+/// https". manual::choosing, Clients: "Where a request over http would get `None` without `Secure`,
+/// which browsers drop, `Lax` is written." Partitioned without Secure is left out.
 #[test]
 fn every_combination_of_samesite_secure_and_scheme() {
     use {AlwaysUseHttps as Always, Scheme::*};
@@ -298,8 +301,9 @@ fn every_combination_of_samesite_secure_and_scheme() {
     }
 }
 
-/// "`__Host-`/`__Secure-` names without Secure=Always (or `always_use_https` with Secure other
-/// than Never) or whose other rules are broken" are refused.
+/// manual::security, Cookie tossing: "browsers take such a cookie only from this very host, with
+/// `Secure`, for `/` and without a domain, and [`SetCookie::new`] refuses attributes that break
+/// this." `Secure` is certain with `Always`, and with `always_use_https` unless it is `Never`.
 #[test]
 fn prefixed_names_keep_their_promise_or_are_refused() {
     let secure = CookieAttributes { secure: Secure::Always, ..Default::default() };
@@ -333,7 +337,8 @@ fn prefixed_names_keep_their_promise_or_are_refused() {
     }
 }
 
-/// "a cookie name, path or domain that could inject an attribute" is refused.
+/// manual::security, HttpOnly, Secure, SameSite: "Path, domain and name are checked when they are
+/// configured, so that none of them can add an attribute."
 #[test]
 fn nothing_can_be_injected() {
     for name in [
@@ -424,7 +429,7 @@ fn refusals_name_the_field_what_it_was_and_what_is_allowed() {
     }
 }
 
-/// "Expires equals the token's (clamped to the year 9999)."
+/// `Expires` is the time at which the token expires, clamped to the end of the year 9999.
 #[test]
 fn expires_is_clamped_to_the_year_9999() {
     let affinity = Affinity::new(&shop(), cookie_policy());
@@ -461,9 +466,9 @@ fn applied(lines: &[&'static str]) -> HeaderMap {
     headers
 }
 
-/// "all Cache-Control lines become one without `public`, `s-maxage` and qualified `private`, with
-/// `private` added unless `no-store` or `private` is there; CDN-Cache-Control and
-/// Surrogate-Control are removed"
+/// manual::caching, The guard: the table. `public`, `s-maxage` and a qualified `private` go;
+/// `private` is added unless it or `no-store` is there; several lines become one; the fields of
+/// CDNs are removed.
 #[test]
 fn the_cache_directive_keeps_shared_caches_away() {
     let rows: [(&[&str], &str); 14] = [
@@ -493,7 +498,7 @@ fn the_cache_directive_keeps_shared_caches_away() {
     }
 }
 
-/// "Only when there is a Set-Cookie."
+/// manual::caching, The guard: "It does so only when there is a `Set-Cookie` of ours".
 #[test]
 fn without_our_cookie_the_response_is_not_touched() {
     let mut headers = HeaderMap::new();
@@ -518,7 +523,7 @@ fn a_guard_that_is_off_leaves_the_directives() {
     assert!(headers.contains_key(SET_COOKIE));
 }
 
-/// "A `Settlement` can also be applied field by field, for stacks that have no `&mut HeaderMap`"
+/// manual::caching, The guard: "Stacks without a `HeaderMap` use the settlement's fields".
 #[test]
 fn the_guard_field_by_field_is_the_guard() {
     for guard in [CacheGuard::Off, CacheGuard::On] {
@@ -546,7 +551,7 @@ fn the_guard_field_by_field_is_the_guard() {
     }
 }
 
-/// "appends (never replaces, never panics) the Set-Cookie"
+/// The Set-Cookie is appended and replaces none. A header map without room is left as it was.
 #[test]
 fn a_header_map_that_is_full_is_no_panic() {
     let mut headers = HeaderMap::new();

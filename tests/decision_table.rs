@@ -1,20 +1,20 @@
-//! Every combination of the tables' conditions, against the naive model, through every
-//! failover step: which endpoint, which outcome, what is written.
+//! Every combination of the conditions of manual::tables against the naive model, through every
+//! failover step: the endpoint, the outcome, and what is written.
 
-mod fixture;
 mod naive;
+mod support;
 
 use std::cell::Cell;
 use std::time::Instant;
 
-use fixture::{
-    Chance, Client, Kind, PinnedTo, Random, at, codec, key, keyring, load_balancer, token_of,
-};
 use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
 use session_affinity::{
     AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId,
     FailoverMode, Key, Keyring, Pin, Pools, Record, Retries, Secret, SessionKey, Settlement,
     StoreWrite,
+};
+use support::{
+    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, shop, token_of,
 };
 
 /// Combinations are numbered; each digit of the number is one condition.
@@ -264,6 +264,7 @@ struct Bench {
     nodes: Vec<[Affinity<Box<dyn AffinityPolicy>>; 2]>,
     refusers: Vec<(EndpointId, Affinity<PinnedTo>)>,
     now: u64,
+    random: Random,
     entropy: u64,
     combinations: usize,
     steps: usize,
@@ -291,7 +292,7 @@ impl Bench {
             } else {
                 mode
             };
-            Affinity::new(&load_balancer(), kind.policy(&keyring()))
+            Affinity::new(&shop(), kind.policy(&keyring()))
                 .with_failover(mode)
                 .unwrap()
                 .with_retries(Retries::new(digits.take([1, 2])).unwrap())
@@ -301,15 +302,16 @@ impl Bench {
         };
         let refuser = |id| {
             let cooling_off = CoolingOff::new(1).unwrap();
-            (id, Affinity::new(&load_balancer(), PinnedTo(id)).with_cooling_off(cooling_off))
+            (id, Affinity::new(&shop(), PinnedTo(id)).with_cooling_off(cooling_off))
         };
         Self {
             kind,
             topologies: FALLBACKS.map(topology).into(),
             nodes: (0..3 * 2 * 2 * 2).map(|number| [node(number), node(number)]).collect(),
             refusers: ENDPOINTS.map(|path| refuser(id(path))).into(),
-            now: fixture::NOW,
-            entropy: 1,
+            now: NOW.as_secs(),
+            random: Random(1),
+            entropy: 0,
             combinations: 0,
             steps: 0,
             settled: 0,
@@ -332,8 +334,7 @@ impl Bench {
     /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
     fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
         self.combinations += 1;
-        self.entropy =
-            self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.entropy = self.random.next();
         let mut before: Vec<Step> = Vec::new();
         for failures in 0..=retries + 1 {
             // Whoever was suspect is not any more.
@@ -578,20 +579,20 @@ fn written(
 // The policies differ in where they look and what they write, not in the tables: `temporary`
 // and `sticky` meet every combination with one of them, and a part with the others.
 
-/// The tables of section 5, for sessions in a store.
+/// The tables of manual::tables, for sessions in a store.
 #[test]
 fn every_combination_of_the_tables_for_header() {
     Bench::run(Kind::Header, &[(FailoverMode::None, 5), (FailoverMode::Temporary, 1)], 3);
 }
 
-/// The tables of section 5, for sessions in a cookie.
+/// The tables of manual::tables, for sessions in a cookie.
 #[test]
 fn every_combination_of_the_tables_for_cookie() {
     let modes = [(FailoverMode::None, 9), (FailoverMode::Temporary, 9), (FailoverMode::Sticky, 1)];
     Bench::run(Kind::Cookie, &modes, 9);
 }
 
-/// The tables of section 5, where the client's address makes the first choice.
+/// The tables of manual::tables, where the client's address makes the first choice.
 #[test]
 fn every_combination_of_the_tables_for_ip_cookie() {
     let modes =
@@ -599,7 +600,7 @@ fn every_combination_of_the_tables_for_ip_cookie() {
     Bench::run(Kind::IpCookie, &modes, 9);
 }
 
-/// "Unbound: steering chooses every time, by the same pools", and nothing is written.
+/// manual::tables, The session: "unbound: steering chooses each time, in the same pools | nothing"
 #[test]
 fn every_combination_of_the_tables_for_none() {
     Bench::run(Kind::NoAffinity, &[], 5);

@@ -88,7 +88,7 @@ fn each_example_has_less_than_120_lines() {
     }
 }
 
-/// "Each file is one lesson … They open no sockets and wait for nothing"
+/// examples/README.md: "They open no sockets and wait for nothing"
 #[test]
 fn no_example_of_one_file_reads_a_clock_waits_or_opens_a_socket() {
     for (name, source) in examples() {

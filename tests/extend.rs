@@ -58,7 +58,7 @@ fn a_policy_of_ones_own_goes_through_the_four_verbs() {
     );
 }
 
-/// "asked once, at construction"
+/// A policy is asked once about a failover mode: when the affinity is made.
 #[test]
 fn a_policy_refuses_a_failover_mode_when_the_affinity_is_made() {
     let refused =
@@ -287,7 +287,8 @@ fn a_store_of_ones_own_remembers_and_one_that_fails_is_out_of_reach() {
     store.broken = true;
     let third = visit(&store);
     assert_eq!(third.outcome().label(), "created:store_unreachable");
-    // "with the store out of reach a header session still lands where its key points"
+    // manual::gateways, When a shared store is needed: "With the store out of reach a request is
+    // served all the same, where its key points".
     assert_eq!(third.endpoint(), endpoint);
 }
 

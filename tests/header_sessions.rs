@@ -26,8 +26,8 @@ fn key(policy: &HeaderPolicy, list: &[(&str, &[u8])]) -> Option<SessionKey> {
     policy.session_key(&request(&headers(list)))
 }
 
-/// "Present = something non-empty is left; for `cookie:a,b` one of them is enough, all with
-/// `require_all_headers`."
+/// A header is present when something non-empty is left of it. manual::cloudflare, Parameters of a
+/// load balancer: "all, or at least one", "and of the cookies in `cookie:a,b` likewise".
 #[test]
 fn a_request_has_a_session_when_enough_headers_are_present() {
     let rows: [(&[&str], &[(&str, &[u8])], bool, bool); 14] = [
@@ -60,7 +60,8 @@ fn a_request_has_a_session_when_enough_headers_are_present() {
     }
 }
 
-/// "So adding, removing or changing one makes a new session"
+/// manual::cloudflare, Features: "adding or removing one of the headers makes a new session". So
+/// does another value.
 #[test]
 fn adding_removing_or_changing_one_makes_a_new_session() {
     let policy = policy(&["x-user", "x-tenant", "cookie:sid"], Require::Any).unwrap();
@@ -83,7 +84,8 @@ fn adding_removing_or_changing_one_makes_a_new_session() {
     assert_eq!(key(&policy, with_others), key(&policy, &[("x-user", b"a")]));
 }
 
-/// "`header`: 1..=5 entries, each 1..=100 characters, unique without regard to case"
+/// manual::cloudflare, Parameters of a load balancer: "1 to 100 characters each", "1 to 5". An
+/// entry occurs once, without regard to case.
 #[test]
 fn entries_that_make_no_key_are_refused() {
     let long = "x".repeat(101);
@@ -120,7 +122,7 @@ fn entry(entry: &str) -> String {
     )
 }
 
-/// "`sticky` with `header` is refused at construction."
+/// manual::choosing, The failover mode: "`header` refuses `sticky`, as Cloudflare does."
 #[test]
 fn header_is_refused_with_sticky() {
     let affinity = || Affinity::new(&shop(), policy(&["x-user"], Require::Any).unwrap());
@@ -128,8 +130,8 @@ fn header_is_refused_with_sticky() {
     assert!(affinity().with_failover(FailoverMode::Temporary).is_ok());
 }
 
-/// "Create (no record, or the store was out of reach)"; "Replace (moved, or the record was
-/// unreadable)"; "Touch (kept, lent)"
+/// A session without a record, or whose store is out of reach, creates one. A session that has
+/// moved, or whose record is unreadable, replaces it. A session that is kept or lent touches it.
 #[test]
 fn what_is_written_depends_on_what_was_found() {
     let affinity = Affinity::new(&shop(), policy(&["x-user"], Require::Any).unwrap());
@@ -183,7 +185,8 @@ fn keys_differ_by_load_balancer_and_secret_and_stay_out_of_debug() {
 }
 
 proptest! {
-    /// "no two inputs collide by construction": different requests, different keys.
+    /// Different values of the configured headers never give the hash the same bytes, so they have
+    /// different keys.
     #[test]
     fn different_headers_make_different_keys(one in request_headers(), two in request_headers()) {
         let policy = policy(&["x-a", "x-b", "cookie:a,b"], Require::Any).unwrap();

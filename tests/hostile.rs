@@ -1,4 +1,4 @@
-//! Clients who mean ill, one after the other.
+//! Hostile clients, one attack after the other.
 //!
 //! | what they send | where it is tested |
 //! |---|---|
@@ -124,7 +124,7 @@ fn a_truncated_or_stretched_token_is_refused() {
     }
 }
 
-/// "One spelling per token."
+/// Each token has one spelling: 48 characters of the URL-safe alphabet without padding.
 #[test]
 fn a_token_in_another_spelling_is_refused() {
     // One whose spelling needs the letters in which the alphabets differ.
@@ -165,7 +165,8 @@ fn a_token_in_another_spelling_is_refused() {
     }
 }
 
-/// "Key, load balancer and cookie name are bound in, so a token of another scope is noise."
+/// manual::security, What the cookie is: "a token of another load balancer or another cookie name
+/// is worth nothing | both names are part of the keys"
 #[test]
 fn a_token_of_another_load_balancer_cookie_name_or_version_is_refused() {
     for (name, cookie) in [
@@ -253,7 +254,8 @@ fn values_of_64_kib_are_read_to_their_end_or_refused() {
     );
 }
 
-/// "Every pair of our name counts as tried, whatever its length, at most 4."
+/// manual::security, Cookie tossing: "up to four of our name are tried and the first valid one
+/// wins: up to three before ours do no harm"
 #[test]
 fn a_good_token_behind_three_good_looking_ones_is_found_and_behind_four_it_is_not_tried() {
     let good = format!("__cflb={}", token());
@@ -387,8 +389,8 @@ fn one_token_replayed_by_many_clients_is_seen_as_one_pin_and_shed_by_address() {
     assert_eq!(shed_at(100).len(), clients.len());
 }
 
-/// "Made-up keys displace few sessions in use." Every active session is used once while twenty
-/// made-up ones for each of them come and go.
+/// manual::security, Memory and time: "made-up sessions mostly displace each other". Every active
+/// session is used once while twenty made-up ones for each of them come and go.
 #[test]
 fn a_million_made_up_header_sessions_leave_the_active_ones_alone() {
     const ACTIVE: u64 = 50_000;

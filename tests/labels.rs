@@ -7,7 +7,8 @@ use session_affinity::*;
 mod support;
 use support::{NOW, key, request, shop};
 
-/// "The whole list", as the documents give it. A new label is a breaking change.
+/// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
+/// without a breaking release."
 const LABELS: [&str; 24] = [
     "kept",
     "created:no_cookie",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use session_affinity::*;
 
 mod support;
-use support::{NOW, cookie_policy, key, keyring, request, shop};
+use support::{Chance, NOW, Random, cookie_policy, key, keyring, request, shop};
 
 fn codec() -> TokenCodec {
     TokenCodec::new(&shop(), &CookieName::default(), &keyring())
@@ -146,25 +146,12 @@ proptest! {
     }
 }
 
-/// A small generator, so that statistics are the same in every run.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
-/// "Weighted rendezvous hashing, exact: an endpoint's share is its weight's share"
+/// manual::design, Why rendezvous hashing: "exact shares by weight"
 #[test]
 fn shares_follow_weights() {
     let samples = 100_000;
     // Seeds that a poor embedder might draw: counted up, and shifted to the upper bits.
-    let kinds: [fn(u64, &mut SplitMix) -> u64; 3] = [|_, rng| rng.next(), |i, _| i, |i, _| i << 40];
+    let kinds: [fn(u64, &mut Random) -> u64; 3] = [|_, rng| rng.next(), |i, _| i, |i, _| i << 40];
     for weights in [
         vec![100, 100],
         vec![1, 99],
@@ -177,7 +164,7 @@ fn shares_follow_weights() {
         let pools = weighted(&list);
         let total: u64 = weights.iter().sum();
         for kind in kinds {
-            let mut rng = SplitMix(42);
+            let mut rng = Random(42);
             let mut counts = std::collections::HashMap::new();
             for i in 0..samples {
                 *counts.entry(choose(&pools, kind(i, &mut rng)).unwrap()).or_insert(0_u64) += 1;
@@ -203,13 +190,13 @@ fn shares_follow_weights() {
     }
 }
 
-/// "adding an endpoint moves sessions only to it and about 1/n of them"
+/// An endpoint that joins takes about 1/n of the sessions, and no others move.
 #[test]
 fn the_share_that_an_endpoint_takes_when_it_joins() {
     let list = |n: usize| (0..n).map(|i| (format!("n{i}"), 100)).collect::<Vec<_>>();
     for n in [2, 5, 20] {
         let (before, after) = (weighted(&list(n - 1)), weighted(&list(n)));
-        let mut rng = SplitMix(7);
+        let mut rng = Random(7);
         let samples = 50_000;
         let moved = (0..samples)
             .map(|_| rng.next())
@@ -223,14 +210,15 @@ fn the_share_that_an_endpoint_takes_when_it_joins() {
     }
 }
 
-/// "two nodes agree": the same keys and snapshot, another process.
+/// manual::design, Why rendezvous hashing: "all gateways agree without talking", with the same keys
+/// and the same snapshot.
 #[test]
 fn two_nodes_agree_on_a_session_that_moves() {
     let names: Vec<(String, u64)> = (0..9).map(|i| (format!("n{i}"), 50 + i)).collect();
     let node = || Affinity::new(&shop(), cookie_policy());
     let (one, two) = (node(), node());
     let pools = weighted(&names);
-    let mut rng = SplitMix(3);
+    let mut rng = Random(3);
     for _ in 0..500 {
         let headers = HeaderMap::new();
         let attempt = one

@@ -69,7 +69,9 @@ proptest! {
     }
 }
 
-/// "Full, it drops … first one that has idled out": also one that was in use before, and no live one.
+/// manual::security, Memory and time: "Full, it drops those that have idled out, then those that
+/// were never used again, then the one idle longest". A session that has idled out goes first
+/// although it was in use before.
 #[test]
 fn where_one_has_idled_out_no_live_session_is_dropped() {
     // The least store has 16 places, and each key may stand in any of them.
@@ -87,7 +89,7 @@ fn where_one_has_idled_out_no_live_session_is_dropped() {
     assert!((1..=16).all(|number| load(&store, key(number), 1_800, later).is_some()));
 }
 
-/// "losing under 0.1 % of live ones when full to it"
+/// A store that is full to its capacity has lost less than 0.1 % of the live sessions.
 #[test]
 fn a_store_that_is_full_to_its_capacity_has_lost_almost_nobody() {
     for capacity in [10_000_u64, 200_000] {
@@ -131,7 +133,7 @@ fn keys_that_are_far_from_random_are_spread_as_well() {
     }
 }
 
-/// "95 % of the sessions used twice survive eight times as many made-up ones"
+/// Of the sessions that were used twice, 95 % survive eight times as many made-up ones.
 #[test]
 fn made_up_sessions_displace_few_that_are_in_use() {
     let capacity = 50_000_u64;
@@ -156,7 +158,8 @@ fn made_up_sessions_displace_few_that_are_in_use() {
     assert!(survivors * 100 >= capacity as usize * 95, "{survivors} of {capacity} survive");
 }
 
-/// "a full store drops idle sessions before active ones"
+/// manual::security, Memory and time: "Full, it drops those that have idled out, then those that
+/// were never used again, then the one idle longest".
 #[test]
 fn the_idle_go_before_the_active() {
     let store = MemoryStore::new(1_000).unwrap();

@@ -2,16 +2,16 @@
 //! flaps, drains, edits, other members, rotated keys, clocks that step, stores that lose or
 //! do not answer, and connections that cannot be made. After every step the laws must hold.
 
-mod fixture;
 mod history;
 mod naive;
+mod support;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
-use fixture::{Kind, Random};
 use history::History;
 use session_affinity::{Created, FailoverMode, Moved, Outcome};
+use support::{Kind, Random};
 
 const STEPS: usize = 12_000;
 const CLIENTS: usize = 60;
@@ -42,8 +42,9 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
     Outcome::ALL.iter().filter(can).map(|outcome| outcome.label()).collect()
 }
 
-/// "A session is read once, before routing, and written once, after an endpoint has answered",
-/// and all that follows from the tables, for every policy in every mode.
+/// manual::concepts, One request: "A session is **read once, before routing**, and **written once,
+/// after an endpoint has answered**." And all that follows from manual::tables, for every policy in
+/// every mode.
 #[test]
 fn random_histories_keep_the_laws() {
     let start = Instant::now();

@@ -117,9 +117,9 @@ fn what_is_not_there_cannot_be_changed() {
     );
 }
 
-/// "A pool is *critical* when fewer than `minimum_origins` of its endpoints are healthy and
-/// enabled (weight 0 counts, draining does not). It is *open* when it is enabled, not
-/// critical, and at least one endpoint takes new sessions."
+/// manual::concepts, Who is who: "*critical* pool | fewer than `minimum_origins` of its endpoints
+/// are healthy and enabled". An endpoint of weight 0 counts, a draining one does not. "*open* pool
+/// | enabled, not critical, and one of its endpoints takes new sessions".
 #[test]
 fn critical_and_open_follow_every_change() {
     let pools = fleet();
@@ -184,7 +184,8 @@ fn named(names: &[&str]) -> Pool<()> {
     names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
 }
 
-/// "The marks … are carried from snapshot to snapshot", to whatever place an endpoint has there.
+/// manual::gateways, Changing the endpoints: "those that stay keep their marks (suspects, census)",
+/// in whatever order they stand.
 #[test]
 fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
     let affinity = Affinity::new(&shop(), cookie_policy());

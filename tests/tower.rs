@@ -267,7 +267,8 @@ fn our_cookie_does_not_go_upstream_and_others_do() {
     }
 }
 
-/// "none: give up, temporary: lend, sticky: rebind"
+/// manual::tables, A failed connection: "give up; the pin stays", "lend: the next one serves this
+/// once; the pin stays", "rebind: pin it to the next one, if that answers".
 #[test]
 fn a_connection_that_cannot_be_made_goes_by_the_failover_table() {
     for mode in [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky] {
@@ -363,7 +364,8 @@ fn without_an_endpoint_nobody_is_asked() {
     assert!(response.headers().is_empty() && response.body().is_empty());
 }
 
-/// "The caller applies it to final responses and 101, not to other 1xx."
+/// manual::caching, Which responses: "final, of any status, 304 and errors of the endpoint included
+/// | yes", "101 Switching Protocols | yes", "100, 102, 103 Early Hints | no".
 #[test]
 fn final_responses_and_101_carry_the_cookie() {
     for (status, carries) in [

@@ -1,6 +1,6 @@
 //! The fuzzer's bytes, read as choices.
 
-use super::fixture::Chance;
+use super::support::Chance;
 
 /// Each choice takes as few bytes as it needs from the front. When they are used up, every
 /// choice is the first one.

@@ -47,8 +47,8 @@ pub fn check(lines: &[u8]) {
     }
 }
 
-/// "At most 4; the first that passes all checks, the times included, wins; if none does, the
-/// first one's reason is reported."
+/// manual::security, Cookie tossing: "up to four of our name are tried and the first valid one
+/// wins". Where none is valid, the reason of the first is reported.
 fn claim(codec: &TokenCodec, ours: &[&[u8]]) -> Claim {
     let opened: Vec<_> = ours.iter().take(4).map(|value| codec.open(value, NOW)).collect();
     match (opened.iter().find_map(|pin| pin.as_ref().ok()), opened.first()) {

@@ -3,8 +3,8 @@
 use session_affinity::FailoverMode::{None, Sticky, Temporary};
 
 use super::choices::Choices;
-use super::fixture::{Chance, Kind};
 use super::history::History;
+use super::support::{Chance, Kind};
 
 pub fn check(script: &[u8]) {
     let name = format!("a script of {} bytes", script.len());

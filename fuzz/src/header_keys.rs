@@ -1,6 +1,6 @@
-//! A session key is the hash of what DESIGN says of the configured headers; that can be read
-//! back, so no two different header sets give the same bytes; and no two different header sets
-//! that were tried give the same key.
+//! A session key is the hash of an encoding of the configured headers. The encoding can be read
+//! back, so different header sets never give the same bytes; and no two different header sets that
+//! were tried give the same key.
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::COOKIE;
@@ -11,8 +11,8 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
 
 use super::choices::Choices;
-use super::fixture::Chance;
 use super::plain_cookies::values;
+use super::support::Chance;
 
 const OURS: &str = "__cflb";
 const CONFIGURED: [&[&str]; 6] = [
@@ -194,10 +194,11 @@ fn what_counts(
     enough.then_some(seen)
 }
 
-/// DESIGN, section 8: "its index, then for a field its number of lines and each line's length
-/// and bytes; for `cookie` the length and bytes […]; for `cookie:a,b` how many of the listed
-/// cookies are there, then for each its position, its count and each value's length and
-/// bytes; every integer u64 little-endian".
+/// The bytes that are hashed: the index of each entry that is present, then, for a field, the
+/// number of its lines and the length and bytes of each; for `cookie`, the length and bytes of all
+/// cookies but ours; for `cookie:a,b`, the number of listed cookies that are there, and for each
+/// its position, its count, and the length and bytes of each value. Every integer is a u64,
+/// little-endian.
 fn encode(counts: &[(u64, Part)]) -> Vec<u8> {
     let mut to = Vec::new();
     let number = |to: &mut Vec<u8>, number: u64| to.extend(number.to_le_bytes());

@@ -12,9 +12,9 @@ pub mod token;
 mod choices;
 mod plain_cookies;
 
-#[path = "../../tests/fixture/mod.rs"]
-mod fixture;
 #[path = "../../tests/history/mod.rs"]
 mod history;
 #[path = "../../tests/naive/mod.rs"]
 mod naive;
+#[path = "../../tests/support/mod.rs"]
+mod support;

@@ -8,7 +8,7 @@ use session_affinity::{
 };
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 pub fn check(input: &[u8]) {
     let mut choices = Choices(input);
@@ -128,9 +128,9 @@ impl Trial {
         assert_eq!(self.store.live(UnixTime::from_secs(now)), all);
     }
 
-    /// What the trait forbids does not happen: "a record of another key, or one that was never
-    /// written", one that has idled out, a `Create` that changes a live record, a `Touch` that
-    /// makes one or changes its endpoint.
+    /// Nothing that `SessionStore`, Laws, forbids happens: a record of another key, a record that
+    /// was never written or has idled out, a `Create` that changes a live record, a `Touch` that
+    /// makes a record or changes its endpoint.
     fn keep_the_laws(&mut self, choices: &mut Choices<'_>) {
         let key = self.a_key(choices);
         let before = self.load(key);

@@ -1,6 +1,6 @@
-//! Cookie lines read as plainly as the rule is written: "split at `;`, trim SP and HTAB, split
-//! at the first `=`, trim both sides; a part without `=` is skipped; the name compared to the
-//! letter".
+//! Cookie lines read as plainly as the rule is: a line is split at each `;`, a part at its first
+//! `=`; spaces and tabs are trimmed. A part without `=` is skipped, and names are compared to the
+//! letter.
 
 /// The values of the pairs of one name.
 pub(crate) fn values<'a>(lines: &[&'a [u8]], name: &str) -> Vec<&'a [u8]> {
@@ -8,8 +8,8 @@ pub(crate) fn values<'a>(lines: &[&'a [u8]], name: &str) -> Vec<&'a [u8]> {
     pairs.filter(|(of, _)| *of == name.as_bytes()).map(|(_, value)| value).collect()
 }
 
-/// "Removes every pair of that name, and the field when nothing is left; the others stay as they
-/// were", but for blanks and empty parts before the first, and for lines that are empty.
+/// The line without the pairs of one name; `None` when nothing is left of it. The other pairs stay
+/// as they were, but for blanks and empty parts before the first.
 pub(crate) fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     let is_ours = |part: &&[u8]| pair(part).is_some_and(|(of, _)| of == name.as_bytes());
     if !parts(line).any(|part| is_ours(&part)) {

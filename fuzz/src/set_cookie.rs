@@ -9,7 +9,7 @@ use session_affinity::{
 };
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 /// The last seconds of 2^40 and of the year 9999.
 const LAST: u64 = (1 << 40) - 1;
@@ -93,7 +93,8 @@ fn config(choices: &mut Choices<'_>) -> Config {
     config
 }
 
-/// By the words of DESIGN, sections 6 and 7, as names in lower case and values, sorted.
+/// The attributes that manual::security, HttpOnly, Secure, SameSite, and manual::choosing, Clients,
+/// ask for: names in lower case and values, sorted.
 fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(String, String)> {
     let (attributes, extensions) = (&config.session_affinity_attributes, &config.extensions);
     let secure = match attributes.secure {

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
 use super::choices::Choices;
-use super::fixture::Chance;
+use super::support::Chance;
 
 /// The first one signs; each secret is its id, 32 times.
 const IDS: [u8; 3] = [1, 2, 255];
@@ -93,7 +93,8 @@ fn sealed(choices: &mut Choices<'_>, now: u64, damage: usize) -> Vec<u8> {
     value
 }
 
-/// DESIGN, section 7, line by line.
+/// Opens a token check by check, in the order in which the first failure is reported: length and
+/// alphabet, version, key id, tag, times.
 fn plain_open(value: &[u8], now: u64, ttl: u64, skew: u64) -> Result<Pin, Rejected> {
     let bytes: [u8; 36] = match URL_SAFE_NO_PAD.decode(value) {
         Ok(bytes) if value.len() == 48 => bytes.try_into().unwrap(),

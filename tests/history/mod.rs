@@ -15,10 +15,10 @@ use session_affinity::{
     Retries, SessionKey, Settlement, StoreWrite, TokenCodec, Visit,
 };
 
-use super::fixture::{self, Chance, Client, Kind, NOW, at, codec, key, load_balancer, token_of};
 use super::naive::{
     Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
 };
+use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, shop, token_of};
 
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
@@ -140,7 +140,7 @@ impl<C: Chance> History<C> {
         };
         let users = (0..clients).map(user).collect();
         let node = || {
-            let affinity = Affinity::new(&load_balancer(), kind.policy(&Keyring::from(key(1))));
+            let affinity = Affinity::new(&shop(), kind.policy(&Keyring::from(key(1))));
             (affinity, world.describe(Pools::builder()))
         };
         let nodes = [node(), node()];
@@ -153,8 +153,8 @@ impl<C: Chance> History<C> {
             nodes,
             keys: vec![1],
             next_key: 2,
-            now: NOW,
-            latest: NOW,
+            now: NOW.as_secs(),
+            latest: NOW.as_secs(),
             users,
             store: Store::default(),
             dead: HashSet::new(),
@@ -185,7 +185,7 @@ impl<C: Chance> History<C> {
         let Rules { mode, retries, across_pools, drain_duration, cooling_off } = self.world.rules;
         let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
         for (affinity, _) in &mut self.nodes {
-            *affinity = Affinity::new(&load_balancer(), self.kind.policy(&keyring))
+            *affinity = Affinity::new(&shop(), self.kind.policy(&keyring))
                 .with_failover(mode)
                 .unwrap()
                 .with_retries(Retries::new(retries as u64).unwrap())
@@ -567,7 +567,8 @@ impl<C: Chance> History<C> {
         }
     }
 
-    /// "Giving up on a request costs nothing": the same request says the same again.
+    /// manual::concepts, One request: "A request that is dropped half way, or fails, has promised
+    /// nothing." The same request says the same again.
     fn given_up(&mut self, number: usize, ask: Ask, record: Record) {
         self.count(Outcome::GaveUp);
         let mut client = self.users[number].client.clone();
@@ -627,7 +628,7 @@ impl<C: Chance> History<C> {
             _ => None,
         };
         if let Some(token) = token_of(&one) {
-            let keyring = Keyring::from(fixture::key(self.keys[0]));
+            let keyring = Keyring::from(support::key(self.keys[0]));
             let pin = codec(&keyring)
                 .open(token.as_bytes(), at(ask.now))
                 .expect("sealed by the signing key");

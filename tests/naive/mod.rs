@@ -1,6 +1,6 @@
-//! The tables once more, as naively as they can be written: lists, loops and copies, row
-//! by row in the order of the text. Where a rendezvous decides among several endpoints,
-//! all of them are permitted here.
+//! The tables of manual::tables once more, written as plainly as possible: lists, loops and copies,
+//! row by row in the order of the text. Where a rendezvous decides among several endpoints, all of
+//! them are permitted here.
 
 #![allow(dead_code)] // Each test uses its part.
 
@@ -152,22 +152,22 @@ impl NaivePool {
         pool
     }
 
-    /// "A pool is critical when fewer than minimum_origins of its endpoints are healthy and
-    /// enabled (weight 0 counts, draining does not)."
+    /// manual::concepts, Who is who: "*critical* pool | fewer than `minimum_origins` of its
+    /// endpoints are healthy and enabled". An endpoint of weight 0 counts, a draining one does not.
     pub(crate) fn is_critical(&self) -> bool {
         let good =
             self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
         good < self.minimum_origins as usize
     }
 
-    /// "It is open when it is enabled, not critical, and at least one endpoint takes new
-    /// sessions."
+    /// manual::concepts, Who is who: "*open* pool | enabled, not critical, and one of its endpoints
+    /// takes new sessions"
     pub(crate) fn is_open(&self) -> bool {
         let enabled = self.service == Service::Enabled;
         enabled && !self.is_critical() && self.endpoints.iter().any(|e| self.takes_new(e))
     }
 
-    /// The endpoint table, last column.
+    /// manual::tables, The endpoint: the column "gets new ones".
     pub(crate) fn takes_new(&self, e: &NaiveEndpoint) -> bool {
         e.healthy
             && e.service == Service::Enabled
@@ -260,9 +260,10 @@ impl World {
         e.service == Service::Enabled && self.pools[pool].service == Service::Enabled
     }
 
-    /// "Draining: disabled, and now < disabled_at + drain_duration. A disabled pool drains
-    /// its endpoints likewise; where both are disabled the earlier end counts; disabled
-    /// without a stamp means the drain is over." And with a duration of 0 it is over too.
+    /// manual::tables, The endpoint: "An endpoint *drains* for `drain_duration` seconds from the
+    /// moment that it was disabled. A disabled pool drains all its endpoints; where both are
+    /// disabled, the earlier end counts. Disabled without a time stamp means that the drain is
+    /// over." With a duration of 0 it is over too.
     pub(crate) fn is_draining(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
         let drain = self.rules.drain_duration;
         let disabled =
@@ -271,19 +272,19 @@ impl World {
         drain > 0 && !self.in_service(pool, e) && disabled.into_iter().all(goes_on)
     }
 
-    /// The endpoint table, second column.
+    /// manual::tables, The endpoint: the column "serves the sessions pinned to it".
     pub(crate) fn takes_pinned(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
         e.healthy && (self.in_service(pool, e) || self.is_draining(pool, e, now))
     }
 
-    /// "Off by default: cooling_off = 0."
+    /// manual::tables, Cooling off: "Off by default (`cooling_off` is 0)."
     pub(crate) fn is_suspect(&self, e: &NaiveEndpoint, now: u64) -> bool {
         self.rules.cooling_off > 0 && now < e.suspect_until
     }
 
-    /// "A passive failure marks its endpoint suspect for cooling_off seconds, doubling up to
-    /// eight times that when it fails again afterwards (a failure while already suspect does
-    /// not double)."
+    /// manual::tables, Cooling off: "a passive failure makes its endpoint *suspect* for that many
+    /// seconds, on this node. When it fails again afterwards the time doubles, up to eight times".
+    /// A failure of an endpoint that is suspect already does not double the time.
     pub(crate) fn failed(&mut self, id: EndpointId, now: u64) {
         let cooling_off = self.rules.cooling_off;
         let Some(e) = self.endpoint_mut(id) else { return };
@@ -294,7 +295,7 @@ impl World {
         e.suspect_until = now + (cooling_off * (1 << (e.failures - 1).min(3)));
     }
 
-    /// "… cleared by an answer."
+    /// manual::tables, Cooling off: "one answer ends it."
     pub(crate) fn answered(&mut self, id: EndpointId) {
         if let Some(e) = self.endpoint_mut(id) {
             e.suspect_until = 0;
@@ -309,9 +310,9 @@ impl World {
             .collect()
     }
 
-    /// "Suspects come last among the candidates of their own pool, and before other pools
-    /// unless failover_across_pools." Those that may be chosen first, of these pools in
-    /// this order.
+    /// The endpoints that may be chosen first, of these pools in this order. manual::tables,
+    /// Cooling off: "Suspects come last in their pool, and before other pools unless
+    /// `failover_across_pools` is on."
     fn first_of(&self, pools: &[usize], tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
         let of = |pool: &usize, suspect: bool| -> Vec<EndpointId> {
             let pool = &self.pools[*pool];
@@ -330,8 +331,9 @@ impl World {
         groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default()
     }
 
-    /// "An enabled endpoint, with weight > 0, of the fallback pool, itself enabled; health,
-    /// minimum_origins and shedding ignored." Suspects come last here too.
+    /// manual::tables, The session: "an enabled endpoint with a weight in the fallback pool,
+    /// healthy or not". The pool is enabled; its `minimum_origins` and shedding are ignored.
+    /// Suspects come last here too.
     fn of_fallback(&self, now: u64) -> Vec<EndpointId> {
         let Some(index) = self.fallback else { return Vec::new() };
         let pool = &self.pools[index];
@@ -352,8 +354,8 @@ impl World {
         if !willing.is_empty() {
             return self.first_of(&willing, &[], now);
         }
-        // "A new one that every open pool sheds goes to the fallback pool, and without one
-        // to the first open pool after all."
+        // manual::tables, Shedding: "New, and shed by every open pool: the fallback pool, and
+        // without one the first open pool after all."
         let fallback = self.of_fallback(now);
         if fallback.is_empty() { self.first_of(&open, &[], now) } else { fallback }
     }
@@ -393,7 +395,7 @@ impl World {
         }
     }
 
-    /// The session table: all that is permitted now. Nothing means no endpoint.
+    /// All steps that manual::tables, The session, permits now. An empty list means no endpoint.
     pub(crate) fn route(&self, ask: &Ask) -> Vec<Step> {
         let all = |endpoints: Vec<EndpointId>, outcome| -> Vec<Step> {
             endpoints.into_iter().map(|endpoint| Step { endpoint, outcome }).collect()
@@ -405,13 +407,15 @@ impl World {
             Session::Live(pinned) => pinned,
         };
         let kept = vec![Step { endpoint: pinned, outcome: Outcome::Kept }];
-        // "Moved: the first open pool", and "to be moved, and no pool is open: the fallback".
+        // manual::tables, The session: "moved to the first open pool"; where "no pool is open", to
+        // the fallback pool.
         let moved = |reason| {
             let open = self.first_of(&self.open(), &[], now);
             all(if open.is_empty() { self.of_fallback(now) } else { open }, Outcome::Moved(reason))
         };
         let Some((pool, e)) = self.find(pinned) else { return moved(Moved::Removed) };
-        // "Its endpoint is an enabled one of the fallback pool, and no other pool is open."
+        // manual::tables, The session: "it is pinned into the fallback pool, where both are
+        // enabled, and no other pool is open".
         if self.fallback == Some(pool)
             && self.in_service(pool, &e)
             && self.open().iter().all(|open| *open == pool)
@@ -482,8 +486,8 @@ impl Walk {
         self.step = step;
     }
 
-    /// A passive failure, and the failover table: all that is permitted next. Nothing means
-    /// giving up.
+    /// All steps that manual::tables, A failed connection, permits after a passive failure. An
+    /// empty list means giving up.
     pub(crate) fn fail(&mut self, world: &mut World) -> Vec<Step> {
         let (now, Step { endpoint: failed, outcome }) = (self.ask.now, self.step);
         world.failed(failed, now);
@@ -500,8 +504,9 @@ impl Walk {
             Session::New(_) | Session::Unbound => None,
         };
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
-        // "When nobody else is there, the pin itself is tried": a suspect pin that was
-        // passed over comes after all who are no suspects and before those who are.
+        // manual::tables, Cooling off: "Where nobody else is there, the suspect is tried." A
+        // suspect pin that was passed over comes after all trusted endpoints and before other
+        // suspects.
         let back = |pin: &EndpointId| {
             let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
             self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
@@ -531,8 +536,8 @@ impl Walk {
     }
 }
 
-/// The writes of the tables: Set-Cookie for a pin that is new, Create, Replace or Touch
-/// where sessions are stored.
+/// The writes of manual::tables, The session: Set-Cookie for "a new pin" in a cookie; Create,
+/// Replace or Touch where sessions are stored.
 pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Write {
     match (outcome, in_cookie) {
         (Outcome::Kept | Outcome::Lent(_), true) => Write::Nothing,
@@ -547,12 +552,14 @@ pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Wri
     }
 }
 
-/// "In integers: hash × 100 < percent × 2^64."
+/// Returns whether a hash is within the percentage: hash × 100 < percent × 2^64, in integers.
 pub(crate) fn is_shed(hash: u64, percent: u8) -> bool {
     u128::from(hash) * 100 < u128::from(percent) << 64
 }
 
-/// "SipHash of the client's IP under a label of its own", by section 7's last paragraph.
+/// The hash by which a load balancer sheds an address: SipHash-2-4 under the first 16 bytes of
+/// SHA-256 over a label and the load balancer's name. An IPv4 address is hashed as ::ffff:a.b.c.d,
+/// of an IPv6 address the first 64 bits.
 pub(crate) fn shedding_hash(load_balancer: &str, ip: IpAddr) -> u64 {
     let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
     let key: [u8; 16] = digest[..16].try_into().unwrap();

@@ -72,7 +72,7 @@ fn a_password_opens_the_door_and_is_never_shown() {
     );
 }
 
-/// "The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`."
+/// RedisStore: "The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`."
 #[test]
 fn a_user_needs_no_more_than_four_commands_and_the_keys() {
     let server = RedisServer::start();

@@ -72,7 +72,8 @@ fn a_load_is_one_get_and_a_write_one_command() {
     assert_eq!(all(), [1, 2, 1]);
 }
 
-/// "an unknown version or bad length" is `Record::Unreadable`, and so is a record from a newer one.
+/// RedisStore, Layout: "A value of another version or length is [`Record::Unreadable`], and
+/// replaced."
 #[test]
 fn a_record_that_cannot_be_read_says_so_and_is_replaced() {
     let server = RedisServer::start();

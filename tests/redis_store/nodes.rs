@@ -9,7 +9,7 @@ use crate::store_laws::{endpoint, found};
 use crate::stubs::refusing;
 use crate::support::{self, NOW, pools, request, shop};
 
-/// "of two first requests racing on two nodes one wins and both nodes agree from then on"
+/// Of two first requests that race on two nodes one wins, and both nodes agree from then on.
 #[test]
 fn of_two_stores_that_race_one_wins_and_both_agree() {
     let server = RedisServer::start();

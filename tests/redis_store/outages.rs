@@ -95,7 +95,8 @@ fn a_server_that_hung_from_the_start_costs_the_deadline_once() {
     assert!((200..700).contains(&elapsed.as_millis()), "{elapsed:?}");
 }
 
-/// "Connects now rather than at the first call … It takes a second at most": longer than a call may.
+/// RedisStore::connect: "Connects now rather than at the first call", which takes a second at most:
+/// longer than a call may.
 #[test]
 fn connecting_waits_longer_than_the_deadline_of_a_call() {
     let pings = Arc::new(AtomicUsize::new(0));
@@ -151,7 +152,7 @@ fn a_short_silence_keeps_the_connection() {
     assert_eq!(id(), before);
 }
 
-/// "a hung or stopped server costs a request at most the deadline"
+/// RedisStore: the deadline "bounds each call, whatever the server does."
 #[test]
 fn no_call_takes_longer_than_the_deadline() {
     let hanging = RedisServer::start();

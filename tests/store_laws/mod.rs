@@ -89,7 +89,9 @@ fn touch(store: &impl Subject, number: u64, ttl: u64) {
     store.save(&StoreWrite::Touch { key: key(number), ttl, now: store.now() });
 }
 
-/// "a record that is gone has idled out (at last use + ttl; alive one second before)"
+/// A record idles out at its last use + TTL, and is alive one second before. SessionStore, Laws: a
+/// store never returns "a record `ttl` seconds or more after its last `Touch`, `Create` or
+/// `Replace`".
 pub fn a_record_is_alive_until_one_second_before_its_idle_time_is_over(store: &mut impl Subject) {
     let begun = store.now();
     create(store, 1, 7, 30);
@@ -103,7 +105,7 @@ pub fn a_record_is_alive_until_one_second_before_its_idle_time_is_over(store: &m
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// "a record … after its last `Touch`, `Create` or `Replace`"
+/// The idle time of a replacement counts from the replacement.
 pub fn a_replacement_lives_for_its_own_time(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(29);
@@ -114,7 +116,8 @@ pub fn a_replacement_lives_for_its_own_time(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 60), None);
 }
 
-/// "after its last `Touch`, `Create` or `Replace`": a load is none of them.
+/// SessionStore, Laws: the time counts from the "last `Touch`, `Create` or `Replace`", and not from
+/// a load.
 pub fn a_load_does_not_restart_the_timer(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(29);
@@ -123,7 +126,7 @@ pub fn a_load_does_not_restart_the_timer(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// "`Touch` (kept, lent) restarts the timer and changes nothing else"
+/// SessionStore, Laws: never "let `Touch` make one".
 pub fn a_touch_makes_no_record_and_wakes_none(store: &mut impl Subject) {
     touch(store, 1, 30);
     assert_eq!(load(store, 1, 30), None);
@@ -133,7 +136,8 @@ pub fn a_touch_makes_no_record_and_wakes_none(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// "so it can't undo another node's move"
+/// SessionStore, Laws: never let `Touch` "change its endpoint", so it does not undo the move of
+/// another node.
 pub fn a_touch_keeps_endpoint_and_time_of_the_record(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(5);
@@ -144,7 +148,7 @@ pub fn a_touch_keeps_endpoint_and_time_of_the_record(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 30), Some((endpoint(8), moved, store.now().saturating_add(30))));
 }
 
-/// "`Create` keeps a record that came first"; "`Replace` overwrites"
+/// A create keeps a live record that came first; a replacement overwrites it.
 pub fn a_create_keeps_what_came_first_and_a_replace_does_not(store: &mut impl Subject) {
     for (number, expected) in [(1, 1), (2, 1)] {
         create(store, 1, number, 30);
@@ -159,7 +163,7 @@ pub fn a_create_keeps_what_came_first_and_a_replace_does_not(store: &mut impl Su
     assert_eq!(load(store, 1, 30).unwrap().0, endpoint(4), "what has idled out does not stay");
 }
 
-/// "let `Create` change a live record": its timer included.
+/// SessionStore, Laws: never "let `Create` change a live record", its timer included.
 pub fn a_create_that_comes_second_does_not_restart_the_timer(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(20);
@@ -168,7 +172,8 @@ pub fn a_create_that_comes_second_does_not_restart_the_timer(store: &mut impl Su
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// "It must *never* return a record of another key, or one that was never written"
+/// SessionStore, Laws: "It must *never* return a record of another key, or one that was never
+/// written"
 pub fn a_key_shows_no_record_but_its_own(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     assert_eq!(load(store, 2, 30), None);
@@ -177,7 +182,8 @@ pub fn a_key_shows_no_record_but_its_own(store: &mut impl Subject) {
     assert_eq!(load(store, 2, 30).unwrap().0, endpoint(8));
 }
 
-/// "a record `ttl` seconds or more after its last `Touch`, `Create` or `Replace`", where `ttl` is 0.
+/// SessionStore, Laws: never return "a record `ttl` seconds or more after its last `Touch`,
+/// `Create` or `Replace`", where `ttl` is 0.
 pub fn an_idle_time_of_nothing_leaves_no_record(store: &mut impl Subject) {
     create(store, 1, 7, 0);
     assert_eq!(load(store, 1, 0), None);

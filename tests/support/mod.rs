@@ -1,11 +1,23 @@
-//! What several test files build their cases from.
+//! The helpers of all test files and fuzz targets: names, keys, policies, requests, chance.
+
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use http::HeaderMap;
-use session_affinity::*;
+use std::net::IpAddr;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use session_affinity::{
+    AffinityPolicy, Claim, CookieName, CookiePolicy, Endpoint, EndpointId, HeaderPolicy,
+    IpCookiePolicy, Ipv6Prefix, Key, Keyring, Name, NoAffinity, Pin, Pool, Pools, Recall,
+    RequestMeta, Require, Scheme, Secret, Served, SetCookie, Settlement, TokenCodec, UnixTime,
+};
 
 /// Friday, 15 January 2027, 08:00:00 UTC.
 pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+pub fn at(seconds: u64) -> UnixTime {
+    UnixTime::from_secs(seconds)
+}
 
 pub fn shop() -> Name {
     Name::new("shop.example.com").unwrap()
@@ -15,14 +27,35 @@ pub fn key(id: u8) -> Key {
     Key::new(id, Secret::new([id; 32]).unwrap())
 }
 
+/// The keyring of key 1 alone.
 pub fn keyring() -> Keyring {
     Keyring::from(key(1))
 }
 
-pub fn cookie_policy() -> CookiePolicy {
-    CookiePolicy::new(&shop(), &keyring(), SetCookie::default())
+pub fn codec(keyring: &Keyring) -> TokenCodec {
+    TokenCodec::new(&shop(), &CookieName::default(), keyring)
 }
 
+pub fn cookie(keyring: &Keyring) -> CookiePolicy {
+    CookiePolicy::new(&shop(), keyring, SetCookie::default())
+}
+
+/// The policy `cookie` with the keys of [`keyring`].
+pub fn cookie_policy() -> CookiePolicy {
+    cookie(&keyring())
+}
+
+pub fn ip_cookie(keyring: &Keyring) -> IpCookiePolicy {
+    IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie(keyring))
+}
+
+/// The policy `header` with the one field `x-user`.
+pub fn header() -> HeaderPolicy {
+    let secret = Secret::new([9; 32]).unwrap();
+    HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap()
+}
+
+/// A request with these headers over http, without a client address.
 pub fn request(headers: &HeaderMap) -> RequestMeta<'_> {
     RequestMeta { headers, client_ip: None, scheme: Scheme::Http }
 }
@@ -32,4 +65,131 @@ pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
     let pool =
         names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, *name)));
     Pools::builder().pool(pool).build().unwrap()
+}
+
+/// The four policies of the crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cookie,
+    IpCookie,
+    Header,
+    NoAffinity,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Cookie, Self::IpCookie, Self::Header, Self::NoAffinity];
+
+    pub fn policy(self, keyring: &Keyring) -> Box<dyn AffinityPolicy> {
+        match self {
+            Self::Cookie => Box::new(cookie(keyring)),
+            Self::IpCookie => Box::new(ip_cookie(keyring)),
+            Self::Header => Box::new(header()),
+            Self::NoAffinity => Box::new(NoAffinity),
+        }
+    }
+
+    pub fn has_cookie(self) -> bool {
+        matches!(self, Self::Cookie | Self::IpCookie)
+    }
+}
+
+/// A client: its address and the headers that it sends, over https.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pub ip: Option<IpAddr>,
+    pub headers: HeaderMap,
+}
+
+impl Client {
+    /// The client behind the address 192.0.x.y.
+    pub fn number(number: u16) -> Self {
+        let [x, y] = number.to_be_bytes();
+        Self { ip: Some([192, 0, x, y].into()), headers: HeaderMap::new() }
+    }
+
+    pub fn without_address() -> Self {
+        Self::default()
+    }
+
+    /// Sends this token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.headers.insert(COOKIE, HeaderValue::try_from(format!("__cflb={token}")).unwrap());
+        self
+    }
+
+    /// Sends this pin, sealed under the one key of [`keyring`].
+    pub fn with_pin(self, pin: Pin) -> Self {
+        self.with_token(codec(&keyring()).seal(&pin).as_str())
+    }
+
+    /// Sends this field `x-user`.
+    pub fn with_user(mut self, user: &str) -> Self {
+        self.headers.insert("x-user", HeaderValue::from_str(user).unwrap());
+        self
+    }
+
+    pub fn request(&self) -> RequestMeta<'_> {
+        RequestMeta { headers: &self.headers, client_ip: self.ip, scheme: Scheme::Https }
+    }
+}
+
+/// The token in a settlement's Set-Cookie.
+pub fn token_of(settlement: &Settlement) -> Option<String> {
+    let line = settlement.set_cookie.as_ref()?.to_str().unwrap();
+    let pair = line.split(';').next().unwrap();
+    Some(pair.strip_prefix("__cflb=").unwrap().into())
+}
+
+/// A policy whose sessions all carry the same pin: a test steers a request by it.
+#[derive(Clone, Copy, Debug)]
+pub struct PinnedTo(pub EndpointId);
+
+impl AffinityPolicy for PinnedTo {
+    fn recall(&self, _: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        let pin = Pin { endpoint: self.0, issued: now, expires: UnixTime::MAX };
+        Recall { claim: Claim::Carried(pin), seed: None }
+    }
+
+    fn remember(&self, _: &Served) -> Settlement {
+        Settlement::nothing()
+    }
+}
+
+/// A source of decisions: random numbers, or the bytes of a fuzzer.
+pub trait Chance {
+    fn next(&mut self) -> u64;
+
+    /// Returns whether the source has no more decisions to give.
+    fn is_used_up(&self) -> bool {
+        false
+    }
+
+    /// A number below this one.
+    fn number(&mut self, below: u64) -> u64 {
+        self.next() % below
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.number(n as u64) as usize
+    }
+
+    fn one_of<V: Copy>(&mut self, values: &[V]) -> V {
+        values[self.below(values.len())]
+    }
+
+    fn percent(&mut self, percent: u64) -> bool {
+        self.number(100) < percent
+    }
+}
+
+/// SplitMix64 from this state on: the same numbers in every run.
+pub struct Random(pub u64);
+
+impl Chance for Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
 }

@@ -220,7 +220,7 @@ for endpoints in POOLS:
 
 print(json.dumps(
     {
-        "provenance": "Printed by independent.py beside this file: a second implementation in Python, written from the design, with the standard library alone.",
+        "provenance": "Printed by independent.py beside this file: a second implementation in Python, with the standard library alone.",
         "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
                   "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
         "tokens": tokens, "session_keys": keys, "rendezvous": orders,

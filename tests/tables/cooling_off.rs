@@ -1,0 +1,187 @@
+//! Cooling off after a passive failure. From manual::tables, Cooling off:
+//!
+//! > Off by default (`cooling_off` is 0). With it, a passive failure makes its endpoint *suspect*
+//! > for that many seconds, on this node. When it fails again afterwards the time doubles, up to
+//! > eight times; one answer ends it.
+//!
+//! | request | while its endpoint is suspect |
+//! |---|---|
+//! | live session, `none` | tries its own endpoint |
+//! | live session, `temporary` | lent at once, without waiting; costs no retry |
+//! | live session, `sticky` | moved at once, without waiting; costs no retry |
+//! | new session, any mode | goes to others, if there are any |
+//!
+//! > Suspects come last in their pool, and before other pools unless `failover_across_pools` is
+//! > on. Where nobody else is there, the suspect is tried. So a dead endpoint is waited for once
+//! > and not by every request.
+
+use std::collections::HashSet;
+
+use session_affinity::{CookiePolicy, FailoverMode, GaveUp, Health, Lent, Moved, Outcome, Pools};
+
+use crate::site::{MODES, NOW, Site, eu, live, pool, site, us};
+
+/// manual::tables, Cooling off: "Off by default (`cooling_off` is 0)."
+#[test]
+fn without_cooling_off_nobody_is_suspect() {
+    let mut site = site().mode(FailoverMode::Temporary);
+    site.after(1, &live(eu(1)));
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+    // Nor when another load balancer, with a cooling-off time, has the same snapshot.
+    let mut other =
+        self::site().mode(FailoverMode::Temporary).cooling_off(60).pools(site.pools.clone());
+    other.after(1, &live(eu(1)));
+    assert_eq!(other.answer(&live(eu(1))).outcome.label(), "lent:suspect");
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+}
+
+/// manual::tables, Cooling off: "lent at once, without waiting; costs no retry" and "moved at once,
+/// without waiting; costs no retry"
+#[test]
+fn a_live_session_does_not_wait_on_a_suspect_and_has_its_retry_still() {
+    for (mode, outcome, then) in [
+        (FailoverMode::Temporary, Outcome::Lent(Lent::Suspect), Outcome::Lent(Lent::ConnectFailed)),
+        (
+            FailoverMode::Sticky,
+            Outcome::Moved(Moved::Suspect),
+            Outcome::Moved(Moved::ConnectFailed),
+        ),
+    ] {
+        let three = Pools::builder().pool(pool("eu", 3)).build().unwrap();
+        let mut site = site().pools(three).mode(mode).cooling_off(60);
+        site.after(1, &live(eu(1)));
+        let attempt = site.route(&live(eu(1))).unwrap();
+        assert_ne!(attempt.endpoint(), eu(1));
+        assert_eq!(attempt.outcome(), outcome);
+        assert_eq!(site.affinity.failover(attempt, &site.pools).unwrap().outcome(), then);
+    }
+}
+
+/// manual::tables, Cooling off: "live session, `none` | tries its own endpoint", "Where nobody else
+/// is there, the suspect is tried."
+#[test]
+fn a_suspect_pin_is_tried_in_mode_none_and_when_nobody_else_is_there() {
+    let mut none = site().cooling_off(60);
+    assert!(none.gives_up(&live(eu(1))));
+    assert_eq!(none.answer(&live(eu(1))).outcome, Outcome::Kept);
+    for mode in [FailoverMode::Temporary, FailoverMode::Sticky] {
+        let mut alone = site().mode(mode).cooling_off(60);
+        alone.unhealthy(&[eu(2)]);
+        assert!(alone.gives_up(&live(eu(1))));
+        assert_eq!(alone.answer(&live(eu(1))).outcome, Outcome::Kept);
+    }
+}
+
+/// A session that was lent because its endpoint is suspect comes back to that endpoint when the
+/// others fail.
+#[test]
+fn a_lent_session_comes_back_to_its_suspect_pin_as_the_last_resort() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    site.weight(eu(1), 0);
+    site.after(1, &live(eu(1)));
+    let lent = site.route(&live(eu(1))).unwrap();
+    assert_eq!((lent.endpoint(), lent.outcome()), (eu(2), Outcome::Lent(Lent::Suspect)));
+    let back = site.affinity.failover(lent, &site.pools).unwrap();
+    assert_eq!((back.endpoint(), back.outcome()), (eu(1), Outcome::Kept));
+}
+
+/// A session that was lent gives up instead when another snapshot has taken its endpoint out in
+/// between.
+#[test]
+fn a_lent_session_does_not_come_back_to_a_suspect_pin_that_takes_it_no_more() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    site.weight(eu(1), 0);
+    site.after(1, &live(eu(1)));
+    let lent = site.route(&live(eu(1))).unwrap();
+    site.unhealthy(&[eu(1)]);
+    assert_eq!(site.affinity.failover(lent, &site.pools).err(), Some(GaveUp));
+}
+
+/// manual::tables, Cooling off: "a passive failure makes its endpoint *suspect* for that many
+/// seconds, on this node", by the time of the request.
+#[test]
+fn an_endpoint_is_suspect_for_cooling_off_seconds() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    site.after(1, &live(eu(1)));
+    site.now = NOW + 59;
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Lent(Lent::Suspect));
+    site.now = NOW + 60;
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+}
+
+/// manual::tables, Cooling off: "When it fails again afterwards the time doubles, up to eight
+/// times; one answer ends it." A failure of an endpoint that is suspect already does not double the
+/// time.
+#[test]
+fn the_time_doubles_up_to_eight_times_and_an_answer_clears_it() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(10);
+    for seconds in [10, 20, 40, 80, 80, 80] {
+        let refused_at = site.now;
+        site.after(1, &live(eu(1)));
+        // Refused once more while suspect, by a session that has nobody else.
+        let mut alone =
+            Site { draws: 0, affinity: site.affinity, pools: site.pools, ..self::site() };
+        alone.now = refused_at + 5;
+        alone.unhealthy(&[eu(2)]);
+        assert!(alone.gives_up(&live(eu(1))));
+        alone.edit(|edit| edit.health(eu(2), Health::Healthy).unwrap());
+        site = alone;
+        site.now = refused_at + seconds - 1;
+        assert_eq!(
+            site.route(&live(eu(1))).unwrap().outcome(),
+            Outcome::Lent(Lent::Suspect),
+            "{seconds}"
+        );
+        site.now = refused_at + seconds;
+        assert_eq!(site.route(&live(eu(1))).unwrap().outcome(), Outcome::Kept, "{seconds}");
+    }
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+    site.after(1, &live(eu(1)));
+    site.now += 10;
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept, "an answer starts anew");
+}
+
+/// manual::tables, Cooling off: "new session, any mode | goes to others, if there are any"
+#[test]
+fn new_sessions_avoid_suspects_in_every_mode() {
+    for mode in MODES {
+        let mut site = site().mode(mode).cooling_off(60);
+        let attempt = site.route(&live(eu(1))).unwrap();
+        drop(site.affinity.failover(attempt, &site.pools));
+        assert_eq!(site.new_sessions(), HashSet::from([eu(2)]));
+    }
+}
+
+/// manual::tables, Cooling off: "Suspects come last in their pool, and before other pools unless
+/// `failover_across_pools` is on."
+#[test]
+fn suspects_come_before_other_pools_unless_failover_goes_across() {
+    let suspects = |site: &mut Site<CookiePolicy>| {
+        for id in [eu(1), eu(2)] {
+            let attempt = site.route(&live(id)).unwrap();
+            assert!(site.affinity.failover(attempt, &site.pools).is_err());
+        }
+    };
+    let mut within = site().cooling_off(60);
+    suspects(&mut within);
+    assert_eq!(within.new_sessions(), HashSet::from([eu(1), eu(2)]));
+    let mut across = site().cooling_off(60).across_pools();
+    suspects(&mut across);
+    assert_eq!(across.new_sessions(), HashSet::from([us(1), us(2)]));
+}
+
+/// manual::tables, Cooling off: "So a dead endpoint is waited for once and not by every request."
+#[test]
+fn a_dead_endpoint_is_waited_on_once() {
+    let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
+    let mut waits = 0;
+    for _ in 0..20 {
+        let mut attempt = site.route(&live(eu(1))).unwrap();
+        if attempt.endpoint() == eu(1) {
+            waits += 1;
+            attempt = site.affinity.failover(attempt, &site.pools).unwrap();
+        }
+        assert_eq!(site.settle(attempt).endpoint, eu(2));
+    }
+    assert_eq!(waits, 1);
+}

@@ -1,0 +1,227 @@
+//! Drain and census. From manual::draining, When it is drained:
+//!
+//! > Each gateway notes, for each endpoint, the latest end of the sessions that it has seen
+//! > ([`Census`]). As no session begins on a disabled endpoint, its sessions have ended at the
+//! > earlier of
+//! >
+//! > - `disabled_at + drain_duration`, and
+//! > - the latest end noted. If the census is younger than one TTL when the endpoint is disabled
+//! >   (the gateway was restarted), sessions may exist that it has not seen: then at least
+//! >   `disabled_at + ttl`.
+
+use session_affinity::{
+    Affinity, Census, CookiePolicy, CookieTtl, Created, DrainDuration, DrainPhase, DrainSessions,
+    FailoverMode, NoAffinity, Outcome, Pin, Record, State,
+};
+
+use crate::site::{IDLE, NOW, Site, TTL, eu, live, pin, site, stored, us};
+use crate::support::{Client, at, cookie, keyring, shop, token_of};
+
+/// A node whose census began one TTL and ten seconds before `NOW`.
+fn drained_site() -> Site<CookiePolicy> {
+    let mut site = site().drain(604_800);
+    site.now = NOW - TTL - 10;
+    let ended = Pin { endpoint: us(1), issued: at(site.now), expires: at(NOW - 10) };
+    assert_eq!(site.answer(&Client::number(7).with_pin(ended)).endpoint, us(1));
+    site.now = NOW;
+    site
+}
+
+/// manual::draining, When it is drained: "Each gateway notes, for each endpoint, the latest end of
+/// the sessions that it has seen", when an attempt is settled: the expiry of a cookie, now + TTL
+/// for a header session.
+#[test]
+fn settling_notes_when_an_endpoint_was_seen_and_its_latest_session_ends() {
+    let mut cookies = site();
+    let attempt = cookies.route(&live(eu(1))).unwrap();
+    assert_eq!(cookies.pools.census(eu(1)).unwrap().latest_end, None, "routing notes nothing");
+    cookies.settle(attempt);
+    let census = cookies.pools.census(eu(1)).unwrap();
+    assert_eq!((census.last_seen, census.latest_end), (Some(at(NOW)), Some(pin(eu(1)).expires)));
+    cookies.now = NOW + 50;
+    cookies.unhealthy(&[eu(1)]);
+    cookies.answer(&live(eu(1)));
+    let census = cookies.pools.census(eu(2)).unwrap();
+    assert_eq!(
+        (census.last_seen, census.latest_end),
+        (Some(at(NOW + 50)), Some(at(NOW + 50 + TTL))),
+        "moved"
+    );
+
+    let (mut headers, client) = stored(eu(1));
+    headers.now = NOW + 20;
+    headers.answer(&client);
+    assert_eq!(headers.pools.census(eu(1)).unwrap().latest_end, Some(at(NOW + 20 + IDLE)));
+}
+
+/// manual::draining, When it is drained: "**Lent sessions** (mode `temporary`) count for the
+/// endpoint that they are pinned to." The endpoint that served is noted as seen.
+#[test]
+fn a_lent_request_notes_the_pinned_endpoints_session_and_the_one_that_served_as_seen() {
+    let mut site = site().mode(FailoverMode::Temporary);
+    site.after(1, &live(eu(1)));
+    let (pinned, served) = (site.pools.census(eu(1)).unwrap(), site.pools.census(eu(2)).unwrap());
+    assert_eq!((pinned.last_seen, pinned.latest_end), (None, Some(pin(eu(1)).expires)));
+    assert_eq!((served.last_seen, served.latest_end), (Some(at(NOW)), None));
+}
+
+/// The policy `none` has no sessions to wait for.
+#[test]
+fn without_affinity_an_endpoint_is_drained_at_once() {
+    let cookies = drained_site();
+    cookies.settle(drained_site().route(&live(eu(1))).unwrap());
+    let affinity =
+        Affinity::new(&shop(), NoAffinity).with_drain_duration(DrainDuration::new(600).unwrap());
+    let mut edit = cookies.pools.edit();
+    edit.state(eu(1), State::Disabled { at: Some(at(NOW + 5)) }).unwrap();
+    let pools = edit.build();
+    let drain = affinity.drain(&pools, eu(1), pools.census(eu(1)).unwrap(), at(NOW + 5)).unwrap();
+    assert_eq!((drain.phase, drain.last_seen), (DrainPhase::Draining, Some(at(NOW))));
+    assert!(
+        matches!(drain.sessions, DrainSessions::Drained { since: Some(since) } if since <= at(NOW + 5)),
+        "{drain:?}"
+    );
+}
+
+/// An endpoint of which an old census has noted nothing is drained at once, with no end to name.
+#[test]
+fn with_nothing_noted_and_an_old_census_an_endpoint_is_drained_at_once() {
+    let mut site = drained_site();
+    site.disable(eu(1), Some(NOW));
+    let drain = site.drain_of(eu(1));
+    assert_eq!(
+        (drain.phase, drain.sessions),
+        (DrainPhase::Draining, DrainSessions::Drained { since: None })
+    );
+}
+
+/// manual::draining, When it is drained: "its sessions have ended at the earlier of" the drain's
+/// end and "the latest end noted".
+#[test]
+fn a_draining_endpoints_sessions_end_with_the_latest_noted_and_then_it_is_drained() {
+    let mut site = drained_site();
+    site.answer(&live(eu(1)));
+    site.now = NOW + 10;
+    site.disable(eu(1), Some(NOW + 10));
+    let end = pin(eu(1)).expires;
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(end));
+    site.now = end.as_secs() - 1;
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(end));
+    site.now = end.as_secs();
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::Drained { since: Some(end) });
+}
+
+/// manual::draining, When it is drained: "If the census is younger than one TTL when the endpoint
+/// is disabled", then "at least `disabled_at + ttl`".
+#[test]
+fn a_young_census_may_have_missed_sessions_that_live_one_ttl_after_the_endpoint_was_disabled() {
+    for (age, end) in [
+        (TTL - 1, DrainSessions::EndBy(at(NOW + TTL))),
+        (TTL, DrainSessions::Drained { since: None }),
+    ] {
+        let mut site = site().drain(604_800);
+        site.now = NOW - age;
+        site.answer(&Client::number(7).with_pin(Pin {
+            issued: at(site.now),
+            expires: at(NOW),
+            endpoint: us(1),
+        }));
+        site.now = NOW;
+        site.disable(eu(1), Some(NOW));
+        assert_eq!(site.drain_of(eu(1)).sessions, end, "census of {age} seconds");
+    }
+}
+
+/// manual::draining, When it is drained: "`disabled_at + drain_duration`" is the latest end.
+#[test]
+fn a_drain_ends_with_its_duration_at_the_latest() {
+    let mut site = site().drain(600);
+    site.answer(&live(eu(1)));
+    site.disable(eu(1), Some(NOW));
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(at(NOW + 600)));
+    site.now = NOW + 600;
+    let drain = site.drain_of(eu(1));
+    assert_eq!(
+        (drain.phase, drain.sessions),
+        (DrainPhase::Over, DrainSessions::Drained { since: Some(at(NOW + 600)) })
+    );
+}
+
+/// manual::draining, Step by step: "**5. Enable** it. That ends the drain"
+#[test]
+fn reenabling_ends_the_drain() {
+    let mut site = drained_site();
+    site.disable(eu(1), Some(NOW));
+    site.edit(|edit| edit.state(eu(1), State::Enabled).unwrap());
+    let drain = site.drain_of(eu(1));
+    assert_eq!((drain.phase, drain.sessions), (DrainPhase::InService, DrainSessions::Open));
+    assert_eq!(site.takes(eu(1)), (true, true));
+}
+
+/// manual::tables, The endpoint: "A disabled pool drains all its endpoints; where both are
+/// disabled, the earlier end counts", in the census too.
+#[test]
+fn the_drain_of_a_disabled_pool_is_that_of_its_endpoints() {
+    let mut site = site().drain(600);
+    site.answer(&live(eu(1)));
+    site.disable_pool("eu", Some(NOW - 100));
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(at(NOW + 500)));
+    site.disable(eu(1), Some(NOW - 200));
+    assert_eq!(site.drain_of(eu(1)).sessions, DrainSessions::EndBy(at(NOW + 400)));
+}
+
+/// manual::security, What the cookie is: "a token ends | `expires` in the token, and `issued` + the
+/// TTL that is configured now", and the drain with it.
+#[test]
+fn a_lowered_ttl_ends_the_sessions_and_their_drain_sooner() {
+    let mut site = drained_site();
+    let begun = site.answer(&Client::number(7));
+    let short = CookieTtl::new(1_800).unwrap();
+    let policy = cookie(&keyring()).map_codec(|codec| codec.with_ttl(short));
+    let lowered = Site { pools: site.pools, ..Site::new(policy) };
+    let mut lowered = lowered.drain(604_800);
+    lowered.disable(begun.endpoint, Some(NOW));
+    assert_eq!(lowered.drain_of(begun.endpoint).sessions, DrainSessions::EndBy(at(NOW + 1_800)));
+    let client = Client::number(7).with_token(&token_of(&begun.settlement).unwrap());
+    lowered.now = NOW + 1_799;
+    assert_eq!(lowered.route(&client).unwrap().outcome(), Outcome::Kept);
+    lowered.now = NOW + 1_800;
+    assert_eq!(lowered.route(&client).unwrap().outcome(), Outcome::Created(Created::Expired));
+    assert_eq!(
+        lowered.drain_of(begun.endpoint).sessions,
+        DrainSessions::Drained { since: Some(at(NOW + 1_800)) }
+    );
+}
+
+/// manual::draining, When it is drained: "Merge their censuses with [`Census::merge`]", which takes
+/// the later time of each. For header sessions "no single gateway's word is enough".
+#[test]
+fn the_censuses_of_two_nodes_merge_by_taking_the_greater() {
+    let (mut one, client) = stored(eu(1));
+    let (mut two, _) = stored(eu(1));
+    for site in [&mut one, &mut two] {
+        site.now = NOW - IDLE - 10;
+        site.record = Record::Found(pin(us(1)));
+        site.answer(&client);
+        site.record = Record::Found(pin(eu(1)));
+    }
+    (one.now, two.now) = (NOW - 100, NOW - 50);
+    one.answer(&client);
+    two.answer(&client);
+    let mut one = one.drain(3_600);
+    one.now = NOW;
+    one.disable(eu(1), Some(NOW));
+    let merged = one.pools.census(eu(1)).unwrap().merge(two.pools.census(eu(1)).unwrap());
+    assert_eq!(merged.last_seen, Some(at(NOW - 50)));
+    assert_eq!(merged.latest_end, Some(at(NOW - 50 + IDLE)));
+    let drain = one.affinity.drain(&one.pools, eu(1), merged, at(NOW)).unwrap();
+    assert_eq!(drain.sessions, DrainSessions::EndBy(at(NOW - 50 + IDLE)));
+    assert_eq!(
+        one.drain_of(eu(1)).sessions,
+        DrainSessions::EndBy(at(NOW - 100 + IDLE)),
+        "one node alone"
+    );
+    assert_eq!(merged, two.pools.census(eu(1)).unwrap().merge(one.pools.census(eu(1)).unwrap()));
+    assert_eq!(merged.merge(merged), merged);
+    assert_eq!(Census::default().merge(merged).latest_end, merged.latest_end);
+}

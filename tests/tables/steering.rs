@@ -1,0 +1,62 @@
+//! Steering by load. manual::cloudflare, Features: "random, hash, least outstanding requests,
+//! least connections", here "the same four, in one exact algorithm".
+//!
+//! Least outstanding requests and least connections divide an endpoint's weight by its load plus
+//! one, and only where the seed is a random number. The laws of the algorithm itself are in
+//! `tests/laws.rs`.
+
+use session_affinity::{Affinity, Endpoint, NoAffinity, Pool, Pools, Record, Weight, steering};
+
+use crate::site::{NOW, eu};
+use crate::support::{Chance, Client, Random, at, ip_cookie, keyring, shop};
+
+/// An endpoint's share is that of weight / (load + 1): of weight 0.4 with three requests open and
+/// 0.6 with none, 14.29 % and 85.71 %.
+#[test]
+fn least_loaded_steering_splits_by_weight_over_load_plus_one() {
+    fn share(steering: impl steering::Steering<u32> + 'static) -> f64 {
+        let endpoint = |name, weight, open| Endpoint {
+            weight: Weight::new(weight).unwrap(),
+            ..Endpoint::new(name, open)
+        };
+        let pool =
+            Pool::new("eu").endpoint(endpoint("eu-1", 40, 3_u32)).endpoint(endpoint("eu-2", 60, 0));
+        let pools = Pools::builder().pool(pool.steering(steering)).build().unwrap();
+        let affinity = Affinity::new(&shop(), NoAffinity);
+        let client = Client::number(7);
+        let mut random = Random(1);
+        let chosen = (0..100_000).filter(|_| {
+            let visit = affinity.recall(&client.request(), at(NOW));
+            let attempt = affinity.route(visit, Record::Absent, &pools, || random.next()).unwrap();
+            attempt.endpoint() == eu(1)
+        });
+        chosen.count() as f64 / 1_000.0
+    }
+    for percent in [
+        share(steering::LeastOutstandingRequests(|open: &u32| *open)),
+        share(steering::LeastConnections(|open: &u32| *open)),
+    ] {
+        // The standard deviation of 100 000 draws is 0.11 %.
+        assert!((percent - 14.29).abs() < 0.4, "{percent} %");
+    }
+}
+
+/// Load counts matter only where a random number is the seed.
+#[test]
+fn load_does_not_decide_where_the_seed_is_stable() {
+    let chosen = |load: u32| -> Vec<_> {
+        let steering =
+            || steering::LeastConnections(move |first: &bool| if *first { load } else { 0 });
+        let pool = Pool::new("eu")
+            .endpoint(Endpoint::new("eu-1", true))
+            .endpoint(Endpoint::new("eu-2", false));
+        let pools = Pools::builder().pool(pool.steering(steering())).build().unwrap();
+        let affinity = Affinity::new(&shop(), ip_cookie(&keyring()));
+        let choose = |number| {
+            let visit = affinity.recall(&Client::number(number).request(), at(NOW));
+            affinity.route(visit, Record::Absent, &pools, || 4).unwrap().endpoint()
+        };
+        (0..64).map(choose).collect()
+    };
+    assert_eq!(chosen(0), chosen(1_000_000));
+}
