@@ -1,4 +1,4 @@
-//! Clients who mean ill, one after the other.
+//! Clients who mean ill, one after the other. `gateway/…` is below `examples/gateway/tests`.
 //!
 //! | what they send | where it is tested |
 //! |---|---|
