@@ -481,7 +481,7 @@ report() {
 if [[ -z ${GATEWAY:-} ]]; then
     echo "building the gateway"
     root=$(cd "$(dirname "$0")/.." && pwd)
-    timeout 900 cargo build --release --example gateway --manifest-path "$root/Cargo.toml" \
+    timeout 900 cargo build --release -p gateway --manifest-path "$root/Cargo.toml" \
         --message-format=json-render-diagnostics >"$DIR/build.json" || fail "the gateway could not be built"
     GATEWAY=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$DIR/build.json" | tail -n 1)
 fi

@@ -1,5 +1,5 @@
 //! What threads that share marks and a store can see, in every order of their steps:
-//! `RUSTFLAGS="--cfg session_affinity_loom" cargo test --release --lib interleavings`.
+//! `RUSTFLAGS="--cfg session_affinity_loom" cargo test -p session-affinity --release --lib interleavings`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

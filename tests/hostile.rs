@@ -1,4 +1,4 @@
-//! Hostile clients, one attack after the other.
+//! Hostile clients, one attack after the other. `gateway/…` is below `examples/gateway/tests`.
 //!
 //! | what they send | where it is tested |
 //! |---|---|

@@ -2,9 +2,9 @@
 //! copy. The crate's calls are in `proxy.rs`.
 //!
 //! ```text
-//! cargo run --example gateway                        # a demo that needs nothing else
-//! cargo run --release --example gateway -- --config shop.json
-//! cargo run --release --example gateway --features redis -- --config shop.json    # "store": "redis://…"
+//! cargo run -p gateway                        # a demo that needs nothing else
+//! cargo run --release -p gateway -- --config shop.json
+//! cargo run --release -p gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! ```
 //!
 //! Beside `"store"` stands `"store_deadline_ms"`, 20 by default: how long a request waits for Redis.

@@ -2,7 +2,7 @@
 //! checked against its session's pin.
 //!
 //! They are apart from the other tests of the gateway because of their load, beside which no time could be
-//! measured. As there: `cargo test` builds the gateway too, `cargo test --test faults` alone does not.
+//! measured.
 
 #[path = "../gateway/support/mod.rs"]
 mod support;
@@ -13,7 +13,7 @@ mod endpoints;
 mod gateways;
 mod port;
 #[cfg(feature = "redis")]
-#[path = "../support/redis_server.rs"]
+#[path = "../../../../tests/support/redis_server.rs"]
 mod redis_server;
 mod round;
 #[cfg(feature = "redis")]

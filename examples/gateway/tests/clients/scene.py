@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 NODE_MODULES = TARGET / "clients" / "node_modules"
 # No wait is longer.
@@ -82,10 +82,10 @@ class Scene(Owner):
 
 
 class Gateway(Owner):
-    """The example gateway's process."""
+    """The gateway's process."""
 
     def start(self, file):
-        program = TARGET / "debug" / "examples" / "gateway"
+        program = TARGET / "debug" / "gateway"
         with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
             json.dump(file, config)
             config.flush()

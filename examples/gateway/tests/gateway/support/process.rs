@@ -240,7 +240,7 @@ struct Process(Child);
 
 impl Process {
     fn start(file: Option<&File>, flags: &[&str]) -> Self {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
         if let Some(File(path)) = file {
             command.arg("--config").arg(path);
         }
@@ -263,15 +263,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Beside the tests, where cargo puts examples.
-fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("a path");
-    let profile = tests.parent().and_then(Path::parent).expect("a directory");
-    let binary = profile.join("examples").join(format!("gateway{}", std::env::consts::EXE_SUFFIX));
-    assert!(binary.exists(), "the gateway is not built: cargo build --example gateway");
-    binary
 }
 
 /// The lines of an output, collected as they come.

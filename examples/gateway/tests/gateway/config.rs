@@ -366,3 +366,13 @@ fn an_address_that_is_taken_is_an_error_that_names_it() {
         assert!(refused.stderr.contains(&taken) || refused.stderr.contains(field), "{refused:?}");
     }
 }
+
+#[test]
+fn the_file_in_the_readme_is_accepted() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```json\n").expect("a file");
+    let (file, _) = rest.split_once("```").expect("its end");
+    let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let gateway = Gateway::start_with(Some(file), &anywhere);
+    assert!(gateway.errors().is_empty(), "{:?}", gateway.errors());
+}

@@ -1,0 +1,30 @@
+//! The gateway, driven from outside: its own process, real endpoints on loopback ports, and
+//! nothing known of it but what its documentation says.
+//!
+//! With the feature `redis` some of the tests start a `redis-server`.
+
+mod support;
+
+mod admin;
+mod clock;
+mod config;
+mod demo;
+mod drain;
+mod failover;
+mod forwarding;
+mod hostile;
+mod keys;
+mod metrics;
+mod outcomes;
+mod pools;
+#[cfg(feature = "redis")]
+#[path = "../../../../tests/support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "redis")]
+mod redis_store;
+mod restart;
+mod shutdown;
+mod stickiness;
+mod store;
+mod two_gateways;
+mod upgrade;
