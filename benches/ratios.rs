@@ -1,7 +1,7 @@
-//! What everything costs beside what it must cost at least, and beside what others take.
+//! The cost of each operation beside a lower bound and beside other libraries.
 //!
-//! The peers are dependencies of a package of its own, `benches/peers`, which this runs with the
-//! arguments that it is given: nobody has to build them for the tests and examples.
+//! Those libraries are dependencies of a package of its own, `benches/peers`, so that tests and
+//! examples do not build them. This program runs that package and passes its arguments on.
 
 #![allow(missing_docs, reason = "a program has no items to document")]
 
@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 fn main() -> ExitCode {
     let arguments: Vec<String> =
         env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
+    // `cargo test --benches` runs this without `--bench`, and without need for numbers.
     if arguments.len() + 1 == env::args().len() {
         println!("to measure: cargo bench --bench ratios");
         return ExitCode::SUCCESS;

@@ -1,13 +1,14 @@
-//! Does the time to refuse a forged token tell where its tag goes wrong? Then a tag could be guessed
-//! byte by byte.
+//! A test of whether the time to refuse a forged token depends on the place at which its tag is
+//! wrong. If it did, a tag could be guessed byte by byte.
 //!
-//! `cargo bench --bench timing` (some 25 s; `-- 16`: as many million samples, 8 by default). The method is dudect's
-//! (Reparaz, Balasch and Verbauwhede 2017): two classes of input in random order, one time for each, outliers cropped
-//! at many thresholds, Welch's t for each crop, and the greatest counts. Above 4.5 there is a leak; t grows with the root of the
-//! samples if there is one and does not if there is none. The same run measures the same work followed by a
-//! comparison that stops at the first difference, to show that the instrument can see one.
+//! `cargo bench --bench timing` takes some 25 s (`-- 16`: millions of samples, 8 by default). The
+//! method is that of dudect (Reparaz, Balasch and Verbauwhede 2017): two classes of input in random
+//! order, one time for each, outliers cropped at many thresholds, Welch's t for each crop, of which
+//! the greatest counts. Above 4.5 there is a leak: then t grows with the root of the samples, and
+//! otherwise it does not. The same run measures the same work followed by a comparison that stops
+//! at the first difference, to show that the instrument can see a leak.
 //!
-//! It ends with status 1 when the library leaks or when the instrument is blind.
+//! The exit status is 1 when the library leaks or when the instrument is blind.
 
 #![allow(missing_docs, reason = "a program has no items to document")]
 
@@ -18,9 +19,9 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use session_affinity::{
-    CookieName, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime,
-};
+use session_affinity::cookies::CookieName;
+use session_affinity::token::{Pin, Rejected, TokenCodec};
+use session_affinity::{EndpointId, Key, Keyring, LoadBalancer, Secret, UnixTime};
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
@@ -32,7 +33,7 @@ const ROUND: usize = 20_000;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
+    // `cargo test --benches` runs this without `--bench`, and without need for numbers.
     if !arguments.any(|argument| argument == "--bench") {
         println!("to measure: cargo bench --bench timing");
         return ExitCode::SUCCESS;
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is flipped in the right tag, from random bits that are not all zero.
+/// The bits to flip in the right tag, made from random bits.
 type Flip = fn(u128) -> u128;
 
 const CLASSES: [[Flip; 2]; 2] = [
@@ -66,14 +67,14 @@ const CLASSES: [[Flip; 2]; 2] = [
     [|random| 1 << (random % 128), |_| u128::MAX],
 ];
 
-/// Makes tokens that are right but for some bits of the tag.
+/// A maker of tokens that are right except for some bits of the tag.
 struct Forge {
     codec: TokenCodec,
     mac_key: [u8; 32],
     mask_key: [u8; 16],
 }
 
-/// The token, the tag that it has and the one that it ought to have.
+/// A forged token, its tag, and the right tag.
 struct Forged {
     value: [u8; 48],
     given: [u8; 16],
@@ -83,7 +84,8 @@ struct Forged {
 impl Forge {
     fn new() -> Self {
         let keyring = Keyring::from(Key::new(1, Secret::new(SECRET).unwrap()));
-        let codec = TokenCodec::new(&Name::new("shop").unwrap(), &CookieName::default(), &keyring);
+        let codec =
+            TokenCodec::new(&LoadBalancer::new("shop").unwrap(), &CookieName::default(), &keyring);
         let derived = |label: &str| {
             hmac(&SECRET, format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes())
         };
@@ -92,15 +94,15 @@ impl Forge {
             mac_key: derived("mac"),
             mask_key: derived("mask")[..16].try_into().unwrap(),
         };
-        // With nothing flipped this is the very token that the codec seals.
+        // Without a flipped bit this is the token that the codec seals.
         let endpoint = EndpointId::from_u64(7);
         let pin = Pin { endpoint, issued: NOW, expires: NOW.saturating_add(3_600) };
         assert_eq!(forge.forge(7, 0).value, forge.codec.seal(&pin).as_str().as_bytes());
         forge
     }
 
-    /// The mask depends on the tag: only who has the key can flip a bit of the tag and leave the
-    /// endpoint, and so the tag that is expected, as they were.
+    /// Makes a token with these bits of its tag flipped. The mask depends on the tag, so it takes
+    /// the key to flip a bit and leave the endpoint, and so the expected tag, as they were.
     fn forge(&self, endpoint: u64, flipped: u128) -> Forged {
         let head = |endpoint: u64| {
             let times = [NOW, NOW.saturating_add(3_600)].map(|time| time.as_secs().to_be_bytes());
@@ -117,7 +119,7 @@ impl Forge {
         black_box(self.codec.open(black_box(&forged.value), NOW)) == Err(Rejected::Forged)
     }
 
-    /// The greatest |t| over all crops; printed whenever the samples have doubled.
+    /// Returns the greatest |t| over all crops, and prints it whenever the samples have doubled.
     fn measure(
         &self,
         title: &str,
@@ -148,7 +150,7 @@ impl Forge {
                 })
                 .collect();
             if limits.is_empty() {
-                // The first round only says where to crop: at 1 - 2^-(i/10), and nowhere.
+                // The first round only sets the crops: at the quantiles 1 - 2^-(i/10), and none.
                 let mut sorted = times.clone();
                 sorted.sort_unstable();
                 let at = |i: i32| {
@@ -176,8 +178,8 @@ impl Forge {
     }
 }
 
-/// The comparison that `TokenCodec` must not make. Each step is hidden from the optimiser, which
-/// would compare all bytes at once.
+/// Compares as `TokenCodec` must not. Each step is hidden from the optimizer, which would compare
+/// all bytes at once.
 fn is_equal_stopping_early(one: &[u8; 16], other: &[u8; 16]) -> bool {
     one.iter().zip(other).all(|(one, other)| black_box(one) == black_box(other))
 }
@@ -204,7 +206,7 @@ impl Welch {
         *squares += off * (sample - *mean);
     }
 
-    /// `None` with too few samples to tell.
+    /// Returns t; `None` with too few samples.
     fn t(&self) -> Option<f64> {
         let [one, other] = &self.classes;
         let error = |class: &Moments| class.squares / (class.count - 1.0) / class.count;

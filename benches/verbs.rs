@@ -1,18 +1,22 @@
-//! What each verb and each of its parts costs.
+//! The time that each verb takes, and each of its parts.
 
 #![allow(missing_docs, reason = "the macros of criterion make undocumented functions")]
 
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
+use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::*;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-fn shop() -> Name {
-    Name::new("shop.example.com").unwrap()
+fn shop() -> LoadBalancer {
+    LoadBalancer::new("shop.example.com").unwrap()
 }
 
 fn keyring() -> Keyring {
@@ -22,12 +26,12 @@ fn keyring() -> Keyring {
 fn pools(count: usize) -> Pools<usize> {
     let pool = (0..count).fold(Pool::new("eu"), |pool, number| {
         let weight = Weight::new(50 + number as u64 % 51).unwrap();
-        pool.endpoint(Endpoint { weight, ..Endpoint::new(format!("eu-{number}"), number) })
+        pool.with_endpoint(Endpoint::new(format!("eu-{number}"), number).with_weight(weight))
     });
     Pools::builder().pool(pool).build().unwrap()
 }
 
-/// A Cookie header of 300 bytes with ours last.
+/// Headers with a Cookie line of 300 bytes, the affinity cookie last.
 fn with_cookie() -> HeaderMap {
     let pin = Pin {
         endpoint: EndpointId::new("eu", "eu-1"),
@@ -47,7 +51,7 @@ fn with_cookie() -> HeaderMap {
 }
 
 fn request(headers: &HeaderMap) -> RequestMeta<'_> {
-    RequestMeta { headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Https }
+    RequestMeta::new(headers, Scheme::Https).with_client_ip(IpAddr::from([192, 0, 2, 1]))
 }
 
 fn token(c: &mut Criterion) {
@@ -68,51 +72,49 @@ fn token(c: &mut Criterion) {
 }
 
 fn request_of<P: AffinityPolicy>(c: &mut Criterion, name: &str, policy: P, headers: &HeaderMap) {
-    let affinity = Affinity::new(&shop(), policy);
+    let affinity = Affinity::new(policy);
     let pools = pools(3);
     let mut seed = 0_u64;
     c.bench_function(name, |b| {
         b.iter(|| {
             let visit = affinity.recall(black_box(&request(headers)), NOW);
             seed = seed.wrapping_add(1);
-            let attempt = affinity.route(visit, Record::Absent, &pools, || seed).unwrap();
-            let target = pools.target(attempt.endpoint()).copied();
-            (target, affinity.settle(attempt, &pools))
+            let (attempt, target) = affinity.route(visit, Record::Absent, &pools, || seed).unwrap();
+            (*target, affinity.settle(attempt, &pools))
         });
     });
 }
 
 fn requests(c: &mut Criterion) {
     let cookie = || CookiePolicy::new(&shop(), &keyring(), SetCookie::default());
-    let ip_cookie = IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie());
+    let ip_cookie = IpCookiePolicy::new(cookie());
     let (known, unknown) = (with_cookie(), HeaderMap::new());
-    request_of(c, "request/none", NoAffinity, &known);
+    request_of(c, "request/none", NoAffinity::new(&shop()), &known);
     request_of(c, "request/kept cookie", cookie(), &known);
     request_of(c, "request/kept ip_cookie", ip_cookie, &known);
     request_of(c, "request/created cookie", cookie(), &unknown);
 
     let secret = Secret::new([5; 32]).unwrap();
-    let header =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let affinity = Affinity::new(&shop(), header);
+    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap();
+    let affinity = Affinity::new(header);
     let (pools, store) = (pools(3), MemoryStore::new(100_000).unwrap());
     c.bench_function("request/kept header", |b| {
         b.iter(|| {
             let visit = affinity.recall(black_box(&request(&known)), NOW);
-            let record = store.record(&visit);
-            let attempt = affinity.route(visit, record, &pools, || 0).unwrap();
-            store.settle(&affinity.settle(attempt, &pools))
+            let record = store.record(visit.lookup());
+            let (attempt, target) = affinity.route(visit, record, &pools, || 0).unwrap();
+            let write = affinity.settle(attempt, &pools).store_write;
+            (*target, store.commit(write))
         });
     });
 
-    let sticky = Affinity::new(&shop(), cookie()).with_failover(FailoverMode::Temporary).unwrap();
+    let temporary = Affinity::new(cookie()).with_failover_mode(FailoverMode::Temporary).unwrap();
     c.bench_function("request/lent cookie", |b| {
         b.iter(|| {
-            let visit = sticky.recall(black_box(&request(&known)), NOW);
-            let attempt = sticky.route(visit, Record::Absent, &pools, || 0).unwrap();
-            let attempt = sticky.failover(attempt, &pools).unwrap();
-            sticky.settle(attempt, &pools)
+            let visit = temporary.recall(black_box(&request(&known)), NOW);
+            let (attempt, _) = temporary.route(visit, Record::Absent, &pools, || 0).unwrap();
+            let (attempt, target) = temporary.failover(attempt, &pools).unwrap();
+            (*target, temporary.settle(attempt, &pools))
         });
     });
 }
@@ -120,17 +122,14 @@ fn requests(c: &mut Criterion) {
 fn steering(c: &mut Criterion) {
     let mut group = c.benchmark_group("steering");
     for count in [3, 10, 64, 1_000] {
-        let affinity = Affinity::new(&shop(), NoAffinity);
+        let affinity = Affinity::new(NoAffinity::new(&shop()));
         let (pools, headers) = (pools(count), HeaderMap::new());
         let mut seed = 0_u64;
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| {
                 seed = seed.wrapping_add(1);
-                affinity
-                    .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || {
-                        seed
-                    })
-                    .unwrap()
+                let visit = affinity.recall(&request(&headers), NOW);
+                affinity.route(visit, Record::Absent, &pools, || seed).unwrap()
             });
         });
     }
@@ -141,16 +140,12 @@ fn snapshot(c: &mut Criterion) {
     let id = EndpointId::new("eu", "eu-5000");
     c.bench_function("snapshot/build 10 000", |b| b.iter(|| pools(10_000)));
     c.bench_function("snapshot/flip one of 10 000", |b| {
-        b.iter(|| {
-            let mut edit = before.edit();
-            edit.health(id, Health::Unhealthy).unwrap();
-            edit.build()
-        });
+        b.iter(|| before.edited(|edit| edit.health(id, Health::Unhealthy)).unwrap());
     });
 }
 
 fn memory_store(c: &mut Criterion) {
-    let sessions = 1_000_000_u64;
+    let (sessions, ttl) = (1_000_000_u64, HeaderPolicy::DEFAULT_TTL);
     let store = MemoryStore::new(sessions as usize).unwrap();
     let key = |number: u64| {
         let mut bytes = [0; 16];
@@ -158,13 +153,8 @@ fn memory_store(c: &mut Criterion) {
         SessionKey(bytes)
     };
     for number in 0..sessions {
-        let write = StoreWrite::Create {
-            key: key(number),
-            endpoint: EndpointId::from_u64(number),
-            ttl: 1_800,
-            now: NOW,
-        };
-        store.save(&write).unwrap();
+        let kind = WriteKind::Create(EndpointId::from_u64(number));
+        store.save(&StoreWrite { key: key(number), ttl, now: NOW, kind }).unwrap();
     }
     let mut number = 0_u64;
     c.bench_function("store/hit and touch, 1 M sessions", |b| {
@@ -173,8 +163,8 @@ fn memory_store(c: &mut Criterion) {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let key = key((number >> 33) % sessions);
-            let record = store.load(&Lookup { key, ttl: 1_800, now: NOW });
-            store.save(&StoreWrite::Touch { key, ttl: 1_800, now: NOW }).unwrap();
+            let record = store.load(&Lookup { key, ttl, now: NOW });
+            store.save(&StoreWrite { key, ttl, now: NOW, kind: WriteKind::Touch }).unwrap();
             record
         });
     });

@@ -1,6 +1,6 @@
-//! A policy of one's own: a sliding cookie. A session of the policy `cookie` ends a fixed time after its
-//! beginning; this one is renewed by use, with a new cookie when half of its life is over, so that few
-//! responses carry one. It wraps `CookiePolicy` and changes what `AffinityPolicy::remember` says.
+//! A custom policy: a sliding cookie. A session of the policy `cookie` ends a fixed time after it
+//! began. This one is renewed by use, with a new cookie once half of its lifetime is over, so that
+//! few responses carry one. It wraps `CookiePolicy` and changes `AffinityPolicy::remember`.
 //!
 //! `cargo run --example custom_policy` prints:
 //!
@@ -18,69 +18,75 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::limits::Ttl;
+use session_affinity::policy::{Life, Recall, Served, Transition};
 use session_affinity::{
-    Affinity, AffinityPolicy, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Life, Name, Pool,
-    Pools, Recall, Record, RequestMeta, Scheme, Secret, Served, SetCookie, Settlement, Transition,
-    UnixTime,
+    Affinity, AffinityPolicy, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Pool, Pools,
+    Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
 };
 
 struct SlidingCookie {
     cookie: CookiePolicy,
-    ttl: CookieTtl,
+    ttl: Ttl,
 }
 
 impl SlidingCookie {
-    fn new(load_balancer: &Name, keyring: &Keyring, set_cookie: SetCookie, ttl: CookieTtl) -> Self {
-        let cookie = CookiePolicy::new(load_balancer, keyring, set_cookie)
-            .map_codec(|codec| codec.with_ttl(ttl));
-        Self { cookie, ttl }
+    fn new(cookie: CookiePolicy, ttl: Ttl) -> Self {
+        Self { cookie: cookie.with_ttl(ttl), ttl }
     }
 }
 
 impl AffinityPolicy for SlidingCookie {
-    fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        self.cookie.recall(request, now)
+    fn load_balancer(&self) -> &LoadBalancer {
+        self.cookie.load_balancer()
     }
 
-    fn remember(&self, served: &Served) -> Settlement {
+    fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        self.cookie.read(request, now)
+    }
+
+    fn remember(&self, served: &Served<'_>) -> Settlement {
         match served.transition {
             Transition::Kept(pin) if served.now.seconds_since(pin.issued) * 2 >= self.ttl.get() => {
-                // To the wrapped policy it is a new session at the same endpoint.
-                let mut renewed = *served;
-                renewed.transition = Transition::Created { endpoint: pin.endpoint };
-                self.cookie.remember(&renewed)
+                // To the wrapped policy this is a new session at the same endpoint.
+                let renewed = Transition::Created { endpoint: pin.endpoint };
+                self.cookie.remember(&served.with_transition(renewed))
             }
             _ => self.cookie.remember(served),
         }
     }
 
-    /// A drain is measured by this: use restarts it.
-    fn life(&self) -> Option<Life> {
-        Some(Life::Idle(self.ttl.get()))
+    fn cookie_name(&self) -> Option<&CookieName> {
+        self.cookie.cookie_name()
+    }
+
+    /// Idle, because use renews a session. A drain is measured by it.
+    fn life(&self) -> Life {
+        Life::Idle(self.ttl)
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let shop = Name::new("shop.example.com")?;
+    let shop = LoadBalancer::new("shop.example.com")?;
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
-    let policy =
-        SlidingCookie::new(&shop, &keyring, SetCookie::default(), CookieTtl::new(30 * 60)?);
-    let affinity = Affinity::new(&shop, policy);
+    let cookie = CookiePolicy::new(&shop, &keyring, SetCookie::default());
+    let affinity = Affinity::new(SlidingCookie::new(cookie, Ttl::new(30 * 60)?));
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", "eu-1"))
-        .endpoint(Endpoint::new("eu-2", "eu-2"));
+        .with_endpoint(Endpoint::new("eu-1", "eu-1"))
+        .with_endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
 
     let mut browser = HeaderMap::new();
     for minute in [0, 14, 15, 29, 31, 60, 91] {
         let now = UnixTime::from_secs(1_800_014_400 + minute * 60);
-        let request = RequestMeta { headers: &browser, client_ip: None, scheme: Scheme::Https };
-        let attempt =
-            affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
-        let endpoint = pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
+        let request = RequestMeta::new(&browser, Scheme::Https);
+        let visit = affinity.recall(&request, now);
+        // The closure draws 64 random bits.
+        let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
         let told = format!("minute {minute:<4}{endpoint:<6}{:<20}", attempt.outcome().label());
         let mut response = HeaderMap::new();
-        affinity.settle(attempt, &pools).apply(&mut response);
+        let _ = affinity.settle(attempt, &pools).apply(&mut response); // no store to write to
         match response.get(SET_COOKIE) {
             Some(line) => {
                 println!("{told}a cookie for the next 30 minutes");

@@ -1,7 +1,7 @@
-//! Taking an endpoint out of service without breaking a session: disable it with a date
-//! (`State::Disabled`, `Pools::edit`), let its sessions end, and ask when the last one has
-//! (`Pools::census`, `Affinity::drain`). Then it can be restarted. Sessions live for 30 minutes here;
-//! a `drain_duration` of an hour lets each come to its own end.
+//! Taking an endpoint out of service without breaking a session: disable it, with the time of
+//! disabling (`State::Disabled`, `Pools::edited`), let its sessions end, and ask when the last one
+//! has ended (`EndpointView::census`, `Affinity::drain`). Then it can be restarted. Sessions live
+//! for 30 minutes here; a `drain_duration` of an hour lets each come to its own end.
 //!
 //! `cargo run --example draining` prints:
 //!
@@ -20,9 +20,11 @@ use std::error::Error;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
+use session_affinity::drain::{Drain, DrainSessions};
+use session_affinity::pools::NotInSnapshot;
 use session_affinity::{
-    Affinity, AffinityPolicy, Drain, DrainSessions, Endpoint, EndpointId, Key, Keyring, Pool,
-    Pools, Record, RequestMeta, Scheme, Secret, State, UnixTime,
+    Affinity, AffinityPolicy, Endpoint, EndpointId, Key, Keyring, Pool, Pools, Record, RequestMeta,
+    Scheme, Secret, State, UnixTime,
 };
 
 /// The beginning of Friday, 15 January 2027, UTC.
@@ -41,8 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let affinity =
         Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", "eu-1"))
-        .endpoint(Endpoint::new("eu-2", "eu-2"));
+        .with_endpoint(Endpoint::new("eu-1", "eu-1"))
+        .with_endpoint(Endpoint::new("eu-2", "eu-2"));
     let mut pools = Pools::builder().pool(eu).build()?;
     let eu_1 = EndpointId::new("eu", "eu-1");
 
@@ -51,8 +53,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (hour, minute) in [(11, 15), (11, 50), (12, 0), (12, 10), (12, 20), (12, 30)] {
         let now = UnixTime::from_secs(MIDNIGHT + (hour * 60 + minute) * 60);
         match (hour, minute) {
-            (12, 0) => pools = changed(&pools, eu_1, State::Disabled { at: Some(now) })?,
-            (12, 30) => pools = changed(&pools, eu_1, State::Enabled)?, // it has been restarted
+            (12, 0) => {
+                let disabled = State::Disabled { at: Some(now) };
+                pools = pools.edited(|edit| edit.state(eu_1, disabled))?;
+            }
+            // It has been restarted.
+            (12, 30) => pools = pools.edited(|edit| edit.state(eu_1, State::Enabled))?,
             _ => {}
         }
         let new = serve(&affinity, &pools, &mut HeaderMap::new(), now)?;
@@ -61,39 +67,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else {
             serve(&affinity, &pools, &mut ann, now)?
         };
-        let census = pools.census(eu_1).unwrap_or_default(); // of this node: Census::merge those of several
-        let drain = affinity.drain(&pools, eu_1, census, now).map(told).unwrap_or_default();
-        println!("{:<7}{ann:<24}{new:<24}{drain}", clock(now));
+        let endpoint = pools.endpoint(eu_1).ok_or(NotInSnapshot::Endpoint(eu_1))?;
+        // For several nodes, merge their censuses by Census::merge.
+        let drain = affinity.drain(endpoint, endpoint.census(), now);
+        println!("{:<7}{ann:<24}{new:<24}{}", clock(now), told(drain));
     }
     Ok(())
 }
 
-/// Whoever has the snapshot in an `ArcSwap` stores this one there.
-fn changed(
-    pools: &Pools<&'static str>,
-    id: EndpointId,
-    state: State,
-) -> Result<Pools<&'static str>, Box<dyn Error>> {
-    let mut edit = pools.edit();
-    edit.state(id, state)?;
-    Ok(edit.build())
-}
-
+/// Serves one request, and returns the endpoint that has answered and the outcome.
 fn serve(
     affinity: &Affinity<impl AffinityPolicy>,
     pools: &Pools<&str>,
     browser: &mut HeaderMap,
     now: UnixTime,
 ) -> Result<String, Box<dyn Error>> {
-    let request = RequestMeta { headers: browser, client_ip: None, scheme: Scheme::Https };
-    let attempt = affinity.route(affinity.recall(&request, now), Record::Absent, pools, || 4)?; // your random bits
-    let told = format!(
-        "{} {}",
-        pools.target(attempt.endpoint()).ok_or("not in the snapshot")?,
-        attempt.outcome()
-    );
+    let request = RequestMeta::new(browser, Scheme::Https);
+    let visit = affinity.recall(&request, now);
+    let (attempt, endpoint) = affinity.route(visit, Record::Absent, pools, || 4)?; // 64 random bits
+    let told = format!("{endpoint} {}", attempt.outcome());
     let mut response = HeaderMap::new();
-    affinity.settle(attempt, pools).apply(&mut response);
+    let _ = affinity.settle(attempt, pools).apply(&mut response); // no store to write to
     if let Some(line) = response.get(SET_COOKIE) {
         let cookie = line.to_str()?.split(';').next().unwrap_or_default();
         browser.insert(COOKIE, cookie.parse()?);

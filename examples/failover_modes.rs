@@ -1,8 +1,8 @@
-//! What a refused connection does to a session in each failover mode: the failover table, printed by
-//! running it (`Affinity::with_failover`, `Affinity::failover`, `Affinity::with_cooling_off`).
+//! The effect of a refused connection on a session in each failover mode: the failover table,
+//! printed by running it (`Affinity::with_failover_mode`, `failover`, `with_cooling_off`).
 //!
-//! Every session here begins at eu-1, which then refuses connections while its health checks still
-//! pass. With `cooling_off` the next request does not wait on it again.
+//! Every session begins at eu-1, which then refuses connections while its health checks still
+//! pass. With `cooling_off` the next request does not wait for it again.
 //!
 //! `cargo run --example failover_modes` prints:
 //!
@@ -20,17 +20,19 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::cookies::SetCookie;
+use session_affinity::limits::CoolingOff;
 use session_affinity::{
-    Affinity, CookiePolicy, CoolingOff, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools,
-    Record, RequestMeta, Scheme, Secret, SetCookie, UnixTime,
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Pool, Pools,
+    Record, RequestMeta, Scheme, Secret, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let modes = [
-        ("none", FailoverMode::None, CoolingOff::MIN),
-        ("temporary", FailoverMode::Temporary, CoolingOff::MIN),
+        ("none", FailoverMode::None, CoolingOff::OFF),
+        ("temporary", FailoverMode::Temporary, CoolingOff::OFF),
         ("temporary, cooling_off", FailoverMode::Temporary, CoolingOff::new(30)?),
-        ("sticky", FailoverMode::Sticky, CoolingOff::MIN),
+        ("sticky", FailoverMode::Sticky, CoolingOff::OFF),
     ];
     println!(
         "{:<25}{:<27}{:<26}{:<14}a new session",
@@ -46,11 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let new = Proxy::new(mode, cooling_off)?.request(&mut HeaderMap::new(), &["eu-1"], 60)?;
         println!("{name:<25}{first:<27}{second:<26}{back:<14}{new}");
     }
-    let nobody = Proxy::new(FailoverMode::Sticky, CoolingOff::MIN)?;
-    println!(
-        "\nNobody left to try, in every mode: {}",
-        nobody.request(&mut HeaderMap::new(), &["eu-1", "eu-2"], 0)?
-    );
+    let proxy = Proxy::new(FailoverMode::Sticky, CoolingOff::OFF)?;
+    let outcome = proxy.request(&mut HeaderMap::new(), &["eu-1", "eu-2"], 0)?;
+    println!("\nNobody left to try, in every mode: {outcome}");
     Ok(())
 }
 
@@ -61,19 +61,19 @@ struct Proxy {
 
 impl Proxy {
     fn new(mode: FailoverMode, cooling_off: CoolingOff) -> Result<Self, Box<dyn Error>> {
-        let shop = Name::new("shop.example.com")?;
+        let shop = LoadBalancer::new("shop.example.com")?;
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
         let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
         let affinity =
-            Affinity::new(&shop, policy).with_failover(mode)?.with_cooling_off(cooling_off);
+            Affinity::new(policy).with_failover_mode(mode)?.with_cooling_off(cooling_off);
         let eu = Pool::new("eu")
-            .endpoint(Endpoint::new("eu-1", "eu-1"))
-            .endpoint(Endpoint::new("eu-2", "eu-2"));
+            .with_endpoint(Endpoint::new("eu-1", "eu-1"))
+            .with_endpoint(Endpoint::new("eu-2", "eu-2"));
         Ok(Self { affinity, pools: Pools::builder().pool(eu).build()? })
     }
 
-    /// One request, some seconds after the start, while these endpoints refuse connections: who has
-    /// answered, and what became of the session.
+    /// Serves one request, some seconds after the start, while these endpoints refuse connections.
+    /// Returns the endpoint that has answered and the outcome.
     fn request(
         &self,
         client: &mut HeaderMap,
@@ -81,26 +81,24 @@ impl Proxy {
         seconds: u64,
     ) -> Result<String, Box<dyn Error>> {
         let Self { affinity, pools } = self;
-        let request = RequestMeta { headers: client, client_ip: None, scheme: Scheme::Https };
+        let request = RequestMeta::new(client, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));
-        let mut attempt = affinity.route(visit, Record::Absent, pools, || 4)?; // your random bits
-        loop {
-            let name = *pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
-            if !refusing.contains(&name) {
-                let told = format!("{name} {}", attempt.outcome());
-                // It has answered. Only now is anything promised.
-                let mut response = HeaderMap::new();
-                affinity.settle(attempt, pools).apply(&mut response);
-                if let Some(line) = response.get(SET_COOKIE) {
-                    let cookie = line.to_str()?.split(';').next().unwrap_or_default();
-                    client.insert(COOKIE, cookie.parse()?);
-                }
-                return Ok(told);
-            }
-            match affinity.failover(attempt, pools) {
-                Ok(next) => attempt = next,
-                Err(gave_up) => return Ok(gave_up.outcome().to_string()), // a 502, and no cookie
-            }
+        // The closure draws 64 random bits.
+        let (mut attempt, mut name) = affinity.route(visit, Record::Absent, pools, || 4)?;
+        while refusing.contains(name) {
+            (attempt, name) = match affinity.failover(attempt, pools) {
+                Ok(next) => next,
+                Err(gave_up) => return Ok(gave_up.outcome().to_string()), // 502, without a cookie
+            };
         }
+        // The endpoint has answered. Only now is anything promised to the client.
+        let told = format!("{name} {}", attempt.outcome());
+        let mut response = HeaderMap::new();
+        let _ = affinity.settle(attempt, pools).apply(&mut response); // no store to write to
+        if let Some(line) = response.get(SET_COOKIE) {
+            let cookie = line.to_str()?.split(';').next().unwrap_or_default();
+            client.insert(COOKIE, cookie.parse()?);
+        }
+        Ok(told)
     }
 }

@@ -1,6 +1,6 @@
-//! Sessions of clients that keep no cookies: the policy `header` recognises them by headers they send,
-//! and a `SessionStore` (here `MemoryStore`) remembers where they belong. The store sees a keyed hash
-//! of the headers, never their values.
+//! Sessions of clients that keep no cookies: the policy `header` recognizes a session by headers
+//! of the request, and a `SessionStore` (here `MemoryStore`) remembers its endpoint. The store sees
+//! a keyed hash of the headers, never their values.
 //!
 //! `cargo run --example header_sessions` prints:
 //!
@@ -19,15 +19,16 @@ use std::error::Error;
 
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
+use session_affinity::store::WriteKind;
 use session_affinity::{
     Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, MemoryStore, Pool, Pools,
-    RequestMeta, Scheme, Secret, SessionStore, StoreWrite, UnixTime,
+    RequestMeta, Scheme, Secret, SessionStore, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config {
         session_affinity: SessionAffinity::Header,
-        session_affinity_ttl: Some(1_800), // of idle time: use restarts it
+        session_affinity_ttl: Some(1_800), // idle time: each use restarts it
         session_affinity_attributes: SessionAffinityAttributes {
             headers: vec!["x-user".into()],
             ..Default::default()
@@ -37,13 +38,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.extensions.session_secret =
         Some(Secret::new(b"32 secret bytes, the same on each node")?);
     // The keyring is for the policies with a cookie.
-    let affinity =
-        Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
+    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let affinity = Affinity::from_config(&config, &keyring)?;
     let store = MemoryStore::new(100_000)?;
     let names = ["eu-1", "eu-2", "eu-3"];
     let eu = names
         .into_iter()
-        .fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(name, name)));
+        .fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(name, name)));
     let mut pools = Pools::builder().pool(eu).build()?;
 
     println!(
@@ -61,26 +62,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     for (seconds, what, user) in steps {
         if seconds == 120 {
-            let mut edit = pools.edit();
-            edit.health(EndpointId::new("eu", "eu-3"), Health::Unhealthy)?;
-            pools = edit.build();
+            let eu_3 = EndpointId::new("eu", "eu-3");
+            pools = pools.edited(|edit| edit.health(eu_3, Health::Unhealthy))?;
         }
         let mut headers = HeaderMap::new();
         if let Some(user) = user {
             headers.insert("x-user", HeaderValue::from_static(user));
         }
-        let told = serve(
-            &affinity,
-            &pools,
-            &store,
-            &headers,
-            UnixTime::from_secs(1_800_014_400 + seconds),
-        )?;
+        let now = UnixTime::from_secs(1_800_014_400 + seconds);
+        let told = serve(&affinity, &pools, &store, &headers, now)?;
         println!("{:<8}{what:<31}{told}", format!("{seconds} s"));
     }
     Ok(())
 }
 
+/// Serves one request, and returns the endpoint, the outcome and the write to the store.
 fn serve(
     affinity: &Affinity<impl AffinityPolicy>,
     pools: &Pools<&str>,
@@ -88,22 +84,19 @@ fn serve(
     headers: &HeaderMap,
     now: UnixTime,
 ) -> Result<String, Box<dyn Error>> {
-    let request = RequestMeta { headers, client_ip: None, scheme: Scheme::Https };
+    let request = RequestMeta::new(headers, Scheme::Https);
     let visit = affinity.recall(&request, now);
-    let record = store.record(&visit); // asks nothing for a request that can have no session
-    let attempt = affinity.route(visit, record, pools, || 4)?; // your random bits
-    let (endpoint, outcome) =
-        (pools.target(attempt.endpoint()).ok_or("not in the snapshot")?, attempt.outcome());
-    // The endpoint has answered: what is left to write, now or after the response has gone?
+    let record = store.record(visit.lookup()); // a request without a session has no lookup
+    let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?; // 64 random bits
+    let outcome = attempt.outcome();
+    // The endpoint has answered. The write may also be committed after the response was sent.
     let write = affinity.settle(attempt, pools).apply(&mut HeaderMap::new());
-    let told = match write {
-        Some(StoreWrite::Create { ttl, .. }) => format!("create, for {ttl} s"),
-        Some(StoreWrite::Touch { ttl, .. }) => format!("touch, for {ttl} s more"),
-        Some(StoreWrite::Replace { ttl, .. }) => format!("replace, for {ttl} s"),
+    let told = match write.map(|write| (write.kind, write.ttl)) {
+        Some((WriteKind::Create(_), ttl)) => format!("create, for {ttl} s"),
+        Some((WriteKind::Touch, ttl)) => format!("touch, for {ttl} s more"),
+        Some((WriteKind::Replace(_), ttl)) => format!("replace, for {ttl} s"),
         None => "nothing".into(),
     };
-    if let Some(write) = write {
-        store.save(&write)?;
-    }
+    store.commit(write)?;
     Ok(format!("{endpoint:<9}{:<20}{told}", outcome.label()))
 }

@@ -1,8 +1,8 @@
 //! Rotating the signing key on two nodes, one after the other, without losing a session
-//! (`Keyring::new`: the first key signs, all of them verify), and the two mistakes that lose some.
+//! (`Keyring::new`: the first key signs, all of them verify), and two mistakes that lose some.
 //!
-//! A session begins at one node and its next request comes to the other: the columns say what becomes
-//! of it. The last one is a session that began at 12:00, when there was key 1 alone.
+//! A session begins at one node and its next request comes to the other: the columns have the
+//! outcome of that request. The last one is for a session that began at 12:00 under key 1.
 //!
 //! `cargo run --example key_rotation` prints:
 //!
@@ -22,19 +22,20 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::cookies::SetCookie;
 use session_affinity::{
-    Affinity, CookiePolicy, CookieTtl, Endpoint, Key, Keyring, Name, Outcome, Pool, Pools, Record,
-    RequestMeta, Scheme, Secret, SetCookie, UnixTime,
+    Affinity, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Outcome, Pool, Pools, Record,
+    RequestMeta, Scheme, Secret, UnixTime,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let pools = Pools::builder()
-        .pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
+        .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
         .build()?;
     let noon = UnixTime::from_secs(1_800_014_400);
     let mut old = HeaderMap::new();
     request(&node(&[1])?, &pools, &mut old, noon)?;
-    // When, what is done, and the ids of the keys on node a and on node b from then on.
+    // The time, the step, and the ids of the keys on node a and on node b from then on.
     let steps: [(&str, u64, &str, &[u8], &[u8]); 8] = [
         ("12:00", 0, "", &[1], &[1]),
         ("12:10", 600, "mistake: a signs with a key that b lacks", &[2, 1], &[1]),
@@ -53,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             request(from, &pools, &mut browser, now)?;
             request(to, &pools, &mut browser, now)
         };
-        let old = match seconds < CookieTtl::default().get() {
+        let old = match seconds < CookiePolicy::DEFAULT_TTL.get() {
             true => request(&b, &pools, &mut old.clone(), now)?.label(),
             false => "over",
         };
@@ -66,26 +67,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a node makes of its keys, at the start and whenever they change.
+/// Builds the affinity of a node from its keys, at the start and after each change of them.
 fn node(ids: &[u8]) -> Result<Affinity<CookiePolicy>, Box<dyn Error>> {
-    let shop = Name::new("shop.example.com")?;
-    // Each secret is drawn once and comes from a vault: 32 bytes or more, for each id another.
+    let shop = LoadBalancer::new("shop.example.com")?;
+    // Each id has a secret of its own, drawn once and kept in a vault: 32 random bytes or more.
     let keys = ids.iter().map(|id| Ok(Key::new(*id, Secret::new([*id; 32])?)));
     let keyring = Keyring::new(keys.collect::<Result<Vec<_>, Box<dyn Error>>>()?)?;
-    Ok(Affinity::new(&shop, CookiePolicy::new(&shop, &keyring, SetCookie::default())))
+    Ok(Affinity::new(CookiePolicy::new(&shop, &keyring, SetCookie::default())))
 }
 
+/// Serves one request, and returns its outcome.
 fn request(
     node: &Affinity<CookiePolicy>,
     pools: &Pools<&str>,
     browser: &mut HeaderMap,
     now: UnixTime,
 ) -> Result<Outcome, Box<dyn Error>> {
-    let request = RequestMeta { headers: browser, client_ip: None, scheme: Scheme::Https };
-    let attempt = node.route(node.recall(&request, now), Record::Absent, pools, || 4)?; // your random bits
+    let request = RequestMeta::new(browser, Scheme::Https);
+    let visit = node.recall(&request, now);
+    let (attempt, _) = node.route(visit, Record::Absent, pools, || 4)?; // 64 random bits
     let outcome = attempt.outcome();
     let mut response = HeaderMap::new();
-    node.settle(attempt, pools).apply(&mut response);
+    let _ = node.settle(attempt, pools).apply(&mut response); // no store to write to
     if let Some(line) = response.get(SET_COOKIE) {
         let cookie = line.to_str()?.split(';').next().unwrap_or_default();
         browser.insert(COOKIE, cookie.parse()?);

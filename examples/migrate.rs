@@ -1,9 +1,11 @@
-//! Moving over from another proxy without moving a session: a policy that reads the old proxy's cookie
-//! once, and hands out our own in its place (`AffinityPolicy` around `CookiePolicy`, `CookieName::values`).
+//! Migration from another proxy without moving a session: a policy that reads the old proxy's
+//! cookie once and sets its own beside it (`AffinityPolicy` around `CookiePolicy`,
+//! `CookieName::values`).
 //!
-//! The old cookie here is HAProxy's, of `cookie SERVERID insert` and `server eu-1 10.0.0.1:80 cookie s1`.
-//! That of nginx (`sticky cookie`) is read alike: its value is the MD5 of the server's address and port, in
-//! hexadecimal. Neither is signed, so only the values of a table count, and `s9` is none.
+//! The old cookie is that of HAProxy, with `cookie SERVERID insert` and `server eu-1 10.0.0.1:80
+//! cookie s1`. That of nginx (`sticky cookie`) is read likewise: its value is the MD5 of the
+//! server's address and port, in hexadecimal. Neither is signed, so only the values in a table
+//! count; `s9` is not in it.
 //!
 //! `cargo run --example migrate` prints:
 //!
@@ -21,54 +23,60 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::policy::{Claim, Life, Recall, Served, Transition};
+use session_affinity::token::Pin;
 use session_affinity::{
-    Affinity, AffinityPolicy, Claim, CookieName, CookiePolicy, CookieTtl, Endpoint, EndpointId,
-    Key, Keyring, Life, Name, Pin, Pool, Pools, Recall, Record, RequestMeta, Scheme, Secret,
-    Served, SetCookie, Settlement, Transition, UnixTime,
+    Affinity, AffinityPolicy, CookiePolicy, Endpoint, EndpointId, Key, Keyring, LoadBalancer, Pool,
+    Pools, Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
 };
 
 struct Migrating {
     new: CookiePolicy,
     old: CookieName,
-    /// Which endpoint a value of the old cookie means.
+    /// The endpoint for each value of the old cookie.
     endpoints: HashMap<&'static [u8], EndpointId>,
 }
 
 impl AffinityPolicy for Migrating {
-    fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        let recall = self.new.recall(request, now);
-        // Ours goes first, also when it has expired: the old session is over then.
+    fn load_balancer(&self) -> &LoadBalancer {
+        self.new.load_balancer()
+    }
+
+    fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        let recall = self.new.read(request, now);
+        // The new cookie takes precedence even when it has expired: the old session is over then.
         let Claim::New(None) = recall.claim else { return recall };
-        let Some(endpoint) =
-            self.old.values(request.headers).find_map(|value| self.endpoints.get(value))
-        else {
+        let mut values = self.old.values(request.headers);
+        let Some(&endpoint) = values.find_map(|value| self.endpoints.get(value)) else {
             return recall;
         };
-        let expires = now.saturating_add(CookieTtl::default().get());
-        Recall {
-            claim: Claim::Carried(Pin { endpoint: *endpoint, issued: now, expires }),
-            ..recall
-        }
+        let expires = now.saturating_add(CookiePolicy::DEFAULT_TTL.get());
+        Recall { claim: Claim::Carried(Pin { endpoint, issued: now, expires }), ..recall }
     }
 
-    fn remember(&self, served: &Served) -> Settlement {
-        let mut served = *served;
-        // Issued by this very request: read from the old cookie, and worth one of ours.
-        if let Transition::Kept(Pin { endpoint, issued, .. }) = served.transition
-            && issued == served.now
-        {
-            served.transition = Transition::Created { endpoint };
-        }
-        self.new.remember(&served)
+    fn remember(&self, served: &Served<'_>) -> Settlement {
+        let transition = match served.transition {
+            // A pin issued by this request comes from the old cookie: the client needs the new one.
+            Transition::Kept(Pin { endpoint, issued, .. }) if issued == served.now => {
+                Transition::Created { endpoint }
+            }
+            other => other,
+        };
+        self.new.remember(&served.with_transition(transition))
     }
 
-    fn life(&self) -> Option<Life> {
+    fn cookie_name(&self) -> Option<&CookieName> {
+        self.new.cookie_name()
+    }
+
+    fn life(&self) -> Life {
         self.new.life()
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let shop = Name::new("shop.example.com")?;
+    let shop = LoadBalancer::new("shop.example.com")?;
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
     let (eu_1, eu_2) = (EndpointId::new("eu", "eu-1"), EndpointId::new("eu", "eu-2"));
     let policy = Migrating {
@@ -76,24 +84,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         old: CookieName::new("SERVERID")?,
         endpoints: HashMap::from([(b"s1".as_slice(), eu_1), (b"s2", eu_2)]),
     };
-    let affinity = Affinity::new(&shop, policy);
+    let affinity = Affinity::new(policy);
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", "eu-1"))
-        .endpoint(Endpoint::new("eu-2", "eu-2"));
+        .with_endpoint(Endpoint::new("eu-1", "eu-1"))
+        .with_endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
 
     for old in ["SERVERID=s2", "SERVERID=s9", "theme=dark"] {
         let mut browser = HeaderMap::from_iter([(COOKIE, old.parse()?)]);
         for seconds in [0, 60] {
-            let request = RequestMeta { headers: &browser, client_ip: None, scheme: Scheme::Https };
+            let request = RequestMeta::new(&browser, Scheme::Https);
             let now = UnixTime::from_secs(1_800_014_400 + seconds);
-            let attempt =
-                affinity.route(affinity.recall(&request, now), Record::Absent, &pools, || 4)?; // your random bits
-            let endpoint = pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
+            let visit = affinity.recall(&request, now);
+            // The closure draws 64 random bits.
+            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());
             let mut response = HeaderMap::new();
-            affinity.settle(attempt, &pools).apply(&mut response);
+            let _ = affinity.settle(attempt, &pools).apply(&mut response); // no store to write to
             let Some(line) = response.get(SET_COOKIE) else {
                 println!("no cookie");
                 continue;

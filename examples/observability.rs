@@ -1,8 +1,8 @@
-//! What became of each request, as a counter (`metrics`) and as a line in the log (`tracing`): the labels
-//! of `Outcome` are 24 and stable, so they can be a metric's label and a field to search for. They come
-//! from `Attempt::outcome`, and from `NoEndpoint` and `GaveUp` where nobody has answered.
+//! The outcome of each request, as a counter (`metrics`) and as a line in the log (`tracing`).
+//! `Outcome` has 24 stable labels, so they suit a metric's label and a field to search for. They
+//! come from `Attempt::outcome`, and from `NoEndpoint` and `GaveUp` where no endpoint has answered.
 //!
-//! `cargo run --example observability` prints what goes to the log, and what a scrape finds:
+//! `cargo run --example observability` prints the log and the result of a scrape:
 //!
 //! ```text
 //!  INFO a session begins outcome="created:malformed" endpoint="eu-1"
@@ -24,9 +24,10 @@ use http::header::{COOKIE, SET_COOKIE};
 use metrics::{
     Counter, Gauge, Histogram, KeyName, Metadata, Recorder, SharedString, Unit, counter,
 };
+use session_affinity::cookies::SetCookie;
 use session_affinity::*;
 
-/// This is the part to copy. The endpoint is the one that has answered, if one has.
+/// Counts and logs a request: the part to copy. `endpoint` is the one that has answered, or "none".
 fn observe(outcome: Outcome, endpoint: &'static str) {
     let label = outcome.label();
     counter!("affinity_requests_total", "endpoint" => endpoint, "outcome" => label).increment(1);
@@ -36,36 +37,33 @@ fn observe(outcome: Outcome, endpoint: &'static str) {
         Outcome::Moved(_) | Outcome::Lent(_) => {
             tracing::warn!(outcome = label, endpoint, "away from its endpoint")
         }
-        Outcome::NoEndpoint | Outcome::GaveUp => tracing::error!(outcome = label, "not served"),
+        // `NoEndpoint` and `GaveUp`, and outcomes that a later version adds.
+        _ => tracing::error!(outcome = label, "not served"),
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().without_time().with_target(false).with_writer(std::io::stdout).init();
-    let shop = Name::new("shop.example.com")?;
-    let policy = CookiePolicy::new(
-        &shop,
-        &Keyring::from(Key::new(1, Secret::new([7; 32])?)),
-        SetCookie::default(),
-    );
-    let affinity = Affinity::new(&shop, policy).with_failover(FailoverMode::Temporary)?;
+    let shop = LoadBalancer::new("shop.example.com")?;
+    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
+    let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Temporary)?;
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", "eu-1"))
-        .endpoint(Endpoint::new("eu-2", "eu-2"));
+        .with_endpoint(Endpoint::new("eu-1", "eu-1"))
+        .with_endpoint(Endpoint::new("eu-2", "eu-2"));
     let pools = Pools::builder().pool(eu).build()?;
-    // What a proxy does with a request, while these endpoints refuse connections.
+    // Serves one request, while these endpoints refuse connections.
     let serve = |headers: &HeaderMap, refusing: &[&str], response: &mut HeaderMap| {
-        let request = RequestMeta { headers, client_ip: None, scheme: Scheme::Https };
+        let request = RequestMeta::new(headers, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
-        let mut attempt =
-            affinity.route(visit, Record::Absent, &pools, || 4).map_err(NoEndpoint::outcome)?;
-        while pools.target(attempt.endpoint()).is_some_and(|endpoint| refusing.contains(endpoint)) {
-            attempt = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
+        let routed = affinity.route(visit, Record::Absent, &pools, || 4); // 64 random bits
+        let (mut attempt, mut endpoint) = routed.map_err(NoEndpoint::outcome)?;
+        while refusing.contains(endpoint) {
+            (attempt, endpoint) = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
         }
-        let served =
-            (attempt.outcome(), pools.target(attempt.endpoint()).copied().unwrap_or("none"));
-        affinity.settle(attempt, &pools).apply(response);
-        Ok::<_, Outcome>(served)
+        let outcome = attempt.outcome();
+        let _ = affinity.settle(attempt, &pools).apply(response); // no store to write to
+        Ok::<_, Outcome>((outcome, *endpoint))
     };
     let scrape = Scrape::default();
     let mut browser = HeaderMap::from_iter([(COOKIE, "__cflb=guessed".parse()?)]);
@@ -84,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// In the place of an exporter: counters, as Prometheus writes them.
+/// Counters in the place of an exporter, printed in the notation of Prometheus.
 #[derive(Default)]
 struct Scrape(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 

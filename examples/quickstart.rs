@@ -1,5 +1,5 @@
-//! One session from its first request to the next day: what a proxy calls for each request
-//! (`Affinity::recall`, `route`, `settle`, `Settlement::apply`), and what the client is told.
+//! One session from its first request to the next day: the calls of a proxy for each request
+//! (`Affinity::recall`, `route`, `settle`, `Settlement::apply`), and the cookies of the client.
 //!
 //! `cargo run --example quickstart` prints:
 //!
@@ -34,27 +34,26 @@ use session_affinity::{
 const NOON: UnixTime = UnixTime::from_secs(1_800_014_400);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Once, at the start: a configuration under Cloudflare's names, a key, and where the endpoints are.
+    // Once, at the start: a key, a configuration under Cloudflare's names, and the endpoints.
     let keyring = Keyring::from(Key::new(1, Secret::new(b"32 bytes or more from your vault")?));
     let config =
         Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
     let affinity = Affinity::from_config(&config, &keyring)?;
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))
-        .endpoint(Endpoint::new("eu-2", "10.0.0.2:80"));
-    let mut pools = Pools::builder().pool(eu).build()?;
+        .with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))
+        .with_endpoint(Endpoint::new("eu-2", "10.0.0.2:80"));
+    let pools = Pools::builder().pool(eu).build()?;
 
-    // A browser, as far as this matters: the headers of its next request.
+    // The headers of the browser's next request.
     let mut browser = HeaderMap::new();
     println!("A first request, at noon:");
     serve(&affinity, &pools, &mut browser, NOON)?;
     println!("A minute later the cookie comes back:");
     serve(&affinity, &pools, &mut browser, NOON.saturating_add(60))?;
 
-    // A health check fails: whoever runs it makes the next snapshot.
-    let mut edit = pools.edit();
-    edit.health(EndpointId::new("eu", "eu-2"), Health::Unhealthy)?;
-    pools = edit.build();
+    // A health check has failed: the next snapshot says so.
+    let eu_2 = EndpointId::new("eu", "eu-2");
+    let pools = pools.edited(|edit| edit.health(eu_2, Health::Unhealthy))?;
     println!("Its endpoint is unhealthy:");
     serve(&affinity, &pools, &mut browser, NOON.saturating_add(120))?;
     println!("The next day the session is over:");
@@ -62,22 +61,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a proxy does with one request.
+/// Serves one request, as a proxy does.
 fn serve(
     affinity: &Affinity<impl AffinityPolicy>,
     pools: &Pools<&str>,
     browser: &mut HeaderMap,
     now: UnixTime,
 ) -> Result<(), Box<dyn Error>> {
-    let request = RequestMeta { headers: browser, client_ip: None, scheme: Scheme::Https };
+    let request = RequestMeta::new(browser, Scheme::Https);
     let visit = affinity.recall(&request, now);
-    let attempt = affinity.route(visit, Record::Absent, pools, || 0x5eed)?; // your random bits
-    let address = pools.target(attempt.endpoint()).ok_or("not in the snapshot")?;
+    // The closure draws 64 random bits.
+    let (attempt, address) = affinity.route(visit, Record::Absent, pools, || 0x5eed)?;
     println!("  {address} serves it: {}", attempt.outcome());
 
-    // Here the proxy connects to that address, sends the request and has the answer.
+    // Here the proxy connects to the address, sends the request and receives the response.
     let mut response = Response::new("hello");
-    affinity.settle(attempt, pools).apply(response.headers_mut());
+    let _ = affinity.settle(attempt, pools).apply(response.headers_mut()); // no store to write to
 
     if let Some(line) = response.headers().get(SET_COOKIE) {
         let (cookie, attributes) =

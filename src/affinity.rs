@@ -2,35 +2,37 @@
 
 use std::fmt;
 
-use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
-use crate::client::ClientHash;
-use crate::cookies::{CacheGuard, CookieName};
 use crate::endpoint::EndpointId;
-use crate::failover::{FailoverMode, Standing, Verdict, decide};
-use crate::marks::Mark;
-use crate::names::Name;
-use crate::outcome::{Lent, Moved};
-use crate::policy::{AffinityPolicy, Life, Served, Settlement, Transition};
+use crate::failover::{Verdict, decide};
+use crate::limits::{Ipv6Prefix, Ttl};
+use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
 use crate::pools::{EndpointView, Pools};
-use crate::request::RequestMeta;
-use crate::search::{Entropy, Search, Seeds};
+use crate::request::{ClientAddress, ClientHash, RequestMeta};
 use crate::store::Record;
 use crate::time::UnixTime;
-use crate::token::Pin;
 
 mod attempt;
+mod census;
+mod drain;
+mod failed;
 mod parameters;
-mod session;
+mod route;
+mod rules;
+mod search;
 mod visit;
 
-pub use attempt::{Attempt, GaveUp, NoEndpoint};
-pub use parameters::{AcrossPools, UnsupportedMode};
+pub use attempt::Attempt;
+pub use failed::{GaveUp, NoEndpoint};
 pub use visit::Visit;
 
-use attempt::{Course, Tried};
-use session::Session;
+use attempt::{AttemptSeed, UNTRIED};
+use route::route;
+use rules::Rules;
+use search::{Chooser, Search};
+use visit::Session;
 
-/// Session affinity for one load balancer: a policy and what holds for all policies.
+/// Session affinity for one load balancer: a policy, and the parameters that hold for every
+/// policy.
 ///
 /// It does no I/O, reads no clock and draws no random numbers. Share it behind an `Arc`;
 /// every method takes `&self`.
@@ -42,7 +44,7 @@ use session::Session;
 ///                    your store: sync, async, or none
 /// ```
 ///
-/// The order of calls cannot be mistaken, and none can be made twice: the values move.
+/// The types enforce the order of the calls, and that each is made once: the values move.
 ///
 /// ```compile_fail,E0382
 /// # use session_affinity::*;
@@ -52,160 +54,167 @@ use session::Session;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Affinity<P> {
+pub struct Affinity<P = Box<dyn AffinityPolicy>> {
     policy: P,
     clients: ClientHash,
-    load_balancer: Name,
-    mode: FailoverMode,
-    retries: Retries,
-    across_pools: AcrossPools,
-    drain_duration: DrainDuration,
-    cooling_off: CoolingOff,
-    cache_guard: CacheGuard,
+    rules: Rules,
 }
 
 impl<P: AffinityPolicy> Affinity<P> {
-    /// With the default of every parameter. The name keys the hashes of clients'
-    /// addresses, so that two load balancers choose independently.
-    pub fn new(load_balancer: &Name, policy: P) -> Self {
-        Self {
-            policy,
-            clients: ClientHash::new(load_balancer, Ipv6Prefix::default()),
-            load_balancer: load_balancer.clone(),
-            mode: FailoverMode::default(),
-            retries: Retries::default(),
-            across_pools: AcrossPools::default(),
-            drain_duration: DrainDuration::default(),
-            cooling_off: CoolingOff::default(),
-            cache_guard: CacheGuard::default(),
-        }
+    /// Creates an affinity with defaults: failover `none`, one retry, no drain, no cooling off.
+    /// The policy brings the name of the load balancer.
+    ///
+    /// ```
+    /// use session_affinity::cookies::SetCookie;
+    /// use session_affinity::limits::DrainDuration;
+    /// use session_affinity::{Affinity, CookiePolicy, FailoverMode, Key, Keyring, LoadBalancer, Secret};
+    /// let shop = LoadBalancer::new("shop.example.com")?;
+    /// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    /// let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, SetCookie::default()))
+    ///     .with_failover_mode(FailoverMode::Sticky)?
+    ///     .with_drain_duration(DrainDuration::new(3_600)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(policy: P) -> Self {
+        let clients = ClientHash::new(policy.load_balancer(), Ipv6Prefix::default());
+        Self { policy, clients, rules: Rules::default() }
     }
 
-    /// First: what does this request say about its session? If the visit has a
+    /// Step 1: reads the session of a request. If the visit has a
     /// [`lookup`](Visit::lookup), ask the store.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, Pools, RequestMeta, Scheme, SessionStore, UnixTime};
+    /// # fn serve<P: AffinityPolicy, S: SessionStore>(affinity: &Affinity<P>, store: &S, request: &http::Request<()>) {
+    /// let meta = RequestMeta::new(request.headers(), Scheme::Https);
+    /// let visit = affinity.recall(&meta, UnixTime::from(std::time::SystemTime::now()));
+    /// let record = store.record(visit.lookup());
+    /// # }
+    /// ```
     pub fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Visit {
-        let recall = self.policy.recall(request, now);
-        Visit {
-            claim: recall.claim,
-            seed: recall.seed,
-            client: request.client_ip.map(|ip| self.clients.address(ip)),
-            scheme: request.scheme,
-            now,
+        let recall = self.policy.read(request, now);
+        let ttl = match recall.claim {
+            Claim::Stored(_) => self.idle_time(),
+            Claim::Carried(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
+        };
+        let client = request.client_ip.map(|ip| self.clients.address(ip));
+        let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
+        Visit { claim, seed, client, scheme, now, ttl }
+    }
+
+    fn idle_time(&self) -> Ttl {
+        match self.policy.life() {
+            Life::Absolute(ttl) | Life::Idle(ttl) => ttl,
+            Life::Unknown | Life::Sessionless => Ttl::MAX,
         }
     }
 
-    /// Second: which endpoint serves it? `record` is what the store had to say, and
-    /// [`Record::Absent`] where there was nothing to ask. `entropy` draws 64 random bits
-    /// and is called only when they are needed: never for a live session.
+    /// Step 2: chooses the endpoint, and returns the attempt with the embedder's own value for
+    /// the endpoint. `record` is the answer of the store, and [`Record::Absent`] for a visit
+    /// without a lookup. `entropy` draws 64 random bits; it is called only when they are needed,
+    /// and never for a live session.
     ///
     /// # Errors
-    /// [`NoEndpoint`] when there is nobody to try. Nothing was promised then.
-    pub fn route<T>(
+    /// [`NoEndpoint`] when there is no endpoint to try. The session is as it was.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, NoEndpoint, Pools, Record, Visit};
+    /// # fn random() -> u64 { 4 }
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, visit: Visit, pools: &Pools<&str>) -> Result<(), NoEndpoint> {
+    /// let (attempt, address) = affinity.route(visit, Record::Absent, pools, random)?;
+    /// println!("{address}: {}", attempt.outcome());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn route<'p, T>(
         &self,
         visit: Visit,
         record: Record,
-        pools: &Pools<T>,
+        pools: &'p Pools<T>,
         entropy: impl FnOnce() -> u64,
-    ) -> Result<Attempt, NoEndpoint> {
+    ) -> Result<(Attempt, &'p T), NoEndpoint> {
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
-        let seeds = visit.seeds(session.pin());
-        let mut source = Some(entropy);
-        let mut draw = || source.take().map(|entropy| entropy());
-        let entropy = Entropy::new(&mut draw);
-        let search = self.search(pools, seeds, &visit, &[], &entropy);
-        let (endpoint, course) = match session {
-            Session::Live(pin) => self.route_live(pin, &search)?,
-            Session::New(reason) => (search.for_new().ok_or(NoEndpoint)?, Course::Created(reason)),
-            Session::Unbound => (search.for_new().ok_or(NoEndpoint)?, Course::Unbound),
-        };
-        Ok(Attempt {
+        let session_key = visit.session_key().copied();
+        let chooser = Chooser::of(&session, session_key.is_some(), visit.seed);
+        let (client, now) = (visit.client, visit.now);
+        let mut search = self.search(pools, chooser, client, now, &[]);
+        if !matches!(session, Session::Live(_)) {
+            search.drawn = search.needs_entropy().then(entropy);
+        }
+        let seed = AttemptSeed::new(visit.seed, search.drawn);
+        let (endpoint, course) = route(&session, &search).ok_or(NoEndpoint::new())?;
+        let attempt = Attempt {
+            session,
+            session_key,
+            client,
+            seed,
+            scheme: visit.scheme,
+            now,
             endpoint: endpoint.id(),
             position: endpoint.position(),
             pool: endpoint.pool().id(),
-            drawn: entropy.drawn(),
-            tried: Tried::none(),
-            passed_over: course.passed_over(),
-            seeds,
             course,
-            record,
-            visit,
-        })
-    }
-
-    /// The rows of the session table for a live session: the first that matches wins.
-    fn route_live<'p, T>(
-        &self,
-        pin: Pin,
-        search: &Search<'p, '_, T>,
-    ) -> Result<(EndpointView<'p, T>, Course), NoEndpoint> {
-        let moved =
-            |reason| Ok((search.for_moved().ok_or(NoEndpoint)?, Course::Moved(pin, reason)));
-        let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
-            return moved(Moved::Removed);
+            passed_over: course.passes_over(),
+            tried: UNTRIED,
+            failures: 0,
         };
-        let kept = (endpoint, Course::Kept(pin));
-        if search.is_last_resort(endpoint) {
-            return Ok(kept);
-        }
-        if let Err(reason) = search.takes_pinned(endpoint, self.drain_duration) {
-            return moved(reason);
-        }
-        if search.sheds_session(endpoint.pool()) {
-            let shed = search.for_shed(endpoint.pool());
-            return Ok(shed.map_or(kept, |endpoint| (endpoint, Course::Moved(pin, Moved::Shed))));
-        }
-        if search.is_suspect(endpoint) {
-            let next = search.next_trusted(endpoint.pool().id());
-            return Ok(
-                match (decide(self.mode, Standing::Pinned, next.map(|next| next.id())), next) {
-                    (Verdict::Lend(_), Some(next)) => (next, Course::Lent(pin, Lent::Suspect)),
-                    (Verdict::Rebind(_), Some(next)) => (next, Course::Moved(pin, Moved::Suspect)),
-                    _ => kept,
-                },
-            );
-        }
-        Ok(kept)
+        Ok((attempt, endpoint.target()))
     }
 
-    /// In between, and only after a passive failure (a connection that could not be made,
-    /// so that nothing was sent): who is tried instead?
+    /// Step 3, only after a connection could not be made: chooses the next endpoint, and returns
+    /// the attempt with the embedder's own value for it. Nothing may have been sent to the first.
     ///
     /// # Errors
-    /// [`GaveUp`] when the mode forbids it, retries are used up, or nobody is left. The
-    /// attempt is gone, nothing is written, and the client's session is as it was.
-    pub fn failover<T>(&self, mut attempt: Attempt, pools: &Pools<T>) -> Result<Attempt, GaveUp> {
-        if let Some(mark) = pools.mark(attempt.endpoint) {
-            mark.failed(attempt.visit.now, self.cooling_off);
+    /// [`GaveUp`] when the mode forbids another endpoint, the retries are used up, or no endpoint
+    /// is left. Nothing is written, and the client's session is as it was.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, GaveUp, Pools, Attempt};
+    /// # fn connect(address: &str) -> bool { true }
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, attempt: Attempt, address: &str, pools: &Pools<&str>) -> Result<(), GaveUp> {
+    /// let (mut attempt, mut address) = (attempt, address);
+    /// while !connect(address) {
+    ///     (attempt, address) = affinity.failover(attempt, pools).map(|(next, target)| (next, *target))?;
+    /// }
+    /// # drop(attempt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn failover<'p, T>(
+        &self,
+        mut attempt: Attempt,
+        pools: &'p Pools<T>,
+    ) -> Result<(Attempt, &'p T), GaveUp> {
+        if let Some(mark) = pools.mark_at(attempt.position, attempt.endpoint) {
+            mark.failed(attempt.now, self.rules.cooling_off);
         }
-        let next = match attempt.tried.add(attempt.endpoint, self.retries) {
-            Ok(()) => self.next(&attempt, pools),
-            Err(GaveUp) => None,
-        };
-        let course = match decide(self.mode, attempt.course.standing(), next.map(|next| next.id()))
+        attempt.fail(self.rules.retries)?;
+        let next = self.next(&attempt, pools);
+        let (next, course) = match decide(self.rules.failover_mode, attempt.course.standing(), next)
         {
-            Verdict::GiveUp => return Err(GaveUp),
-            Verdict::Lend(_) => attempt.course.lent(),
-            Verdict::Rebind(_) => attempt.course.rebound(),
+            Verdict::GiveUp => return Err(GaveUp::new()),
+            Verdict::Lend(next) => (next, attempt.course.lent()),
+            Verdict::Rebind(next) => (next, attempt.course.rebound()),
         };
-        let next = next.ok_or(GaveUp)?;
-        attempt.course = course.unless_pinned_to(next.id());
+        attempt.course = course.towards(next.id(), &attempt.session);
         attempt.endpoint = next.id();
         attempt.position = next.position();
         attempt.pool = next.pool().id();
-        Ok(attempt)
+        Ok((attempt, next.target()))
     }
 
     fn next<'p, T>(&self, attempt: &Attempt, pools: &'p Pools<T>) -> Option<EndpointView<'p, T>> {
-        let mut drawn = || attempt.drawn;
-        let entropy = Entropy::new(&mut drawn);
-        let tried = attempt.tried.as_slice();
-        let search = self.search(pools, attempt.seeds, &attempt.visit, tried, &entropy);
+        let is_stored = attempt.session_key.is_some();
+        let (seed, drawn) = attempt.seed.parts();
+        let chooser = Chooser::of(&attempt.session, is_stored, seed);
+        let tried = attempt.tried();
+        let mut search = self.search(pools, chooser, attempt.client, attempt.now, tried);
+        search.drawn = drawn;
         // A suspect pin that was passed over comes back before other suspects do.
-        let passed_over = attempt.passed_over.filter(|pin| !tried.contains(pin));
-        match passed_over.and_then(|pin| pools.endpoint(pin)) {
-            Some(pin) if search.takes_pinned(pin, self.drain_duration).is_ok() => {
-                search.next_trusted(attempt.pool).or(Some(pin))
+        match attempt.passed_over().and_then(|pinned| pools.endpoint(pinned)) {
+            Some(pinned) if search.takes_pinned(pinned).is_ok() => {
+                search.next_trusted(attempt.pool).or(Some(pinned))
             }
             _ => search.next(attempt.pool),
         }
@@ -214,28 +223,29 @@ impl<P: AffinityPolicy> Affinity<P> {
     fn search<'p, 's, T>(
         &'s self,
         pools: &'p Pools<T>,
-        seeds: Seeds,
-        visit: &Visit,
+        chooser: Chooser<'s>,
+        client: Option<ClientAddress>,
+        now: UnixTime,
         tried: &'s [EndpointId],
-        entropy: &'s Entropy<'s>,
     ) -> Search<'p, 's, T> {
-        Search {
-            pools,
-            clients: &self.clients,
-            client: visit.client,
-            seeds,
-            entropy,
-            tried,
-            now: visit.now,
-            across_pools: self.across_pools,
-            cooling_off: self.cooling_off,
-        }
+        let (rules, clients) = (&self.rules, &self.clients);
+        Search { pools, rules, clients, client, chooser, drawn: None, tried, now }
     }
 
-    /// Last, and only after the endpoint has answered: what must the client and the store
-    /// be told? If you never settle, nothing was ever promised to the client.
+    /// Step 4, only after the endpoint has answered: returns the cookie for the client and the
+    /// write for the store. A request that is never settled promises nothing to the client.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, Pools, Attempt, SessionStore};
+    /// # fn serve<P: AffinityPolicy, S: SessionStore>(affinity: &Affinity<P>, attempt: Attempt, pools: &Pools<&str>, store: &S, mut response: http::Response<()>)
+    /// # -> Result<(), S::Error> {
+    /// let settlement = affinity.settle(attempt, pools);
+    /// store.commit(settlement.apply(response.headers_mut()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn settle<T>(&self, attempt: Attempt, pools: &Pools<T>) -> Settlement {
-        let now = attempt.visit.now;
+        let Attempt { session, ref session_key, scheme, now, .. } = attempt;
         let mark = pools.mark_at(attempt.position, attempt.endpoint);
         if let Some(mark) = mark {
             mark.seen(now);
@@ -245,75 +255,25 @@ impl<P: AffinityPolicy> Affinity<P> {
             Transition::Lent { pin, .. } => pools.mark(pin.endpoint),
             Transition::Kept(_) | Transition::Created { .. } | Transition::Moved { .. } => mark,
         };
-        if let Some(mark) = pinned {
-            self.note(transition, now, mark);
+        if let Some(pinned) = pinned {
+            census::note(pinned, transition, self.policy.life(), now);
         }
-        let served = Served {
-            transition,
-            claim: attempt.visit.claim,
-            record: attempt.record,
-            scheme: attempt.visit.scheme,
-            now,
-        };
+        let mut served = Served::new(transition, scheme, now);
+        if let Some(key) = session_key {
+            served = served.with_session(key, session.record());
+        }
         let mut settlement = self.policy.remember(&served);
-        settlement.cache_guard = self.cache_guard;
+        settlement.cache_guard = self.rules.cache_guard;
         settlement
-    }
-
-    /// The census: a session is noted under the endpoint that it is pinned to.
-    fn note(&self, transition: Transition, now: UnixTime, pinned: &Mark) {
-        let kept = match transition {
-            Transition::Kept(pin) | Transition::Lent { pin, .. } => Some(pin),
-            Transition::Created { .. } | Transition::Moved { .. } => None,
-        };
-        let issued = kept.map_or(now, |pin| pin.issued);
-        let end = match (self.policy.life(), kept) {
-            (Some(Life::Idle(ttl)), _) | (Some(Life::Absolute(ttl)), None) => {
-                now.saturating_add(ttl)
-            }
-            (Some(Life::Absolute(_)) | None, Some(pin)) => pin.expires,
-            (None, None) => UnixTime::MAX,
-        };
-        pinned.pinned(issued, end);
-    }
-
-    /// The cookie to take out of what goes upstream, by [`CookieName::strip`]; `None` for a
-    /// policy that has none.
-    ///
-    /// ```
-    /// # use session_affinity::{Affinity, AffinityPolicy};
-    /// fn prepare<P: AffinityPolicy>(affinity: &Affinity<P>, headers: &mut http::HeaderMap) {
-    ///     if let Some(cookie) = affinity.cookie_name() {
-    ///         cookie.strip(headers);
-    ///     }
-    /// }
-    /// ```
-    pub fn cookie_name(&self) -> Option<&CookieName> {
-        self.policy.cookie_name()
-    }
-
-    /// How long the policy's sessions live.
-    pub(crate) fn life(&self) -> Option<Life> {
-        self.policy.life()
-    }
-
-    /// For how long a disabled endpoint drains.
-    pub(crate) fn drain_duration(&self) -> DrainDuration {
-        self.drain_duration
     }
 }
 
-/// The policy is left out: it may hold keys, and need not be `Debug`.
-impl<P> fmt::Debug for Affinity<P> {
+/// Leaves the policy out, because it may hold keys and need not be `Debug`.
+impl<P: AffinityPolicy> fmt::Debug for Affinity<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Affinity")
-            .field("load_balancer", &self.load_balancer)
-            .field("mode", &self.mode)
-            .field("retries", &self.retries)
-            .field("across_pools", &self.across_pools)
-            .field("drain_duration", &self.drain_duration)
-            .field("cooling_off", &self.cooling_off)
-            .field("cache_guard", &self.cache_guard)
+            .field("load_balancer", self.policy.load_balancer())
+            .field("rules", &self.rules)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What threads that share marks and a store can see, in every order of their steps:
+//! Marks and a store that threads share, in every order of the threads' steps:
 //! `RUSTFLAGS="--cfg session_affinity_loom" cargo test -p session-affinity --release --lib interleavings`.
 
 use std::collections::BTreeSet;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use crate::bounds::CoolingOff;
-use crate::endpoint::EndpointId;
-use crate::marks::{Census, Mark, begin};
-use crate::store::{Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite};
+use crate::endpoint::mark::{Mark, begin};
+use crate::endpoint::{Census, EndpointId};
+use crate::limits::{CoolingOff, Ttl};
+use crate::store::{Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind};
 use crate::sync::AtomicU64;
 use crate::time::UnixTime;
 
@@ -21,14 +21,14 @@ fn mark() -> Arc<Mark> {
     Arc::new(Mark::new(Arc::new(AtomicU64::new(0))))
 }
 
-/// Runs them at the same time, and waits for both.
+/// Runs two steps at the same time, and waits for both.
 fn both(one: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
     let one = thread::spawn(one);
     other();
     one.join().unwrap();
 }
 
-/// How long from `now` on it is suspect, in seconds.
+/// The time from `now` on for which the mark is suspect, in seconds.
 fn suspect_for(mark: &Mark, now: u64) -> u64 {
     (0..1_000).find(|later| !mark.is_suspect(at(now + later))).unwrap()
 }
@@ -96,7 +96,7 @@ fn a_census_begins_once() {
 
 const TTL: u64 = 1_800;
 
-/// What a thread does with a store: at most two steps, or there are too many orders.
+/// The steps of one thread with a store: at most two, or there are too many orders.
 type Steps = &'static [Step];
 
 #[derive(Clone, Copy)]
@@ -108,60 +108,49 @@ enum Step {
 }
 use Step::{Create, Load, Replace, Touch};
 
-fn key(number: u8) -> SessionKey {
-    SessionKey([number; 16])
-}
-
-/// What a step saw: the endpoint that was loaded.
+/// Takes a step, and returns the endpoint that it has loaded.
 fn run(store: &MemoryStore, step: Step) -> Option<u64> {
-    let (ttl, now) = (TTL, at(1));
     let endpoint = EndpointId::from_u64;
-    let write = match step {
-        Load(of) => {
-            return match store.load(&Lookup { key: key(of), ttl, now }) {
-                Ok(Record::Found(pin)) => Some(pin.endpoint.as_u64()),
-                _ => None,
-            };
-        }
-        Touch(of) => StoreWrite::Touch { key: key(of), ttl, now },
-        Create(of, to) => StoreWrite::Create { key: key(of), endpoint: endpoint(to), ttl, now },
-        Replace(of, to) => StoreWrite::Replace { key: key(of), endpoint: endpoint(to), ttl, now },
-    };
-    let Ok(()) = store.save(&write);
+    match step {
+        Load(of) => return load(store, of, at(1)),
+        Touch(of) => save(store, of, at(1), WriteKind::Touch),
+        Create(of, to) => save(store, of, at(1), WriteKind::Create(endpoint(to))),
+        Replace(of, to) => save(store, of, at(1), WriteKind::Replace(endpoint(to))),
+    }
     None
 }
 
-/// What the threads saw, and what is there in the end.
+fn load(store: &MemoryStore, of: u8, now: UnixTime) -> Option<u64> {
+    let (key, ttl) = (SessionKey([of; 16]), Ttl::new(TTL).unwrap());
+    match store.load(&Lookup { key, ttl, now }) {
+        Ok(Record::Found { endpoint, .. }) => Some(endpoint.as_u64()),
+        _ => None,
+    }
+}
+
+fn save(store: &MemoryStore, of: u8, now: UnixTime, kind: WriteKind) {
+    let (key, ttl) = (SessionKey([of; 16]), Ttl::new(TTL).unwrap());
+    let Ok(()) = store.save(&StoreWrite { key, ttl, now, kind });
+}
+
+/// The endpoints that each of two threads has loaded, and those stored in the end.
 type Seen = (Vec<Option<u64>>, Vec<Option<u64>>, Vec<Option<u64>>);
 
 fn in_the_end(store: &MemoryStore) -> Vec<Option<u64>> {
-    // One second before the session of before ends: a touch shows.
-    let loads = [1, 2].map(|of| (of, at(TTL - 1)));
-    let of = |(of, now)| match store.load(&Lookup { key: key(of), ttl: TTL, now }) {
-        Ok(Record::Found(pin)) => Some(pin.endpoint.as_u64()),
-        _ => None,
-    };
-    let later = of((1, at(TTL)));
-    loads.into_iter().map(of).chain([later]).collect()
+    // The sessions of before end at TTL: a second earlier all are live, and at TTL those touched.
+    [(1, at(TTL - 1)), (2, at(TTL - 1)), (1, at(TTL))].map(|(of, now)| load(store, of, now)).into()
 }
 
 fn store(before: Steps) -> MemoryStore {
     let store = MemoryStore::new(1).unwrap();
     for step in before {
-        let (Create(of, to), (ttl, now)) = (*step, (TTL, at(0))) else {
-            panic!("only Create comes before")
-        };
-        let Ok(()) = store.save(&StoreWrite::Create {
-            key: key(of),
-            endpoint: EndpointId::from_u64(to),
-            ttl,
-            now,
-        });
+        let Create(of, to) = *step else { panic!("only Create comes before") };
+        save(&store, of, at(0), WriteKind::Create(EndpointId::from_u64(to)));
     }
     store
 }
 
-/// All ways to merge two threads' steps into one order, run one after the other.
+/// The results of all orders of the steps of two threads, each run in one thread.
 fn one_after_the_other(before: Steps, one: Steps, other: Steps) -> BTreeSet<Seen> {
     let mut all = BTreeSet::new();
     for order in 0..1_u32 << (one.len() + other.len()) {

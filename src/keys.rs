@@ -1,62 +1,71 @@
-//! Secrets, the keys made of them, and the keyring: one key signs, all of them verify.
+//! Secrets, the keys made of them, and the keyring, whose first key signs.
 
 use std::fmt;
+use std::ops::Deref;
 
-use hmac::digest::zeroize::Zeroizing;
+use hmac::digest::zeroize::{Zeroize, Zeroizing};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// At least 32 secret bytes.
+/// A secret of at least 32 bytes.
 ///
-/// What is kept is the state that HMAC-SHA-256 makes of them, not the bytes. It stands in
-/// one place, wherever the secret is moved; it is wiped when dropped and never shown: `Debug`
-/// prints `Secret(..)`. Two secrets are compared in constant time.
+/// Only the state that HMAC-SHA-256 derives from the bytes is kept, in one heap allocation that
+/// stays in place when the secret is moved. It is wiped when the secret is dropped. `Debug` prints
+/// `Secret(..)`, and two secrets are compared in constant time.
 ///
 /// ```
-/// use session_affinity::Secret;
+/// use session_affinity::keys::{InvalidSecret, Secret};
 /// let secret = Secret::new(b"32 bytes from your secret store.")?;
 /// assert_eq!(format!("{secret:?}"), "Secret(..)");
-/// # Ok::<(), session_affinity::SecretTooShort>(())
+/// # Ok::<(), InvalidSecret>(())
 /// ```
 #[derive(Clone)]
-pub struct Secret(Box<Hmac<Sha256>>);
+pub struct Secret(Boxed<Hmac<Sha256>>);
 
 impl Secret {
-    /// The least length of a secret, in bytes: the output length of SHA-256, as
-    /// RFC 2104 section 3 advises.
+    /// The smallest length of a secret, in bytes: the output length of SHA-256, as RFC 2104
+    /// section 3 recommends.
     pub const MIN_BYTES: usize = 32;
 
-    /// Takes a secret in. The bytes stay the caller's, to wipe or to keep.
+    /// Creates a secret from bytes drawn from a cryptographically secure random generator. The
+    /// caller keeps the bytes and wipes them where that is required.
     ///
     /// # Errors
-    /// [`SecretTooShort`] below 32 bytes. Their quality cannot be checked here: draw
-    /// them from a cryptographic random generator.
-    pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, SecretTooShort> {
+    /// [`InvalidSecret`] below 32 bytes. The quality of the bytes is not checked.
+    pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, InvalidSecret> {
         let bytes = bytes.as_ref();
         if bytes.len() < Self::MIN_BYTES {
-            return Err(SecretTooShort { bytes: bytes.len() });
+            return Err(InvalidSecret { bytes: bytes.len() });
         }
-        // HMAC takes keys of any length; its error type is for other MACs.
-        Hmac::new_from_slice(bytes)
-            .map(|state| Self(Box::new(state)))
-            .map_err(|_| SecretTooShort { bytes: bytes.len() })
+        // HMAC accepts keys of any length; the error type of `new_from_slice` is for other MACs.
+        swept(|| Hmac::new_from_slice(bytes).map(|state| Self(Boxed(Box::new(state)))))
+            .map_err(|_| InvalidSecret { bytes: bytes.len() })
     }
 
-    /// HMAC-SHA-256(secret, parts joined), 32 bytes that are wiped when dropped.
-    pub(crate) fn derive(&self, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    /// Writes the first bytes, at most 32, of HMAC-SHA-256(secret, concatenated parts) to a key in
+    /// place, for use in [`Boxed::new`].
+    pub(crate) fn derive_into<const LENGTH: usize>(
+        &self,
+        key: &mut Zeroizing<[u8; LENGTH]>,
+        parts: &[&[u8]],
+    ) {
+        const { assert!(LENGTH <= 32, "the output of SHA-256 has 32 bytes") };
         let mut mac = Hmac::clone(&self.0);
         for part in parts {
             mac.update(part);
         }
-        Zeroizing::new(mac.finalize().into_bytes().into())
+        let output = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
+        for (to, from) in key.iter_mut().zip(output.iter()) {
+            *to = *from;
+        }
     }
 }
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        // Comparing the MACs of one message compares the secrets, without time
-        // telling how much of them agrees.
-        Hmac::clone(&self.0).finalize() == Hmac::clone(&other.0).finalize()
+        // The MACs of one message are equal when the secrets are, and comparing them reveals
+        // nothing about the length of a common prefix.
+        swept(|| Hmac::clone(&self.0).finalize() == Hmac::clone(&other.0).finalize())
     }
 }
 
@@ -68,15 +77,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret below 32 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// The error for a secret below 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("secret has {bytes} bytes; allowed: 32 or more")]
-pub struct SecretTooShort {
-    /// How many bytes were given.
+#[non_exhaustive]
+pub struct InvalidSecret {
+    /// The number of bytes that were given.
     pub bytes: usize,
 }
 
-/// A secret under the id that each token sealed with it carries.
+/// A secret and its id. Every token carries the id of the key that sealed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     id: u8,
@@ -84,31 +94,30 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key. Give every new secret a new id: the id picks the key when a token is
-    /// opened, nothing is tried in turn.
+    /// Creates a key. Each new secret needs a new id: opening a token uses the one key that has
+    /// the id in the token.
     pub fn new(id: u8, secret: Secret) -> Self {
         Self { id, secret }
     }
 
-    /// The id.
+    /// Returns the id of the key.
     pub fn id(&self) -> u8 {
         self.id
     }
 
-    /// The secret.
+    /// Returns the secret of the key.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 }
 
-/// The key that signs and the keys that still verify.
+/// The key that signs, and the keys that only verify.
 ///
-/// To rotate on several nodes: first add the new key behind the old one everywhere,
-/// then move it to the front everywhere, and drop the old one when the longest
-/// session has ended.
+/// To rotate keys across several nodes: on every node add the new key behind the old one, then on
+/// every node move it to the front, and remove the old key when the longest session has expired.
 ///
 /// ```
-/// use session_affinity::{Key, Keyring, Secret};
+/// use session_affinity::keys::{Key, Keyring, Secret};
 /// let new = Key::new(2, Secret::new([2; 32])?);
 /// let old = Key::new(1, Secret::new([1; 32])?);
 /// let keyring = Keyring::new([new, old])?;
@@ -122,10 +131,10 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// A keyring of up to 256 keys. The first one signs, all of them verify.
+    /// Creates a keyring of 1 to 256 keys. The first one signs, all of them verify.
     ///
     /// # Errors
-    /// [`InvalidKeyring`] when there is no key or two have the same id.
+    /// [`InvalidKeyring`] when there are no keys or two keys have the same id.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, InvalidKeyring> {
         let mut keys = keys.into_iter();
         let mut ring = Self::from(keys.next().ok_or(InvalidKeyring::Empty)?);
@@ -138,39 +147,86 @@ impl Keyring {
         Ok(ring)
     }
 
-    /// The key that signs.
+    /// Returns the key that signs.
     pub fn signing(&self) -> &Key {
         &self.signing
     }
 
-    /// The key under this id.
+    /// Returns the key with this id.
     pub fn key(&self, id: u8) -> Option<&Key> {
         self.keys().find(|key| key.id == id)
     }
 
-    /// All keys, the signing one first.
+    /// Returns all keys, the signing key first.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.signing).chain(&self.verifying)
     }
 }
 
-/// A keyring of one key.
+/// Creates a keyring of one key, which signs and verifies.
 impl From<Key> for Keyring {
     fn from(signing: Key) -> Self {
         Self { signing, verifying: Vec::new() }
     }
 }
 
-/// Keys that make no keyring.
+/// The error for keys that do not form a keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyring {
-    /// There was no key at all.
+    /// The list of keys is empty.
     #[error("keys is empty; allowed: one key that signs and any number that verify")]
     Empty,
-    /// Two keys had this id.
+    /// Two keys have this id.
     #[error("keys has the id {0} twice; allowed: each id once")]
     DuplicateId(u8),
+}
+
+/// A key in a heap allocation of its own. Moving the owner leaves the key in place, so that no copy
+/// of it stays behind. The key wipes itself when it is dropped.
+pub(crate) struct Boxed<T: ?Sized>(Box<T>);
+
+impl<T: ?Sized> Boxed<T> {
+    /// Makes the key, and overwrites the copies of it that this leaves on the stack.
+    pub(crate) fn new(make: impl FnOnce() -> Box<T>) -> Self {
+        Self(swept(make))
+    }
+}
+
+impl<T: ?Sized> Clone for Boxed<T>
+where
+    Box<T>: Clone,
+{
+    fn clone(&self) -> Self {
+        Self::new(|| self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Deref for Boxed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Runs work on keys and overwrites the copies of them that it leaves on the stack. They could
+/// reach the heap: a value that is moved there takes what was on the stack as its unused bytes.
+fn swept<T>(work: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn run<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    // Called from the same frame as the work, this covers the same part of the stack.
+    #[inline(never)]
+    fn sweep() {
+        [0_u64; 512].zeroize();
+    }
+
+    let result = run(work);
+    sweep();
+    result
 }
 
 #[cfg(test)]
@@ -221,7 +277,7 @@ mod tests {
         assert_eq!(twice.to_string(), "keys has the id 2 twice; allowed: each id once");
     }
 
-    // RFC 4231, test cases 1 to 4, 6 and 7 (5 truncates): the building block itself.
+    // RFC 4231, test cases 1 to 4, 6 and 7 (case 5 truncates), for the HMAC implementation itself.
     #[test]
     fn hmac_sha_256_gives_the_results_of_rfc_4231() {
         let cases: [(Vec<u8>, Vec<u8>, &str); 6] = [

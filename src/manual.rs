@@ -1,4 +1,4 @@
-//! The manual: what the crate does, why, and how to run it. One chapter to a module.
+//! The manual: what the crate does, why, and how to run it. Each chapter is a module.
 //!
 //! 1. [Concepts](concepts): the words, with pictures; the law; the life of a session.
 //! 2. [The tables](tables): what happens when, and what each outcome asks of an operator.
@@ -12,7 +12,7 @@
 //! 10. [Security](security): what the cookie protects and what it does not.
 //! 11. [Design questions](design): why it is as it is.
 //!
-//! This module is there for reading. It is no part of a compiled program.
+//! The module exists in the documentation only; a compiled program does not contain it.
 
 #[doc = include_str!("manual/concepts.md")]
 pub mod concepts {}

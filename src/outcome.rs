@@ -1,60 +1,68 @@
-//! What became of a request, as a label.
+//! The outcome of a request and the reason for it, as a stable label.
 
 use std::fmt;
 
-use crate::store::Record;
 use crate::token::Rejected;
 
-/// What became of a request and why. [`Outcome::label`] is stable and of low
-/// cardinality, made for metrics and logs; a new label is a breaking change.
+/// The outcome of a request for its session, with the reason. [`Outcome::label`] is stable and
+/// of low cardinality, made for metrics and logs; a new label is a breaking change.
 ///
-/// | label | when |
+/// | label | meaning |
 /// |---|---|
-/// | `kept` | the pinned endpoint serves |
+/// | `kept` | the pinned endpoint serves the request |
 /// | `created:…` | a new session begins: see [`Created`] |
-/// | `moved:…` | a live session is pinned anew: see [`Moved`] |
-/// | `lent:…` | another endpoint serves this once, the pin unchanged: see [`Lent`] |
-/// | `unbound` | the request can have no session |
-/// | `no_endpoint` | there is nobody to try |
-/// | `gave_up` | those tried could not be connected to, or one broke off after the request was sent |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// | `moved:…` | a live session is pinned to another endpoint: see [`Moved`] |
+/// | `lent:…` | another endpoint serves this request, the pin is unchanged: see [`Lent`] |
+/// | `unbound` | the request has no session: policy `none`, or the configured headers are missing |
+/// | `no_endpoint` | the snapshot has no endpoint to try |
+/// | `gave_up` | no connection could be made, or an endpoint broke off after the request was sent |
+///
+/// ```
+/// use session_affinity::outcome::{Moved, Outcome};
+/// let outcome = Outcome::Moved(Moved::Unhealthy);
+/// assert_eq!(outcome.label(), "moved:unhealthy");
+/// assert!(Outcome::ALL.contains(&outcome));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
-    /// The pinned endpoint serves.
+    /// The pinned endpoint serves the request.
     Kept,
     /// A new session begins.
     Created(Created),
-    /// A live session is pinned anew.
+    /// A live session is pinned to another endpoint.
     Moved(Moved),
-    /// Another endpoint serves this once.
+    /// Another endpoint serves this request; the pin is unchanged.
     Lent(Lent),
-    /// The request can have no session.
+    /// The request has no session.
     Unbound,
-    /// There is nobody to try.
+    /// The snapshot has no endpoint to try.
     NoEndpoint,
-    /// Those tried have failed.
+    /// The tried endpoints could not be reached, or one broke off.
     GaveUp,
 }
 
-/// Why a new session began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The reason for which a session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Created {
-    /// No cookie of our name came.
+    /// The request had no cookie of the policy's name.
     NoCookie,
-    /// The pin's life was over.
+    /// The pin in the cookie had expired.
     Expired,
-    /// The cookie was not 48 characters of the alphabet.
+    /// The cookie was not 48 characters of the base64url alphabet.
     Malformed,
-    /// The tag was not ours; another load balancer's cookie counts as forged.
+    /// The token's tag was wrong; a token of another load balancer counts as forged.
     Forged,
-    /// It was issued further in the future than the clock skew allows.
+    /// The token was issued further in the future than the clock skew allows.
     Premature,
-    /// Its key is not on the keyring.
+    /// The token's key is not on the keyring.
     UnknownKey,
-    /// Its version is not known.
+    /// The token has a version that this crate does not know.
     UnknownVersion,
     /// The store had no record.
     NoRecord,
-    /// The store had one that could not be read.
+    /// The store had a record that could not be read.
     Unreadable,
     /// The store did not answer.
     StoreUnreachable,
@@ -62,27 +70,29 @@ pub enum Created {
     ConnectFailed,
 }
 
-/// Why a live session was pinned anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The reason for which a live session was pinned to another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Moved {
-    /// Its endpoint was unhealthy.
+    /// The pinned endpoint was unhealthy.
     Unhealthy,
-    /// Its endpoint was not in the snapshot.
+    /// The pinned endpoint was not in the snapshot.
     Removed,
-    /// Its endpoint was disabled, with no drain.
+    /// The pinned endpoint was disabled, and there is no drain.
     Disabled,
-    /// Its endpoint's drain was over.
+    /// The drain of the pinned endpoint was over.
     Drained,
-    /// Its pool sheds load and it was in the percentage.
+    /// The pool of the pinned endpoint sheds load, and the client was in the percentage.
     Shed,
-    /// Its endpoint, or the one it was moved to, could not be connected to.
+    /// The pinned endpoint, or the one the session was moved to, could not be connected to.
     ConnectFailed,
-    /// Its endpoint was cooling off.
+    /// The pinned endpoint was cooling off.
     Suspect,
 }
 
-/// Why another endpoint served a live session this once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The reason for which another endpoint served one request of a live session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Lent {
     /// The pinned endpoint could not be connected to.
     ConnectFailed,
@@ -91,8 +101,8 @@ pub enum Lent {
 }
 
 impl Outcome {
-    /// Every outcome there is.
-    pub const ALL: [Self; 24] = [
+    /// Every outcome.
+    pub const ALL: &'static [Self] = &[
         Self::Kept,
         Self::Created(Created::NoCookie),
         Self::Created(Created::Expired),
@@ -119,12 +129,7 @@ impl Outcome {
         Self::GaveUp,
     ];
 
-    /// The stable label.
-    ///
-    /// ```
-    /// use session_affinity::{Moved, Outcome};
-    /// assert_eq!(Outcome::Moved(Moved::Unhealthy).label(), "moved:unhealthy");
-    /// ```
+    /// Returns the stable label, such as `created:no_cookie`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -155,34 +160,23 @@ impl Outcome {
     }
 }
 
-/// The label.
+/// Writes the label.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
+        f.pad(self.label())
     }
 }
 
-impl From<Rejected> for Created {
-    fn from(rejected: Rejected) -> Self {
-        match rejected {
+impl Created {
+    /// The reason for which a request with a token that was rejected begins a session.
+    pub(crate) const fn rejected(reason: Rejected) -> Self {
+        match reason {
             Rejected::Malformed => Self::Malformed,
             Rejected::UnknownVersion => Self::UnknownVersion,
             Rejected::UnknownKey => Self::UnknownKey,
             Rejected::Forged => Self::Forged,
             Rejected::Premature => Self::Premature,
             Rejected::Expired => Self::Expired,
-        }
-    }
-}
-
-/// Why a record begins a new session; a record that was found does when its life is over.
-impl From<Record> for Created {
-    fn from(record: Record) -> Self {
-        match record {
-            Record::Found(_) => Self::Expired,
-            Record::Absent => Self::NoRecord,
-            Record::Unreadable => Self::Unreadable,
-            Record::Unreachable => Self::StoreUnreachable,
         }
     }
 }

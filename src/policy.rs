@@ -1,31 +1,36 @@
-//! Where a session is remembered.
+//! The policy: how a session is found in a request, and how it is remembered.
 
 use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-
-use crate::cookies::{CacheGuard, CookieName};
-use crate::endpoint::EndpointId;
+use crate::cookies::CookieName;
 use crate::failover::FailoverMode;
-use crate::request::{RequestMeta, Scheme};
-use crate::store::{Record, SessionKey, StoreWrite};
+use crate::limits::Ttl;
+use crate::names::LoadBalancer;
+use crate::pin::Pin;
+use crate::request::RequestMeta;
+use crate::store::SessionKey;
 use crate::time::UnixTime;
-use crate::token::{Pin, Rejected};
+use crate::token::Rejected;
 
 mod cookie;
 mod header;
 mod ip_cookie;
 mod none;
+mod served;
+mod settlement;
 
 pub use cookie::CookiePolicy;
-pub use header::{HeaderEntry, HeaderPolicy, InvalidHeaders, Require};
+pub use header::{HeaderPolicy, InvalidHeaders, Require};
 pub use ip_cookie::IpCookiePolicy;
 pub use none::NoAffinity;
+pub use served::{Served, Transition};
+pub use settlement::Settlement;
 
-/// Where a session is remembered: two halves, *find who it was* and *note who it became*.
-/// Object-safe; implemented for references, boxes and `Arc`s of a policy too.
+/// The place where sessions are remembered. A policy has two halves: [`read`](Self::read) finds
+/// the session of a request, and [`remember`](Self::remember) notes where it was served.
+/// The trait is object-safe, and implemented for references, boxes and `Arc`s of a policy too.
 ///
-/// | policy | the pin lives in | first choice is seeded by | life |
+/// | policy | the pin lives in | the first choice is seeded by | life |
 /// |---|---|---|---|
 /// | [`CookiePolicy`] | the cookie | the client's address where the pool steers by `hash`, else entropy | absolute |
 /// | [`IpCookiePolicy`] | the cookie; a valid one beats the address | the client's address, else entropy | absolute |
@@ -33,203 +38,165 @@ pub use none::NoAffinity;
 /// | [`NoAffinity`] | nowhere | the client's address where the pool steers by `hash`, else entropy | – |
 ///
 /// # Laws
-/// `recall` must not do I/O, must be a pure function of its arguments, and must not fail:
-/// memory that cannot be used is [`Claim::New`] with a reason. `remember` is called once,
+/// `read` does no I/O, is a pure function of its arguments, and cannot fail: a cookie or key
+/// that cannot be used is [`Claim::New`] with a reason. `remember` is called once,
 /// after an endpoint has answered, and never for [`Claim::Unbound`].
+///
+/// # Example
+/// A policy that wraps another one forwards what it does not change:
+///
+/// ```
+/// use session_affinity::cookies::CookieName;
+/// use session_affinity::policy::{Claim, Life, Recall, Served};
+/// use session_affinity::{
+///     AffinityPolicy, CookiePolicy, FailoverMode, LoadBalancer, RequestMeta, Settlement, UnixTime,
+/// };
+///
+/// /// Sessions by cookie, but none for clients that ask not to be tracked.
+/// struct Discreet(CookiePolicy);
+///
+/// impl AffinityPolicy for Discreet {
+///     fn load_balancer(&self) -> &LoadBalancer {
+///         self.0.load_balancer()
+///     }
+///
+///     fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+///         match request.headers.get("sec-gpc") {
+///             Some(_) => Recall::from(Claim::Unbound),
+///             None => self.0.read(request, now),
+///         }
+///     }
+///
+///     fn remember(&self, served: &Served<'_>) -> Settlement {
+///         self.0.remember(served)
+///     }
+///
+///     fn cookie_name(&self) -> Option<&CookieName> {
+///         self.0.cookie_name()
+///     }
+///
+///     fn life(&self) -> Life {
+///         self.0.life()
+///     }
+///
+///     fn supports(&self, mode: FailoverMode) -> bool {
+///         self.0.supports(mode)
+///     }
+/// }
+/// ```
 pub trait AffinityPolicy: Send + Sync {
-    /// What this request says about its session.
-    fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall;
+    /// The name of the load balancer whose sessions these are. It keys the hashes of client
+    /// addresses, and scopes tokens, session keys and stores.
+    fn load_balancer(&self) -> &LoadBalancer;
 
-    /// What the client or the store must be told.
-    fn remember(&self, served: &Served) -> Settlement;
+    /// Reads what a request says about its session.
+    fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall;
 
-    /// Whether the policy can keep its promise in this mode. Asked once, when the
-    /// [`Affinity`](crate::Affinity) is made.
+    /// Returns the cookie or the store write for a session that was served.
+    fn remember(&self, served: &Served<'_>) -> Settlement;
+
+    /// The name of the cookie that this policy sets, to be stripped from upstream requests.
+    /// `None` for a policy that sets no cookie. A policy that wraps another one must forward it,
+    /// or the endpoints see the cookie.
+    fn cookie_name(&self) -> Option<&CookieName>;
+
+    /// The life of this policy's sessions. A drain is measured by it, and a stored session idles
+    /// out after it.
+    fn life(&self) -> Life;
+
+    /// Returns whether the policy supports a failover mode. Asked once, by
+    /// [`Affinity::with_failover_mode`](crate::Affinity::with_failover_mode). A policy that wraps
+    /// another one must forward it.
     fn supports(&self, mode: FailoverMode) -> bool {
         let _ = mode;
         true
     }
-
-    /// The cookie that is the policy's own: endpoints have no business with it. `None`: it has
-    /// none.
-    fn cookie_name(&self) -> Option<&CookieName> {
-        None
-    }
-
-    /// How long its sessions live: what a drain is measured by. `None`: not known, so a
-    /// drain takes the whole drain duration.
-    fn life(&self) -> Option<Life> {
-        None
-    }
 }
 
-/// What a request says about its session, and what seeds a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The answer of [`AffinityPolicy::read`]: the claim, and the seed of a first choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "policies outside of this crate build it")]
 pub struct Recall {
-    /// What it says.
+    /// The claim of the request.
     pub claim: Claim,
-    /// The seed of the first choice. `None`: the pool's steering decides between the
-    /// client's address and a number drawn.
-    pub seed: Option<u64>,
+    /// The seed of the first choice, if the session is new or the request has none.
+    pub seed: ChoiceSeed,
 }
 
-/// What a request says about its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Leaves the seed to the steering of the pool.
+impl From<Claim> for Recall {
+    fn from(claim: Claim) -> Self {
+        Self { claim, seed: ChoiceSeed::Steering }
+    }
+}
+
+/// The statement of a request about its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the session table has a row for each")]
 pub enum Claim {
-    /// It carried a pin that is valid now.
+    /// The request carries a pin that is valid now.
     Carried(Pin),
-    /// It carried none, or none that could be used, for this reason.
+    /// The request carries no pin, or none that is valid, for this reason.
     New(Option<Rejected>),
-    /// Its pin, if there is one, is in the store.
-    Stored {
-        /// Under this key.
-        key: SessionKey,
-        /// For so long after the last use, in seconds.
-        ttl: u64,
-    },
-    /// It can have no session.
+    /// The pin, if it exists, is in the store under this key.
+    Stored(SessionKey),
+    /// The request has no session.
     Unbound,
 }
 
-/// How long the sessions of a policy live, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The seed of the choice for a session that begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+pub enum ChoiceSeed {
+    /// The steering of the pool decides between the client's address and entropy.
+    #[default]
+    Steering,
+    /// The hash of the client's address; entropy when the address is unknown.
+    ClientIp,
+    /// This number.
+    Fixed(u64),
+}
+
+/// The life of a policy's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
 pub enum Life {
-    /// From the moment they are made.
-    Absolute(u64),
-    /// From their last use.
-    Idle(u64),
-}
-
-/// What happened to a session, told to its policy after an endpoint has answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Served {
-    /// What became of it.
-    pub transition: Transition,
-    /// What the request had said.
-    pub claim: Claim,
-    /// What the store had said; [`Record::Absent`] where it was not asked.
-    pub record: Record,
-    /// How the request came.
-    pub scheme: Scheme,
-    /// The time of the request.
-    pub now: UnixTime,
-}
-
-/// What became of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// Its endpoint has served it.
-    Kept(Pin),
-    /// It is new.
-    Created {
-        /// The endpoint that has answered.
-        endpoint: EndpointId,
-    },
-    /// It is pinned anew.
-    Moved {
-        /// To what it was pinned.
-        from: Pin,
-        /// The endpoint that has answered.
-        endpoint: EndpointId,
-    },
-    /// Another endpoint has served it this once.
-    Lent {
-        /// Its pin, unchanged.
-        pin: Pin,
-        /// The endpoint that has answered.
-        endpoint: EndpointId,
-    },
-}
-
-/// What is to be done for the next request to come back to the same place.
-///
-/// [`Settlement::apply`] does what concerns the response; stacks without a `HeaderMap` use
-/// the fields. Not `Clone`: it is applied once.
-///
-/// ```compile_fail,E0599
-/// fn twice(settlement: session_affinity::Settlement) -> [session_affinity::Settlement; 2] {
-///     [settlement.clone(), settlement]
-/// }
-/// ```
-#[derive(Debug, Default, PartialEq)]
-#[non_exhaustive]
-#[must_use = "the session is forgotten unless this is applied"]
-pub struct Settlement {
-    /// A `Set-Cookie` line to append to the response.
-    pub set_cookie: Option<HeaderValue>,
-    /// A write for the session store.
-    pub store_write: Option<StoreWrite>,
-    /// What happens to the response's cacheability when it sets a cookie. Set by
-    /// [`Affinity`](crate::Affinity), whatever the policy says.
-    pub cache_guard: CacheGuard,
-}
-
-impl Settlement {
-    /// Nothing to be done.
-    pub fn nothing() -> Self {
-        Self::default()
-    }
-
-    /// A cookie for the client.
-    pub fn cookie(set_cookie: HeaderValue) -> Self {
-        Self { set_cookie: Some(set_cookie), ..Self::default() }
-    }
-
-    /// A write for the store.
-    pub fn store(write: StoreWrite) -> Self {
-        Self { store_write: Some(write), ..Self::default() }
-    }
-
-    /// Appends the cookie, never replacing another, and guards the response against shared
-    /// caches; both only when there is a cookie. What is left to do is the write.
-    ///
-    /// Call it for final responses and 101, not for other 1xx.
-    ///
-    /// ```
-    /// use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
-    /// use session_affinity::Settlement;
-    /// let mut headers = HeaderMap::new();
-    /// headers.insert(SET_COOKIE, HeaderValue::from_static("theirs=1"));
-    /// let write = Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers);
-    /// assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 2);
-    /// assert!(write.is_none());
-    /// ```
-    pub fn apply(self, headers: &mut HeaderMap) -> Option<StoreWrite> {
-        if let Some(mut set_cookie) = self.set_cookie {
-            set_cookie.set_sensitive(true);
-            // Room for two fields, as the guard may bring one: where it is not there, no cookie is
-            // better than a cookie without the guard, and than a panic.
-            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok()
-            {
-                self.cache_guard.apply(headers);
-            }
-        }
-        self.store_write
-    }
+    /// Sessions end this long after they began.
+    Absolute(Ttl),
+    /// Sessions end this long after their last use.
+    Idle(Ttl),
+    /// The end of a session is not known. A drain takes the whole drain duration, and the store is
+    /// asked with the longest idle time, [`Ttl::MAX`].
+    Unknown,
+    /// The policy has no sessions.
+    Sessionless,
 }
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
         impl<P: AffinityPolicy + ?Sized> AffinityPolicy for $pointer {
-            fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-                (**self).recall(request, now)
+            fn load_balancer(&self) -> &LoadBalancer {
+                (**self).load_balancer()
             }
 
-            fn remember(&self, served: &Served) -> Settlement {
+            fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+                (**self).read(request, now)
+            }
+
+            fn remember(&self, served: &Served<'_>) -> Settlement {
                 (**self).remember(served)
-            }
-
-            fn supports(&self, mode: FailoverMode) -> bool {
-                (**self).supports(mode)
             }
 
             fn cookie_name(&self) -> Option<&CookieName> {
                 (**self).cookie_name()
             }
 
-            fn life(&self) -> Option<Life> {
+            fn life(&self) -> Life {
                 (**self).life()
+            }
+
+            fn supports(&self, mode: FailoverMode) -> bool {
+                (**self).supports(mode)
             }
         }
     )*};

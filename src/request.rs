@@ -1,33 +1,55 @@
-//! What the core is told of a request.
+//! The part of a request that the core reads.
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
 
-/// A request, as far as session affinity is concerned. Borrowed and `Copy`.
+mod client;
+
+pub(crate) use client::{ClientAddress, ClientHash};
+
+/// The part of a request that session affinity depends on. Borrowed and `Copy`.
 ///
 /// ```
 /// use session_affinity::{RequestMeta, Scheme};
 /// let headers = http::HeaderMap::new();
-/// let request = RequestMeta { headers: &headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Https };
+/// let peer = std::net::IpAddr::from([192, 0, 2, 1]);
+/// let request = RequestMeta::new(&headers, Scheme::Https).with_client_ip(peer);
+/// assert_eq!(request.client_ip, Some(peer));
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RequestMeta<'a> {
-    /// Its header fields, as they came.
+    /// The header fields of the request, as the client sent them.
     pub headers: &'a HeaderMap,
-    /// The client's address. Behind trusted proxies it is the embedder's to find out;
-    /// behind a Unix socket there is none.
+    /// The address of the client. Behind trusted proxies the embedder works it out;
+    /// behind a Unix socket it is absent.
     pub client_ip: Option<IpAddr>,
-    /// How the client's request came to the first hop that is trusted.
+    /// The scheme by which the request came to the first trusted hop.
     pub scheme: Scheme,
 }
 
-/// Whether a request came over TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+impl<'a> RequestMeta<'a> {
+    /// Describes a request without a client address.
+    pub const fn new(headers: &'a HeaderMap, scheme: Scheme) -> Self {
+        Self { headers, client_ip: None, scheme }
+    }
+
+    /// Sets the address of the client: an `IpAddr`, or an `Option` of one.
+    #[must_use]
+    pub fn with_client_ip(mut self, client_ip: impl Into<Option<IpAddr>>) -> Self {
+        self.client_ip = client_ip.into();
+        self
+    }
+}
+
+/// The scheme of a request: clear text or TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a request is encrypted or it is not")]
 pub enum Scheme {
-    /// It came in the clear.
+    /// The request came in clear text.
     #[default]
     Http,
-    /// It came over TLS.
+    /// The request came over TLS.
     Https,
 }

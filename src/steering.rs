@@ -1,70 +1,117 @@
-//! Who is preferred for a seed: weighted rendezvous hashing, in integers.
+//! The choice of an endpoint for a new session: weighted rendezvous hashing.
 //!
-//! Each endpoint gets a number from the seed and its own id, and the best number
-//! wins. So an endpoint's share is its weight's share; a change of health, weight or
-//! membership moves only the sessions that must move; the order of a list means
-//! nothing; and one seed gives the whole failover order, on every node.
+//! Each endpoint gets a score from the seed, its id and its weight, and the best score wins. So an
+//! endpoint's share of the sessions is its weight's share; a change of health, weight or membership
+//! moves only the sessions that must move; the order of the list does not matter; and one seed
+//! gives the whole failover order, on every node. The function is computed in integers, frozen by
+//! golden vectors, and part of the API.
 //!
-//! Cloudflare's four `origin_steering` policies are this one algorithm with different
-//! seeds and weights: [`Random`], [`struct@Hash`], [`LeastOutstandingRequests`] and
-//! [`LeastConnections`]. [`Steering`] is a trait, so that an embedder's own balancer
-//! can make the first choice. The function is frozen by golden vectors: it is part of
-//! the API.
+//! Cloudflare's four `origin_steering` policies are this one algorithm with different seeds and
+//! weights: [`Random`], [`IpHash`], [`LeastOutstandingRequests`] and [`LeastConnections`]. An
+//! embedder's own balancer makes the first choice by implementing [`Steering`].
 
-use crate::bounds::Weight;
-use crate::endpoint::EndpointId;
-use crate::pools::Candidates;
+use std::sync::Arc;
 
-mod glance;
+mod candidates;
 mod log2;
 mod rendezvous;
+mod shortcut;
 
-pub(crate) use glance::glance;
+pub(crate) use candidates::Suspects;
+pub use candidates::{Candidate, Candidates};
+
 use rendezvous::ByLoad;
-pub(crate) use rendezvous::{ByWeight, Race, Runner, rendezvous};
 
-/// How a pool chooses the endpoint of a new session, and of a request that can have
-/// none. It is not asked for live sessions: those move by weights and a seed of their
-/// own, so that all nodes agree.
+/// Chooses an endpoint for each new session of a pool, and for each request that has no session.
 ///
-/// Implementations should be deterministic in their arguments, apart from load
-/// counts: with a [`Seed::Stable`] several nodes ought to make the same choice.
+/// Live sessions are not steered: they move by weights and a seed of their own, so that all nodes
+/// agree.
+///
+/// A choice should depend on the arguments alone, load counts excepted: with a [`Seed::Stable`],
+/// all nodes are expected to make the same choice.
+///
+/// # Example
+///
+/// The power of two choices: of two candidates drawn by weight, the one with fewer requests in
+/// flight.
 ///
 /// ```
-/// use session_affinity::steering::{Candidate, Seed, Steering};
-/// use session_affinity::Candidates;
+/// use session_affinity::steering::{Candidate, Candidates, Seed, Steering};
+/// use session_affinity::{Endpoint, Pool};
+/// use std::sync::atomic::{AtomicU32, Ordering};
 ///
-/// /// The alphabetically first endpoint takes everything.
-/// struct Alphabetical;
+/// struct Peer {
+///     address: &'static str,
+///     in_flight: AtomicU32,
+/// }
 ///
-/// impl<T> Steering<T> for Alphabetical {
-///     fn choose<'a>(&self, candidates: &Candidates<'a, T>, _: Seed) -> Option<Candidate<'a, T>> {
-///         candidates.iter().min_by_key(|candidate| candidate.name())
+/// struct TwoChoices;
+///
+/// impl Steering<Peer> for TwoChoices {
+///     fn choose<'a>(
+///         &self,
+///         candidates: &Candidates<'a, Peer>,
+///         seed: Seed,
+///     ) -> Option<Candidate<'a, Peer>> {
+///         // All nodes must agree on the choice of a stable seed, so this node's load must not
+///         // count: `None` leaves it to weights and seed.
+///         let Seed::Entropy(drawn) = seed else { return None };
+///         let two = [candidates.preferred(drawn)?, candidates.preferred(drawn.rotate_left(32))?];
+///         two.into_iter().min_by_key(|peer| peer.target().in_flight.load(Ordering::Relaxed))
 ///     }
 /// }
+///
+/// let peer = Peer { address: "10.0.0.1:80", in_flight: AtomicU32::new(0) };
+/// let pool = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", peer)).with_steering(TwoChoices);
 /// ```
 pub trait Steering<T>: Send + Sync {
-    /// Chooses one of the candidates: endpoints that take new sessions and have not
-    /// been tried for this request. `None` leaves the choice to weights and seed.
+    /// Chooses one of the candidates; `None` leaves the choice to weights and seed.
+    ///
+    /// Candidates take new sessions and have not been tried for this request. The health of the
+    /// fallback pool is ignored when no open pool takes the session: its unhealthy endpoints are
+    /// candidates too, if they are enabled and have a weight above 0.
     fn choose<'a>(&self, candidates: &Candidates<'a, T>, seed: Seed) -> Option<Candidate<'a, T>>;
 
-    /// What seeds the first choice where the policy has no seed of its own.
+    /// Returns the source of the seed of a first choice, where the affinity policy has no seed of
+    /// its own. Default: [`Seeding::Entropy`].
     fn seeding(&self) -> Seeding {
         Seeding::Entropy
     }
 }
 
-/// The number that decides a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+macro_rules! steering_behind {
+    ($($pointer:ty),+) => {$(
+        impl<T, S: Steering<T> + ?Sized> Steering<T> for $pointer {
+            fn choose<'a>(
+                &self,
+                candidates: &Candidates<'a, T>,
+                seed: Seed,
+            ) -> Option<Candidate<'a, T>> {
+                (**self).choose(candidates, seed)
+            }
+
+            fn seeding(&self) -> Seeding {
+                (**self).seeding()
+            }
+        }
+    )+};
+}
+
+steering_behind!(&S, Box<S>, Arc<S>);
+
+/// The number that decides a choice, and its origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a seed differs by request or it does not")]
 pub enum Seed {
-    /// Drawn for this request: the next one differs. Load counts matter only here.
+    /// A number drawn for this request: the next request has another one. Load counts matter only
+    /// with this seed.
     Entropy(u64),
-    /// Made of the client's address or the session: the same on every node.
+    /// A number computed from the client's address or from the session: the same on every node.
     Stable(u64),
 }
 
 impl Seed {
-    /// The number.
+    /// Returns the number.
     pub const fn value(self) -> u64 {
         match self {
             Self::Entropy(value) | Self::Stable(value) => value,
@@ -72,59 +119,20 @@ impl Seed {
     }
 }
 
-/// What seeds a pool's first choices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The source of the seed of a pool's first choices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Seeding {
-    /// A number drawn for each.
+    /// A number drawn for each choice.
     #[default]
     Entropy,
     /// The client's address where it is known, else a number drawn.
     ClientIp,
 }
 
-/// An endpoint that can be chosen. It can only be had from [`Candidates`], so what a
-/// [`Steering`] returns was a candidate.
-#[derive(Debug)]
-pub struct Candidate<'a, T> {
-    pub(crate) position: usize,
-    pub(crate) id: EndpointId,
-    pub(crate) weight: Weight,
-    pub(crate) name: &'a str,
-    pub(crate) target: &'a T,
-}
-
-impl<'a, T> Candidate<'a, T> {
-    /// Its identity.
-    pub fn id(&self) -> EndpointId {
-        self.id
-    }
-
-    /// Its weight, never 0.
-    pub fn weight(&self) -> Weight {
-        self.weight
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &'a str {
-        self.name
-    }
-
-    /// The embedder's own value for it.
-    pub fn target(&self) -> &'a T {
-        self.target
-    }
-}
-
-impl<T> Clone for Candidate<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Candidate<'_, T> {}
-
-/// Entropy and weight. Cloudflare: `random`, the default.
+/// Steers by entropy and weight. Cloudflare: `random`, the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "has no parameters")]
 pub struct Random;
 
 impl<T> Steering<T> for Random {
@@ -133,11 +141,12 @@ impl<T> Steering<T> for Random {
     }
 }
 
-/// The client's address and weight. Cloudflare: `hash`.
+/// Steers by the client's address and weight. Cloudflare: `hash`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hash;
+#[expect(clippy::exhaustive_structs, reason = "has no parameters")]
+pub struct IpHash;
 
-impl<T> Steering<T> for Hash {
+impl<T> Steering<T> for IpHash {
     fn choose<'a>(&self, candidates: &Candidates<'a, T>, seed: Seed) -> Option<Candidate<'a, T>> {
         candidates.preferred(seed.value())
     }
@@ -147,14 +156,52 @@ impl<T> Steering<T> for Hash {
     }
 }
 
-/// Entropy and weight / (n + 1), where n is how many requests are outstanding at the
-/// endpoint, by the embedder's count. Cloudflare: `least_outstanding_requests`.
+/// Steers by entropy and weight / (n + 1), where n is the embedder's count of requests in flight to
+/// the endpoint. Cloudflare: `least_outstanding_requests`.
+///
+/// ```
+/// use session_affinity::steering::LeastOutstandingRequests;
+/// use session_affinity::{Endpoint, Pool};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// struct Peer {
+///     address: &'static str,
+///     /// The proxy adds 1 when it sends a request, and subtracts 1 when the response has ended.
+///     in_flight: AtomicU32,
+/// }
+///
+/// let peer = Peer { address: "10.0.0.1:80", in_flight: AtomicU32::new(0) };
+/// let count = |peer: &Peer| peer.in_flight.load(Ordering::Relaxed);
+/// let pool = Pool::new("eu")
+///     .with_endpoint(Endpoint::new("eu-1", peer))
+///     .with_steering(LeastOutstandingRequests(count));
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the count is the only parameter")]
 pub struct LeastOutstandingRequests<F>(pub F);
 
-/// Entropy and weight / (n + 1), where n is how many connections are open to the
-/// endpoint, by the embedder's count. Cloudflare: `least_connections`.
+/// Steers by entropy and weight / (n + 1), where n is the embedder's count of open connections to
+/// the endpoint. Cloudflare: `least_connections`.
+///
+/// ```
+/// use session_affinity::steering::LeastConnections;
+/// use session_affinity::{Endpoint, Pool};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// struct Peer {
+///     address: &'static str,
+///     /// The proxy adds 1 when it opens a connection, and subtracts 1 when it closes one.
+///     connections: AtomicU32,
+/// }
+///
+/// let peer = Peer { address: "10.0.0.1:80", connections: AtomicU32::new(0) };
+/// let count = |peer: &Peer| peer.connections.load(Ordering::Relaxed);
+/// let pool = Pool::new("eu")
+///     .with_endpoint(Endpoint::new("eu-1", peer))
+///     .with_steering(LeastConnections(count));
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the count is the only parameter")]
 pub struct LeastConnections<F>(pub F);
 
 impl<T, F: Fn(&T) -> u32 + Send + Sync> Steering<T> for LeastOutstandingRequests<F> {

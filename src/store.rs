@@ -1,144 +1,206 @@
-//! Where header sessions are remembered.
+//! Stores of header sessions: the trait, the values that it exchanges, and two stores.
+//!
+//! [`MemoryStore`] serves one process, `RedisStore` (feature `redis`) gateways on several
+//! machines. Cookie sessions need no store.
 
-use std::fmt;
+use std::sync::Arc;
 
 use crate::endpoint::EndpointId;
-use crate::policy::Settlement;
+use crate::limits::Ttl;
 use crate::time::UnixTime;
-use crate::token::Pin;
 
+mod key;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 
+pub use key::{InvalidSessionKey, SessionKey};
 pub use memory::{InvalidCapacity, MemoryStore};
 #[cfg(feature = "redis")]
 pub use redis::{InvalidRedisUrl, RedisError, RedisStore};
 
-/// Under which key a header session is stored: 16 bytes of a keyed hash of the
-/// configured headers. The store never sees a header's value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey(pub [u8; 16]);
-
-/// 32 hexadecimal digits.
-impl fmt::Display for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionKey({self})")
-    }
-}
-
-/// What a [`Visit`](crate::Visit) asks of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A question to a store, made by [`Visit::lookup`](crate::Visit::lookup): the session of one
+/// request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "callers of a store build it whole")]
 pub struct Lookup {
-    /// Under which key.
+    /// The key of the session.
     pub key: SessionKey,
-    /// For how long the record lives without use, in seconds.
-    pub ttl: u64,
+    /// The time without use after which a record is gone, in seconds.
+    pub ttl: Ttl,
     /// The time of the request.
     pub now: UnixTime,
 }
 
-/// What the store had to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The answer of a store to a [`Lookup`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a request is routed by each of the four")]
 pub enum Record {
-    /// A live record. Its pin's `expires` is now + ttl: it carries no expiry of its own.
-    Found(Pin),
-    /// None, or one that has idled out. Also what is said when nothing was asked.
+    /// A live record. It carries no end: a record that has idled out is [`Record::Absent`].
+    Found {
+        /// The endpoint that the session is pinned to.
+        endpoint: EndpointId,
+        /// The time at which the session was pinned to this endpoint.
+        issued: UnixTime,
+    },
+    /// No live record under this key, or nothing to look up.
     #[default]
     Absent,
-    /// One that could not be read: of another version, or damaged.
+    /// A record of an unknown version, or a damaged one.
     Unreadable,
-    /// The store did not answer in time.
+    /// No answer: the store returned an error, or its deadline has passed.
     Unreachable,
 }
 
-/// What a [`Settlement`] asks the store to do. It may be done after the response has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the session is forgotten unless this is written"]
-pub enum StoreWrite {
-    /// Restart the idle timer of the record, if it is there; change nothing else, so that
-    /// it cannot undo another node's move.
-    Touch {
-        /// Under which key.
-        key: SessionKey,
-        /// Idle time from `now` on, in seconds.
-        ttl: u64,
-        /// The time of the request.
-        now: UnixTime,
-    },
-    /// Write a record unless there is one: of two first requests that race, one wins.
-    Create {
-        /// Under which key.
-        key: SessionKey,
-        /// The endpoint that has answered.
-        endpoint: EndpointId,
-        /// Idle time from `now` on, in seconds.
-        ttl: u64,
-        /// The time of the request, which is when the session was issued.
-        now: UnixTime,
-    },
-    /// Write a record, whatever is there.
-    Replace {
-        /// Under which key.
-        key: SessionKey,
-        /// The endpoint that has answered.
-        endpoint: EndpointId,
-        /// Idle time from `now` on, in seconds.
-        ttl: u64,
-        /// The time of the request, which is when the session was issued.
-        now: UnixTime,
-    },
+/// A write to a store, returned by [`Settlement::apply`](crate::Settlement::apply). It may be
+/// done after the response has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "policies build it whole")]
+#[must_use = "a session that is not written to the store is lost"]
+pub struct StoreWrite {
+    /// The key of the session.
+    pub key: SessionKey,
+    /// The time without use after which the record is gone, counted from `now`, in seconds.
+    pub ttl: Ttl,
+    /// The time of the request. Of a new record, the time of issue.
+    pub now: UnixTime,
+    /// The change to make.
+    pub kind: WriteKind,
 }
 
-/// A store of header sessions inside the process. [`MemoryStore`] is the default.
+/// The change that a [`StoreWrite`] makes to the record of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a store carries out every kind")]
+pub enum WriteKind {
+    /// Restart the idle timer of a live record and change nothing else, so that the move made by
+    /// another node stays. Without a live record, do nothing.
+    Touch,
+    /// Write a record with this endpoint unless a live one exists: of two first requests that
+    /// race on two nodes, one wins.
+    Create(EndpointId),
+    /// Write a record with this endpoint over any other.
+    Replace(EndpointId),
+}
+
+/// A synchronous store of header sessions. [`MemoryStore`] is the default.
 ///
-/// A store that is reached over a network does not implement this trait: it has async
-/// methods of the same names and keeps the same laws, as `RedisStore` does (feature `redis`).
+/// A store across a network has async methods of the same names and keeps the same laws instead
+/// of implementing this trait: see `RedisStore` (feature `redis`).
 ///
 /// # Laws
-/// A store *may* lose a record (the session is created anew, by the same stable choice),
-/// be late with a write, and serve a record that was replaced a moment ago (the session
-/// goes to its former endpoint once more).
+/// A store *may*
+/// - lose a record: the next request creates the session by the same stable choice;
+/// - be late with a write;
+/// - return a record that was replaced a moment ago: one more request goes to the former endpoint.
 ///
-/// It must *never* return a record of another key, or one that was never written; return
-/// a record `ttl` seconds or more after its last `Touch`, `Create` or `Replace`; let
-/// `Create` change a live record; or let `Touch` make one, or change its endpoint.
-pub trait SessionStore {
-    /// What can go wrong.
+/// A store must *never*
+/// - return a record of another key, or one that was never written;
+/// - return a record `ttl` seconds or more after its last touch, create or replace;
+/// - change a live record, or its idle time, by [`WriteKind::Create`];
+/// - make a record by [`WriteKind::Touch`], or change the endpoint or the time of issue of one.
+///
+/// # Example
+/// A store over a map. It grows without bound, unlike [`MemoryStore`].
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+/// use session_affinity::store::{Lookup, Record, SessionKey, SessionStore, StoreWrite, WriteKind};
+/// use session_affinity::{EndpointId, UnixTime};
+///
+/// struct Row {
+///     endpoint: EndpointId,
+///     issued: UnixTime,
+///     end: UnixTime,
+/// }
+///
+/// #[derive(Default)]
+/// struct Table(Mutex<HashMap<SessionKey, Row>>);
+///
+/// impl SessionStore for Table {
+///     type Error = &'static str;
+///
+///     fn load(&self, lookup: &Lookup) -> Result<Record, Self::Error> {
+///         let rows = self.0.lock().map_err(|_| "a thread has panicked")?;
+///         let live = rows.get(&lookup.key).filter(|row| row.end > lookup.now);
+///         Ok(live.map_or(Record::Absent, |row| Record::Found { endpoint: row.endpoint, issued: row.issued }))
+///     }
+///
+///     fn save(&self, write: &StoreWrite) -> Result<(), Self::Error> {
+///         let StoreWrite { key, ttl, now, kind } = *write;
+///         let end = now.saturating_add(ttl.get());
+///         let mut rows = self.0.lock().map_err(|_| "a thread has panicked")?;
+///         match (rows.get_mut(&key).filter(|row| row.end > now), kind) {
+///             (Some(row), WriteKind::Touch) => row.end = end,
+///             (None, WriteKind::Touch) | (Some(_), WriteKind::Create(_)) => {}
+///             (_, WriteKind::Create(endpoint) | WriteKind::Replace(endpoint)) => {
+///                 rows.insert(key, Row { endpoint, issued: now, end });
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// assert_eq!(Table::default().record(None), Record::Absent);
+/// ```
+pub trait SessionStore: Send + Sync {
+    /// The error of a store that did not answer or could not write.
     type Error;
 
-    /// Reads a record. It never says [`Record::Unreachable`]; errors mean that.
+    /// Reads the record of a session. Errors take the place of [`Record::Unreachable`], which is
+    /// never returned.
     ///
     /// # Errors
-    /// The store's own, when it did not answer.
+    /// An error of the store, when it did not answer.
     fn load(&self, lookup: &Lookup) -> Result<Record, Self::Error>;
 
-    /// Writes what a settlement asks for.
+    /// Carries out a write.
     ///
     /// # Errors
-    /// The store's own. The response has been decided by then: report it and go on.
+    /// An error of the store. The response is not affected: report the error and continue.
     fn save(&self, write: &StoreWrite) -> Result<(), Self::Error>;
 
-    /// The record for a visit: [`Record::Absent`] when none is asked for, and
-    /// [`Record::Unreachable`] for an error.
-    fn record(&self, visit: &crate::affinity::Visit) -> Record {
-        match visit.lookup() {
+    /// Returns the record for [`Affinity::route`](crate::Affinity::route):
+    /// [`Record::Absent`] without a lookup, [`Record::Unreachable`] for an error.
+    fn record(&self, lookup: Option<Lookup>) -> Record {
+        match lookup {
             None => Record::Absent,
             Some(lookup) => self.load(&lookup).unwrap_or(Record::Unreachable),
         }
     }
 
-    /// Writes what a settlement asks for, if it does.
+    /// Carries out the write that [`Settlement::apply`](crate::Settlement::apply) returned, if
+    /// there is one.
     ///
     /// # Errors
     /// As [`SessionStore::save`].
-    fn settle(&self, settlement: &Settlement) -> Result<(), Self::Error> {
-        settlement.store_write.as_ref().map_or(Ok(()), |write| self.save(write))
+    fn commit(&self, write: Option<StoreWrite>) -> Result<(), Self::Error> {
+        write.map_or(Ok(()), |write| self.save(&write))
     }
 }
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: SessionStore + ?Sized> SessionStore for $pointer {
+            type Error = S::Error;
+
+            fn load(&self, lookup: &Lookup) -> Result<Record, S::Error> {
+                (**self).load(lookup)
+            }
+
+            fn save(&self, write: &StoreWrite) -> Result<(), S::Error> {
+                (**self).save(write)
+            }
+
+            fn record(&self, lookup: Option<Lookup>) -> Record {
+                (**self).record(lookup)
+            }
+
+            fn commit(&self, write: Option<StoreWrite>) -> Result<(), S::Error> {
+                (**self).commit(write)
+            }
+        }
+    )*};
+}
+
+forward!(&S, Box<S>, Arc<S>);

@@ -1,5 +1,5 @@
-//! The atomics and the lock of the crate: the standard library's. In `interleavings` they are
-//! loom's, which runs a test through every order of its threads' steps.
+//! The atomics and the lock of this crate: those of the standard library, or, for the tests in
+//! `interleavings`, those of loom, which runs a test in every order of the steps of its threads.
 
 #[cfg(not(all(test, session_affinity_loom)))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64};

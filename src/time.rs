@@ -1,13 +1,15 @@
-//! The one notion of time: whole seconds since the Unix epoch, always an argument.
+//! The time as the crate sees it: whole seconds since the Unix epoch, always an argument.
 
-use std::time::SystemTime;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// A moment, in whole seconds since 1970-01-01T00:00:00Z.
 ///
-/// Every value lies in `0..2^40` (up to the year 36 812), the range that a
-/// [token](crate::TokenCodec) can hold in its five bytes. Whatever lies outside is
-/// clamped to the nearer end and sums saturate, so a clock that is far off never
-/// makes a request fail.
+/// Every value is below 2^40 (the year 36 812), the range that a
+/// [token](crate::token::TokenCodec) holds in five bytes. Conversions clamp to that range and sums
+/// saturate, so a clock that is far off causes no error.
+///
+/// `Display` writes the seconds.
 ///
 /// ```
 /// use session_affinity::UnixTime;
@@ -15,6 +17,7 @@ use std::time::SystemTime;
 ///
 /// let now = UnixTime::from(SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_900));
 /// assert_eq!(now, UnixTime::from_secs(1_800_000_000));
+/// assert_eq!(now.to_string(), "1800000000");
 /// assert_eq!(now.saturating_add(u64::MAX), UnixTime::MAX);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,43 +26,50 @@ pub struct UnixTime(u64);
 impl UnixTime {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last second that can be named: 2^40 - 1.
+    /// The last moment that can be represented: 2^40 - 1 seconds.
     pub const MAX: Self = Self((1 << 40) - 1);
 
-    /// The moment `seconds` after the epoch, clamped to [`UnixTime::MAX`].
+    /// Returns the moment `seconds` after the epoch, at most [`UnixTime::MAX`].
     pub const fn from_secs(seconds: u64) -> Self {
         if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
     }
 
-    /// Seconds since the epoch, below 2^40.
+    /// Returns the seconds since the epoch, below 2^40.
     pub const fn as_secs(self) -> u64 {
         self.0
     }
 
-    /// `seconds` later, at most [`UnixTime::MAX`].
+    /// Returns the moment `seconds` later, at most [`UnixTime::MAX`].
     #[must_use]
     pub const fn saturating_add(self, seconds: u64) -> Self {
         Self::from_secs(self.0.saturating_add(seconds))
     }
 
-    /// `seconds` earlier, at least [`UnixTime::EPOCH`].
+    /// Returns the moment `seconds` earlier, at least [`UnixTime::EPOCH`].
     #[must_use]
     pub const fn saturating_sub(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds))
     }
 
-    /// Seconds from `earlier` to this moment; 0 when `earlier` is later.
+    /// Returns the seconds from `earlier` to this moment, or 0 when `earlier` is later.
     pub const fn seconds_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// A moment given in signed seconds, as calendars do.
-    fn from_signed(seconds: i64) -> Self {
+    /// Returns the moment `seconds` after the epoch; a negative number becomes the epoch.
+    #[cfg(any(feature = "serde", feature = "time"))]
+    pub(crate) fn from_signed(seconds: i64) -> Self {
         Self::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 }
 
-/// Fractions of a second are cut off; times before 1970 become [`UnixTime::EPOCH`].
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Cuts off fractions of a second. A time before 1970 becomes [`UnixTime::EPOCH`].
 impl From<SystemTime> for UnixTime {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(SystemTime::UNIX_EPOCH) {
@@ -69,16 +79,30 @@ impl From<SystemTime> for UnixTime {
     }
 }
 
-/// Fractions of a second are cut off; times before 1970 become [`UnixTime::EPOCH`].
-impl From<time::UtcDateTime> for UnixTime {
-    fn from(time: time::UtcDateTime) -> Self {
+/// A moment outside the range of the platform's [`SystemTime`] (on Windows after the year 30 828)
+/// becomes 9999-12-31T23:59:59Z.
+impl From<UnixTime> for SystemTime {
+    fn from(time: UnixTime) -> Self {
+        const YEAR_9999: Duration = Duration::from_secs(253_402_300_799);
+        let after_epoch = |duration| Self::UNIX_EPOCH.checked_add(duration);
+        after_epoch(Duration::from_secs(time.0))
+            .or_else(|| after_epoch(YEAR_9999))
+            .unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+/// Cuts off fractions of a second. A time before 1970 becomes [`UnixTime::EPOCH`].
+#[cfg(feature = "time")]
+impl From<::time::UtcDateTime> for UnixTime {
+    fn from(time: ::time::UtcDateTime) -> Self {
         Self::from_signed(time.unix_timestamp())
     }
 }
 
-/// Fractions of a second are cut off; times before 1970 become [`UnixTime::EPOCH`].
-impl From<time::OffsetDateTime> for UnixTime {
-    fn from(time: time::OffsetDateTime) -> Self {
+/// Cuts off fractions of a second. A time before 1970 becomes [`UnixTime::EPOCH`].
+#[cfg(feature = "time")]
+impl From<::time::OffsetDateTime> for UnixTime {
+    fn from(time: ::time::OffsetDateTime) -> Self {
         Self::from_signed(time.unix_timestamp())
     }
 }
@@ -86,7 +110,6 @@ impl From<time::OffsetDateTime> for UnixTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn times_are_clamped_to_forty_bits() {
@@ -96,18 +119,40 @@ mod tests {
         assert_eq!(UnixTime::MAX.as_secs(), 1_099_511_627_775);
         let past = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(UnixTime::from(past), UnixTime::EPOCH);
-        assert_eq!(UnixTime::from(time::UtcDateTime::MIN), UnixTime::EPOCH);
-        assert_eq!(UnixTime::from(time::OffsetDateTime::UNIX_EPOCH), UnixTime::EPOCH);
     }
 
     #[test]
     fn fractions_of_a_second_are_cut_off() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_999);
-        let date =
-            time::OffsetDateTime::from_unix_timestamp_nanos(1_800_000_000_999_999_999).unwrap();
-        for time in [UnixTime::from(time), date.into(), time::UtcDateTime::from(date).into()] {
+        assert_eq!(UnixTime::from(time), UnixTime::from_secs(1_800_000_000));
+    }
+
+    #[cfg(feature = "time")]
+    #[test]
+    fn dates_of_the_time_crate_are_clamped_and_cut_off_alike() {
+        use ::time::{OffsetDateTime, UtcDateTime};
+        assert_eq!(UnixTime::from(UtcDateTime::MIN), UnixTime::EPOCH);
+        assert_eq!(UnixTime::from(OffsetDateTime::UNIX_EPOCH), UnixTime::EPOCH);
+        let date = OffsetDateTime::from_unix_timestamp_nanos(1_800_000_000_999_999_999).unwrap();
+        for time in [UnixTime::from(date), UtcDateTime::from(date).into()] {
             assert_eq!(time, UnixTime::from_secs(1_800_000_000));
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_system_time_and_back() {
+        for seconds in [0, 1, 1_800_000_000, 253_402_300_799] {
+            let time = UnixTime::from_secs(seconds);
+            let system = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(SystemTime::from(time), system);
+            assert_eq!(UnixTime::from(system), time);
+        }
+        assert!(SystemTime::from(UnixTime::MAX) > SystemTime::from(UnixTime::EPOCH));
+    }
+
+    #[test]
+    fn a_moment_is_shown_as_its_seconds() {
+        assert_eq!(UnixTime::from_secs(1_800_000_000).to_string(), "1800000000");
     }
 
     #[test]

@@ -1,31 +1,29 @@
-//! The pin and its sealed form: 36 bytes, always 48 characters.
+//! The sealed form of a pin: 36 bytes, always 48 characters.
 
 use std::fmt;
 
 use hmac::digest::zeroize::Zeroizing;
 use siphasher::sip::SipHasher24;
 
-use crate::base64url;
-use crate::bounds::{ClockSkew, CookieTtl};
 use crate::cookies::CookieName;
 use crate::endpoint::EndpointId;
-use crate::keys::Keyring;
-use crate::mac::{HEAD, MacKey};
-use crate::names::Name;
+use crate::keys::{Boxed, Key, Keyring};
+use crate::limits::{ClockSkew, Ttl};
+use crate::names::LoadBalancer;
 use crate::time::UnixTime;
 
-/// What a session remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Pin {
-    /// The endpoint that has answered and shall serve the session.
-    pub endpoint: EndpointId,
-    /// When the session began.
-    pub issued: UnixTime,
-    /// The first moment at which it is over.
-    pub expires: UnixTime,
-}
+mod base64url;
+mod layout;
+mod mac;
+mod rejected;
 
-/// Seals pins into tokens and opens them, for one load balancer and cookie name.
+pub use crate::pin::Pin;
+pub use rejected::Rejected;
+
+use layout::{Plain, Tag};
+use mac::MacKey;
+
+/// Seals pins into tokens and opens them, for one load balancer and one cookie name.
 ///
 /// ```text
 /// offset  0        1       2             10      15       20
@@ -37,18 +35,18 @@ pub struct Pin {
 /// ```
 /// The tag authenticates the first 20 bytes with the endpoint id in clear; the mask
 /// is SipHash-2-4 of the tag. This is the SIV construction (Rogaway and Shrimpton
-/// 2006), so without the key a token does not show which endpoint it names. It is
+/// 2006): without the key a token does not show which endpoint it names. The construction is
 /// deterministic: equal tokens mean the same endpoint in the same second. The times
-/// can be read by anyone. Load balancer and cookie name are part of the keys, so a
-/// token of another scope is noise.
+/// are readable by any client. The load balancer and the cookie name are part of the keys, so a
+/// token of another scope counts as forged.
 ///
 /// ```
-/// use session_affinity::{ClockSkew, CookieName, CookieTtl, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret, TokenCodec, UnixTime};
+/// use session_affinity::cookies::CookieName;
+/// use session_affinity::token::{Pin, Rejected, TokenCodec};
+/// use session_affinity::{EndpointId, Key, Keyring, LoadBalancer, Secret, UnixTime};
 ///
 /// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
-/// let codec = TokenCodec::new(&Name::new("shop")?, &CookieName::default(), &keyring)
-///     .with_ttl(CookieTtl::default())
-///     .with_clock_skew(ClockSkew::default());
+/// let codec = TokenCodec::new(&LoadBalancer::new("shop")?, &CookieName::default(), &keyring);
 /// let now = UnixTime::from_secs(1_800_000_000);
 /// let pin = Pin { endpoint: EndpointId::new("eu", "eu-1"), issued: now, expires: now.saturating_add(3_600) };
 ///
@@ -60,43 +58,55 @@ pub struct Pin {
 /// ```
 #[derive(Clone)]
 pub struct TokenCodec {
-    signing: TokenKey,
-    verifying: Box<[TokenKey]>,
-    ttl: CookieTtl,
+    signing: Boxed<TokenKey>,
+    verifying: Boxed<[TokenKey]>,
+    ttl: Ttl,
     clock_skew: ClockSkew,
 }
 
 impl TokenCodec {
-    /// A codec with the default lifetime and clock skew.
-    pub fn new(load_balancer: &Name, cookie: &CookieName, keyring: &Keyring) -> Self {
+    /// The lifetime of a token unless another one is set: 82 800 seconds.
+    pub const DEFAULT_TTL: Ttl = Ttl::clamped(82_800);
+
+    /// Creates a codec with the default lifetime and clock skew.
+    pub fn new(load_balancer: &LoadBalancer, cookie: &CookieName, keyring: &Keyring) -> Self {
         let context =
             [load_balancer.as_str().as_bytes(), &[0], cookie.as_str().as_bytes()].concat();
-        let mut keys = keyring.keys().map(|key| TokenKey::derive(key, &context));
-        let signing = keys.next().unwrap_or_else(|| TokenKey::derive(keyring.signing(), &context));
+        let signing = || {
+            let mut signing = Box::<TokenKey>::default();
+            signing.set(keyring.signing(), &context);
+            signing
+        };
+        let others = || keyring.keys().skip(1);
+        let verifying = || {
+            let mut verifying: Box<[_]> = others().map(|_| TokenKey::default()).collect();
+            verifying.iter_mut().zip(others()).for_each(|(to, key)| to.set(key, &context));
+            verifying
+        };
         Self {
-            signing,
-            verifying: keys.collect(),
-            ttl: CookieTtl::default(),
+            signing: Boxed::new(signing),
+            verifying: Boxed::new(verifying),
+            ttl: Self::DEFAULT_TTL,
             clock_skew: ClockSkew::default(),
         }
     }
 
-    /// With this lifetime: a token that is older is refused, whatever it says itself.
+    /// Sets the lifetime. An older token is refused, whatever its own expiry says.
     #[must_use]
-    pub fn with_ttl(mut self, ttl: CookieTtl) -> Self {
+    pub fn with_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// With this much tolerance for the clocks of other nodes.
+    /// Sets the tolerance for the clocks of other nodes.
     #[must_use]
     pub fn with_clock_skew(mut self, clock_skew: ClockSkew) -> Self {
         self.clock_skew = clock_skew;
         self
     }
 
-    /// The lifetime of a session, in seconds.
-    pub fn ttl(&self) -> CookieTtl {
+    /// The lifetime of a session.
+    pub fn ttl(&self) -> Ttl {
         self.ttl
     }
 
@@ -110,12 +120,12 @@ impl TokenCodec {
         };
         let tag = self.signing.mac.tag(&plain.to_bytes());
         let masked = Plain { endpoint: plain.endpoint ^ self.signing.mask(tag), ..plain };
-        Token::encode(&masked, tag)
+        Token(masked.encode(tag))
     }
 
-    /// Opens a cookie's value.
+    /// Opens the value of a cookie.
     ///
-    /// The pin's `expires` is what the token says, or `issued` plus the configured
+    /// The `expires` of the pin is that of the token, or `issued` plus the configured
     /// lifetime where that is earlier.
     ///
     /// # Errors
@@ -145,7 +155,7 @@ impl TokenCodec {
     }
 }
 
-/// Names the key ids; secrets stay hidden.
+/// Shows the key ids; the secrets stay hidden.
 impl fmt::Debug for TokenCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCodec")
@@ -157,14 +167,14 @@ impl fmt::Debug for TokenCodec {
     }
 }
 
-/// A sealed pin: the cookie's value, 48 characters of the base64url alphabet
+/// A sealed pin: the value of the cookie, 48 characters of the base64url alphabet
 /// (RFC 4648 section 5, without padding).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token([u8; Token::LEN]);
 
 impl Token {
     /// The length of every token, in characters.
-    pub const LEN: usize = 48;
+    pub const LEN: usize = layout::LEN;
 
     /// The token as text.
     pub fn as_str(&self) -> &str {
@@ -172,17 +182,19 @@ impl Token {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// The token as bytes of ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-
-    fn encode(masked: &Plain, tag: Tag) -> Self {
-        let [a, b, c, d] = masked.groups();
-        Self(base64url::encode([a, b, c, d | (tag >> 96) as u64, (tag >> 48) as u64, tag as u64]))
     }
 }
 
-/// The text itself: it is on its way to the client.
+impl AsRef<str> for Token {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Shows the token itself, because it goes to the client.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({})", self.as_str())
@@ -191,91 +203,12 @@ impl fmt::Debug for Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
-/// Why a cookie that came was not used, in the order in which it is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Rejected {
-    /// Not 48 characters of the alphabet.
-    #[error("the token is malformed; allowed: 48 characters of base64url")]
-    Malformed,
-    /// A version of the token that this crate does not write.
-    #[error("the token is of an unknown version; allowed: 1")]
-    UnknownVersion,
-    /// A key id that is not on the keyring: retired, or not here yet.
-    #[error("the token's key id is not on the keyring")]
-    UnknownKey,
-    /// The tag is not that of this key, load balancer and cookie name.
-    #[error("the token's tag is not that of this key, load balancer and cookie name")]
-    Forged,
-    /// Issued further in the future than the clock skew allows.
-    #[error("the token was issued further in the future than the clock skew allows")]
-    Premature,
-    /// Its life, or the configured lifetime, is over.
-    #[error("the token has expired")]
-    Expired,
-}
-
-const VERSION: u8 = 1;
-/// 16 bytes, as a big-endian number.
-type Tag = u128;
-
-/// The fields of the first 20 bytes; the endpoint id in clear or masked.
-#[derive(Clone, Copy)]
-struct Plain {
-    key_id: u8,
-    endpoint: u64,
-    issued: UnixTime,
-    expires: UnixTime,
-}
-
-impl Plain {
-    fn to_bytes(self) -> [u8; HEAD] {
-        let (issued, expires) = (self.issued.as_secs(), self.expires.as_secs());
-        let first = u64::from(VERSION) << 56 | u64::from(self.key_id) << 48 | self.endpoint >> 16;
-        let second = self.endpoint << 48 | issued << 8 | expires >> 32;
-        let mut bytes = [0; HEAD];
-        let (eight, rest) = bytes.split_at_mut(8);
-        let (sixteen, last) = rest.split_at_mut(8);
-        eight.copy_from_slice(&first.to_be_bytes());
-        sixteen.copy_from_slice(&second.to_be_bytes());
-        last.copy_from_slice(&(expires as u32).to_be_bytes());
-        bytes
-    }
-
-    /// The first groups of 6 bytes; the last is completed by the tag.
-    fn groups(&self) -> [u64; 4] {
-        let (issued, expires) = (self.issued.as_secs(), self.expires.as_secs());
-        [
-            u64::from(VERSION) << 40 | u64::from(self.key_id) << 32 | self.endpoint >> 32,
-            self.endpoint << 16 | issued >> 24,
-            issued << 24 | expires >> 16,
-            expires << 32,
-        ]
-    }
-
-    fn decode(value: &[u8]) -> Result<(Self, Tag), Rejected> {
-        let text = <&[u8; Token::LEN]>::try_from(value).map_err(|_| Rejected::Malformed)?;
-        // Six groups of 6 bytes; fields end within them.
-        let [a, b, c, d, e, f] = base64url::decode(text).ok_or(Rejected::Malformed)?;
-        if a >> 40 != u64::from(VERSION) {
-            return Err(Rejected::UnknownVersion);
-        }
-        let masked = Self {
-            key_id: (a >> 32) as u8,
-            endpoint: a << 32 | b >> 16,
-            issued: UnixTime::from_secs((b & 0xffff) << 24 | c >> 24),
-            expires: UnixTime::from_secs((c & 0x00ff_ffff) << 16 | d >> 32),
-        };
-        Ok((masked, Tag::from(d) << 96 | Tag::from(e) << 48 | Tag::from(f)))
-    }
-}
-
-/// What one key of the ring becomes in this scope.
-#[derive(Clone)]
+/// The two keys that one key of the ring gives in this scope.
+#[derive(Clone, Default)]
 struct TokenKey {
     id: u8,
     mac: MacKey,
@@ -283,12 +216,13 @@ struct TokenKey {
 }
 
 impl TokenKey {
-    fn derive(key: &crate::keys::Key, context: &[u8]) -> Self {
-        let mac_key = key.secret().derive(&[b"session-affinity v1 mac", &[0], context]);
-        let mask_key = key.secret().derive(&[b"session-affinity v1 mask", &[0], context]);
-        let mask =
-            Zeroizing::new(std::array::from_fn(|i| mask_key.get(i).copied().unwrap_or_default()));
-        Self { id: key.id(), mac: MacKey::new(&mac_key), mask }
+    /// Replaces both keys, in place, by those derived from a key of the ring.
+    fn set(&mut self, key: &Key, context: &[u8]) {
+        let mut mac_key = Zeroizing::default();
+        key.secret().derive_into(&mut mac_key, &[b"session-affinity v1 mac", &[0], context]);
+        self.mac.set(&mac_key);
+        key.secret().derive_into(&mut self.mask, &[b"session-affinity v1 mask", &[0], context]);
+        self.id = key.id();
     }
 
     fn mask(&self, tag: Tag) -> u64 {

@@ -1,16 +1,21 @@
-//! What each verb allocates: nothing on the kept path, one header value for a cookie.
+//! The allocations of each verb: none on the kept path, one header value for a cookie.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::limits::CoolingOff;
+use session_affinity::policy::{Claim, Require};
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
+use session_affinity::token::{Pin, Rejected};
 use session_affinity::*;
 
 mod support;
-use support::{NOW, cookie_policy, keyring, request, shop};
+use support::{NOW, codec, cookie_policy, keyring, request, shop, ttl};
 
-/// Counts what the current thread asks for.
+/// Counts the allocations of the current thread.
 struct Counting;
 
 thread_local! {
@@ -52,14 +57,15 @@ fn the_counter_counts() {
 }
 
 fn two_pools() -> Pools<&'static str> {
-    let eu =
-        Pool::new("eu").endpoint(Endpoint::new("eu-1", "a")).endpoint(Endpoint::new("eu-2", "b"));
-    let us = Pool::new("us").endpoint(Endpoint::new("us-1", "c"));
-    Pools::builder().pool(eu).pool(us).fallback("us").build().unwrap()
+    let eu = Pool::new("eu")
+        .with_endpoint(Endpoint::new("eu-1", "a"))
+        .with_endpoint(Endpoint::new("eu-2", "b"));
+    let us = Pool::new("us").with_endpoint(Endpoint::new("us-1", "c"));
+    Pools::builder().pool(eu).pool(us).fallback_in_order("us").build().unwrap()
 }
 
 fn with_cookie(endpoint: &str) -> HeaderMap {
-    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let codec = codec(&keyring());
     let pin = Pin {
         endpoint: EndpointId::new("eu", endpoint),
         issued: NOW,
@@ -77,26 +83,21 @@ fn with_cookie(endpoint: &str) -> HeaderMap {
 /// A kept request of the cookie policies allocates nothing.
 #[test]
 fn a_kept_cookie_request_allocates_nothing() {
-    let prefix = Ipv6Prefix::default();
-    let policies: [Box<dyn AffinityPolicy>; 2] = [
-        Box::new(cookie_policy()),
-        Box::new(IpCookiePolicy::new(&shop(), prefix, cookie_policy())),
-    ];
+    let policies: [Box<dyn AffinityPolicy>; 2] =
+        [Box::new(cookie_policy()), Box::new(IpCookiePolicy::new(cookie_policy()))];
     for policy in policies {
-        let affinity =
-            Affinity::new(&shop(), policy).with_cooling_off(CoolingOff::new(10).unwrap());
+        let affinity = Affinity::new(policy).with_cooling_off(CoolingOff::new(10).unwrap());
         let (pools, headers) = (two_pools(), with_cookie("eu-1"));
-        let request = RequestMeta { client_ip: Some([192, 0, 2, 1].into()), ..request(&headers) };
+        let request = request(&headers).with_client_ip(IpAddr::from([192, 0, 2, 1]));
         let (kept, count) = allocations(|| {
-            let attempt = affinity
-                .route(affinity.recall(&request, NOW), Record::Absent, &pools, || 0)
-                .unwrap();
-            let target = pools.target(attempt.endpoint());
+            let visit = affinity.recall(&request, NOW);
+            let (attempt, target) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+            let by_id = pools.target(attempt.endpoint());
             let outcome = attempt.outcome();
             let settlement = affinity.settle(attempt, &pools);
-            (outcome, target, settlement.set_cookie.is_some())
+            (outcome, target, by_id, settlement.set_cookie.is_some())
         });
-        assert_eq!((kept, count), ((Outcome::Kept, Some(&"a"), false), 0));
+        assert_eq!((kept, count), ((Outcome::Kept, &"a", Some(&"a"), false), 0));
     }
 }
 
@@ -104,19 +105,19 @@ fn a_kept_cookie_request_allocates_nothing() {
 fn a_kept_header_request_allocates_nothing() {
     let secret = Secret::new([5; 32]).unwrap();
     let entries = ["x-user", "cookie", "cookie:sid,theme"];
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &entries, Require::All, CookieName::default()).unwrap();
-    let affinity = Affinity::new(&shop(), policy);
+    let policy = HeaderPolicy::new(&shop(), &secret, &entries).unwrap();
+    let affinity = Affinity::new(policy.with_require(Require::All));
     let (pools, mut headers) = (two_pools(), with_cookie("eu-1"));
     headers.insert("x-user", HeaderValue::from_static("alice"));
     let store = MemoryStore::new(1_000).unwrap();
     let request = request(&headers);
     let serve = || {
         let visit = affinity.recall(&request, NOW);
-        let record = store.record(&visit);
-        let attempt = affinity.route(visit, record, &pools, || 0).unwrap();
+        let record = store.record(visit.lookup());
+        let (attempt, _) = affinity.route(visit, record, &pools, || 0).unwrap();
         let outcome = attempt.outcome();
-        store.settle(&affinity.settle(attempt, &pools)).unwrap();
+        let mut response = HeaderMap::new();
+        store.commit(affinity.settle(attempt, &pools).apply(&mut response)).unwrap();
         outcome
     };
     assert_eq!(serve().label(), "created:no_record");
@@ -126,12 +127,12 @@ fn a_kept_header_request_allocates_nothing() {
 /// A created session, up to its Set-Cookie line, makes one allocation: the header value.
 #[test]
 fn a_created_cookie_allocates_its_header_value_alone() {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let (pools, headers) = (two_pools(), HeaderMap::new());
     let request = request(&headers);
     let (settlement, count) = allocations(|| {
-        let attempt =
-            affinity.route(affinity.recall(&request, NOW), Record::Absent, &pools, || 7).unwrap();
+        let visit = affinity.recall(&request, NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 7).unwrap();
         affinity.settle(attempt, &pools)
     });
     assert!(settlement.set_cookie.is_some());
@@ -141,13 +142,12 @@ fn a_created_cookie_allocates_its_header_value_alone() {
 #[test]
 fn a_failover_and_a_rejected_forgery_allocate_no_more() {
     let affinity =
-        Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+        Affinity::new(cookie_policy()).with_failover_mode(FailoverMode::Temporary).unwrap();
     let (pools, headers) = (two_pools(), with_cookie("eu-1"));
     let (lent, count) = allocations(|| {
-        let attempt = affinity
-            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-            .unwrap();
-        let attempt = affinity.failover(attempt, &pools).unwrap();
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        let (attempt, _) = affinity.failover(attempt, &pools).unwrap();
         let outcome = attempt.outcome();
         let _ = affinity.settle(attempt, &pools);
         outcome
@@ -164,15 +164,11 @@ fn a_failover_and_a_rejected_forgery_allocate_no_more() {
 #[test]
 fn a_million_made_up_header_sessions_allocate_nothing() {
     let store = MemoryStore::new(10_000).unwrap();
+    let kind = WriteKind::Create(EndpointId::from_u64(7));
     let ((), count) = allocations(|| {
         for number in 0..1_000_000_u128 {
-            let (key, ttl, now) = (SessionKey(number.to_be_bytes()), 1_800, NOW);
-            let Ok(()) = store.save(&StoreWrite::Create {
-                key,
-                endpoint: EndpointId::from_u64(7),
-                ttl,
-                now,
-            });
+            let (key, ttl, now) = (SessionKey(number.to_be_bytes()), ttl(1_800), NOW);
+            let Ok(()) = store.save(&StoreWrite { key, ttl, now, kind });
             let Ok(_) = store.load(&Lookup { key, ttl, now });
         }
     });
@@ -182,33 +178,29 @@ fn a_million_made_up_header_sessions_allocate_nothing() {
 /// Moved: the header value of the new pin. Given up, shed, unbound: nothing.
 #[test]
 fn the_other_ways_a_request_can_end_allocate_no_more_than_their_cookie() {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let headers = with_cookie("eu-1");
-    let mut edit = two_pools().edit();
-    edit.health(EndpointId::new("eu", "eu-1"), Health::Unhealthy).unwrap();
-    let pools = edit.build();
+    let eu_1 = EndpointId::new("eu", "eu-1");
+    let pools = two_pools().edited(|edit| edit.health(eu_1, Health::Unhealthy)).unwrap();
     let (moved, count) = allocations(|| {
-        let attempt = affinity
-            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-            .unwrap();
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
         (attempt.outcome(), affinity.settle(attempt, &pools).set_cookie.is_some())
     });
     assert_eq!((moved.0.label(), moved.1, count), ("moved:unhealthy", true, 1));
 
     let pools = two_pools();
     let (gave_up, count) = allocations(|| {
-        let attempt = affinity
-            .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-            .unwrap();
-        affinity.failover(attempt, &pools).err()
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        affinity.failover(attempt, &pools).err().map(GaveUp::outcome)
     });
-    assert_eq!((gave_up, count), (Some(GaveUp), 0));
+    assert_eq!((gave_up, count), (Some(Outcome::GaveUp), 0));
 
-    let unbound = Affinity::new(&shop(), NoAffinity);
+    let unbound = Affinity::new(NoAffinity::new(&shop()));
     let (outcome, count) = allocations(|| {
-        let attempt = unbound
-            .route(unbound.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-            .unwrap();
+        let visit = unbound.recall(&request(&headers), NOW);
+        let (attempt, _) = unbound.route(visit, Record::Absent, &pools, || 0).unwrap();
         let outcome = attempt.outcome();
         let _ = unbound.settle(attempt, &pools);
         outcome

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use session_affinity::config::*;
+use session_affinity::cookies::{SameSite, Secure};
+use session_affinity::pools::ShedBy;
 use session_affinity::*;
 
 mod support;
@@ -15,7 +17,7 @@ const EU: &str = "1d9b64f07c2a4e85a3f6c0e85b7d2914";
 const US: &str = "7a02e9c35f8d41b6905ec1d7f34a86b2";
 const LAST: &str = "c83e57d1a9f04b62b7e0d45f1a2c6938";
 
-/// What stands under `result` in these answers.
+/// The value under `result` in these answers.
 fn listed(answer: &str) -> Value {
     serde_json::from_str::<Value>(answer).unwrap()["result"].take()
 }
@@ -72,20 +74,16 @@ fn load_balancers_are_read_as_the_api_lists_them() {
 #[test]
 fn pools_are_read_as_the_api_lists_them() {
     let origin = |name: &str, address: &str, weight| OriginConfig {
-        name: name.into(),
-        address: address.into(),
         weight,
-        ..OriginConfig::default()
+        ..OriginConfig::new(name, address)
     };
     let eu = PoolConfig {
-        id: EU.into(),
         minimum_origins: 2,
         origin_steering: OriginSteering { policy: SteeringPolicy::LeastOutstandingRequests },
         load_shedding: LoadSheddingConfig {
             default_percent: 25,
             default_policy: ShedBy::Hash,
             session_percent: 5,
-            session_policy: SessionPolicy::Hash,
         },
         origins: vec![
             origin("fra-1", "192.0.2.11", 1.0),
@@ -96,27 +94,25 @@ fn pools_are_read_as_the_api_lists_them() {
                 ..origin("fra-3", "fra-3.shop.example.net", 0.3)
             },
         ],
-        ..PoolConfig::default()
+        ..PoolConfig::new(EU)
     };
     let us = PoolConfig {
-        id: US.into(),
         enabled: false,
         disabled_at: Some(UnixTime::from_secs(1_792_888_200)),
         origins: vec![origin("iad-1", "198.51.100.21", 1.0), origin("iad-2", "198.51.100.22", 0.0)],
-        ..PoolConfig::default()
+        ..PoolConfig::new(US)
     };
     let last = PoolConfig {
-        id: LAST.into(),
         minimum_origins: 0,
         origin_steering: OriginSteering { policy: SteeringPolicy::Hash },
         origins: vec![origin("sorry", "203.0.113.80", 1.0)],
-        ..PoolConfig::default()
+        ..PoolConfig::new(LAST)
     };
     assert_eq!(pools().1, [eu, us, last]);
 }
 
-/// Whether what is written says the same as what was read, where that said anything: null and `""` leave
-/// it to the default. Names of what is not known are not written.
+/// Asserts that the written value says the same as the one that was read, where that one said
+/// anything: null and `""` leave it to the default. Unknown names are not written.
 #[track_caller]
 fn assert_given_back(written: &Value, read: &Value, path: &str) {
     match (written, read) {

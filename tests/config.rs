@@ -1,6 +1,7 @@
 //! Every parameter: its default, its range, its refusal, and Cloudflare's JSON.
 
 use session_affinity::config::*;
+use session_affinity::cookies::{CookieName, SameSite, Secure};
 use session_affinity::*;
 
 mod support;
@@ -65,23 +66,32 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
             |c| c.session_affinity_attributes.drain_duration = 604_801,
             "session_affinity_attributes.drain_duration is 604801; allowed: 0 to 604800 seconds",
         ),
-        (|c| c.extensions.retries = 0, "retries is 0; allowed: 1 to 8"),
-        (|c| c.extensions.retries = 9, "retries is 9; allowed: 1 to 8"),
-        (|c| c.extensions.ipv6_prefix = 0, "ipv6_prefix is 0; allowed: 1 to 128 bits"),
-        (|c| c.extensions.ipv6_prefix = 129, "ipv6_prefix is 129; allowed: 1 to 128 bits"),
-        (|c| c.extensions.clock_skew = 86_401, "clock_skew is 86401; allowed: 0 to 86400 seconds"),
-        (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (|c| c.extensions.retries = 0, "extensions.retries is 0; allowed: 1 to 8"),
+        (|c| c.extensions.retries = 9, "extensions.retries is 9; allowed: 1 to 8"),
+        (|c| c.extensions.ipv6_prefix = 0, "extensions.ipv6_prefix is 0; allowed: 1 to 128 bits"),
+        (
+            |c| c.extensions.ipv6_prefix = 129,
+            "extensions.ipv6_prefix is 129; allowed: 1 to 128 bits",
+        ),
+        (
+            |c| c.extensions.clock_skew = 86_401,
+            "extensions.clock_skew is 86401; allowed: 0 to 86400 seconds",
+        ),
+        (
+            |c| c.extensions.cooling_off = 301,
+            "extensions.cooling_off is 301; allowed: 0 to 300 seconds",
+        ),
         (
             |c| c.extensions.cookie_name = "a b".into(),
-            "cookie.name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+            "extensions.cookie_name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
         ),
         (
             |c| c.extensions.cookie_path = "x".into(),
-            "cookie.path is \"x\"; allowed: / and then visible ASCII characters other than ;, 1024 in all",
+            "extensions.cookie_path is \"x\"; allowed: / and then visible ASCII characters other than ;, 1024 in all",
         ),
         (
             |c| c.extensions.cookie_domain = Some("a;b".into()),
-            "cookie.domain is \"a;b\"; allowed: a host name of letters, digits, - and ., 253 in all",
+            "extensions.cookie_domain is \"a;b\"; allowed: a host name of letters, digits, - and ., 253 in all",
         ),
         (
             |c| {
@@ -95,15 +105,15 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
                 c.extensions.cookie_partitioned = true;
                 c.session_affinity_attributes.secure = Secure::Never;
             },
-            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+            "extensions.cookie_partitioned is true with secure Never; allowed: true with secure Auto or Always",
         ),
         (
             |c| c.extensions.cookie_name = "__Secure-a".into(),
-            "cookie.name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
+            "extensions.cookie_name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
         ),
         (
             |c| c.session_affinity = Header,
-            "session_secret is missing; allowed for header: 32 or more secret bytes",
+            "extensions.session_secret is missing; allowed for header: 32 or more secret bytes",
         ),
         (
             |c| {
@@ -125,7 +135,7 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     }
 }
 
-/// What is stripped from requests cannot differ from what is set.
+/// The cookie that is stripped from requests is the one that is set.
 #[test]
 fn the_affinity_knows_which_cookie_is_its_own() {
     use SessionAffinity::*;
@@ -303,8 +313,7 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
 
 #[test]
 fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
-    let pools: Vec<PoolConfig> =
-        ["a", "b", "c", "d"].map(|id| PoolConfig { id: id.into(), ..PoolConfig::default() }).into();
+    let pools: Vec<PoolConfig> = ["a", "b", "c", "d"].map(PoolConfig::new).into();
     let config = |order: &[&str], fallback: Option<&str>| Config {
         default_pools: Some(order.iter().map(|id| (*id).into()).collect()),
         fallback_pool: fallback.map(Into::into),

@@ -1,14 +1,20 @@
-//! Reading our cookie, writing it, and keeping it from endpoints and shared caches.
+//! Reading the affinity cookie, writing it, and keeping it from endpoints and shared caches.
 
 use std::hash::{BuildHasher, RandomState};
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
+use session_affinity::cookies::{
+    CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, InvalidAttributes,
+    SameSite, Secure, SetCookie,
+};
+use session_affinity::policy::Claim;
+use session_affinity::token::{Pin, Rejected, Token};
 use session_affinity::*;
 
 mod support;
-use support::{NOW, cookie_policy, keyring, request, shop};
+use support::{NOW, codec, cookie_policy, keyring, request, shop};
 
 fn cookies(lines: &[&[u8]]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -29,9 +35,10 @@ fn stripped(lines: &[&[u8]]) -> Vec<Vec<u8>> {
     headers.get_all(COOKIE).iter().map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// All Cookie lines are read, as HTTP/2 may split the field. A line is split at each `;`, a part at
-/// its first `=`; spaces and tabs are trimmed. A part without `=` is skipped, names are compared to
-/// the letter, and quotes stay.
+/// manual::concepts, The cookie: "Every `Cookie` field line counts, as HTTP/2 may split the field.
+/// A line is split at each `;`, a part at its first `=`, and spaces and tabs around name and value
+/// are cut off. A part without `=` is ignored, names are compared byte by byte, and quotes belong
+/// to the value."
 #[test]
 fn pairs_are_read_by_the_rule() {
     let rows: [(&[&[u8]], &[&[u8]]); 13] = [
@@ -59,12 +66,12 @@ fn pairs_are_read_by_the_rule() {
 }
 
 /// manual::security, Cookie tossing: "up to four of our name are tried and the first valid one
-/// wins". A value of any length counts as tried. Where none is valid, the reason of the first is
-/// reported.
+/// wins". manual::concepts, The cookie: "Every cookie of our name counts as tried, whatever its
+/// length", "When none passes, the reason of the first one is reported."
 #[test]
 fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     let policy = cookie_policy();
-    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let codec = codec(&keyring());
     let token = |endpoint: u64, issued: u64| {
         let issued = UnixTime::from_secs(issued);
         codec.seal(&Pin {
@@ -77,7 +84,7 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     let (one, two, stale) = (token(1, now), token(2, now), token(3, now - 82_800));
     let claim = |line: String| {
         let headers = cookies(&[line.as_bytes()]);
-        policy.recall(&request(&headers), NOW).claim
+        policy.read(&request(&headers), NOW).claim
     };
     let carried = |endpoint: u64| move |claim: Claim| matches!(claim, Claim::Carried(pin) if pin.endpoint == EndpointId::from_u64(endpoint));
     assert!(carried(1)(claim(format!("__cflb={one}; __cflb={two}"))));
@@ -94,9 +101,9 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     assert_eq!(claim("__cflb".into()), Claim::New(None));
 }
 
-/// manual::security, What the embedder must do: "strip the cookie from what goes upstream". Every
-/// cookie of the name is removed, and a line of which nothing is left; the others stay as they
-/// were.
+/// manual::security, What the embedder must do: "strip the cookie from what goes upstream".
+/// manual::concepts, The cookie: "removes every cookie of our name from a request, and a field line
+/// that becomes empty; all other cookies keep their bytes."
 #[test]
 fn only_our_cookie_is_stripped() {
     let rows: [(&[&[u8]], &[&[u8]]); 13] = [
@@ -194,11 +201,11 @@ fn line(
     let set_cookie = SetCookie::new(CookieName::new(name).unwrap(), attributes)?;
     assert_eq!(set_cookie.name().as_str(), name);
     let policy = CookiePolicy::new(&shop(), &keyring(), set_cookie);
-    let affinity = Affinity::new(&shop(), policy);
+    let affinity = Affinity::new(policy);
     let pools = support::pools(&["eu-1"]);
     let headers = HeaderMap::new();
-    let visit = affinity.recall(&RequestMeta { scheme, ..request(&headers) }, NOW);
-    let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let visit = affinity.recall(&RequestMeta::new(&headers, scheme), NOW);
+    let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let value = affinity.settle(attempt, &pools).set_cookie.unwrap();
     assert!(value.is_sensitive());
     let value = value.to_str().unwrap().to_owned();
@@ -207,9 +214,8 @@ fn line(
     Ok(rest.to_owned())
 }
 
-/// The line is `__cflb=<48 characters>; Path=/; Expires=<IMF-fixdate>; Max-Age=<seconds>;
-/// HttpOnly`, then `Secure` where it applies, `SameSite`, and `Domain` and `Partitioned` where
-/// configured.
+/// manual::concepts, The cookie: "`Secure` stands there where it applies, `Domain` and
+/// `Partitioned` where they are configured."
 #[test]
 fn the_set_cookie_line_to_the_letter() {
     let common = "Expires=Sat, 16 Jan 2027 07:00:00 GMT; Max-Age=82800; HttpOnly";
@@ -227,7 +233,7 @@ fn the_set_cookie_line_to_the_letter() {
         secure: Secure::Always,
         path: CookiePath::new("/shop").unwrap(),
         domain: Some(CookieDomain::new("example.com").unwrap()),
-        partitioned: Partitioned::Yes,
+        partitioned: true,
         ..CookieAttributes::default()
     };
     assert_eq!(
@@ -239,14 +245,15 @@ fn the_set_cookie_line_to_the_letter() {
 /// manual::cloudflare, Parameters of a load balancer: "`Auto` is `Lax` with `always_use_https`;
 /// else `None` over https and `Lax` over http", Secure is set "also on any request that came over
 /// https". manual::choosing, Clients: "Where a request over http would get `None` without `Secure`,
-/// which browsers drop, `Lax` is written." Partitioned without Secure is left out.
+/// which browsers drop, `Lax` is written." manual::concepts, The cookie: "`Partitioned` without
+/// `Secure` is left out".
 #[test]
 fn every_combination_of_samesite_secure_and_scheme() {
-    use {AlwaysUseHttps as Always, Scheme::*};
+    use Scheme::*;
     for samesite in [SameSite::Auto, SameSite::Lax, SameSite::None, SameSite::Strict] {
         for secure in [Secure::Auto, Secure::Always, Secure::Never] {
-            for always_use_https in [Always::Off, Always::On] {
-                for partitioned in [Partitioned::No, Partitioned::Yes] {
+            for always_use_https in [false, true] {
+                for partitioned in [false, true] {
                     for scheme in [Http, Https] {
                         let attributes = CookieAttributes {
                             samesite,
@@ -260,23 +267,19 @@ fn every_combination_of_samesite_secure_and_scheme() {
                             assert_eq!(result, Err(InvalidAttributes::NoneWithoutSecure));
                             continue;
                         }
-                        if secure == Secure::Never && partitioned == Partitioned::Yes {
+                        if secure == Secure::Never && partitioned {
                             assert_eq!(result, Err(InvalidAttributes::PartitionedWithoutSecure));
                             continue;
                         }
                         let is_secure = match secure {
                             Secure::Always => true,
                             Secure::Never => false,
-                            Secure::Auto => scheme == Https || always_use_https == Always::On,
+                            Secure::Auto => scheme == Https || always_use_https,
                         };
                         let wanted = match samesite {
                             SameSite::Strict => "Strict",
                             SameSite::None if is_secure => "None",
-                            SameSite::Auto
-                                if is_secure
-                                    && scheme == Https
-                                    && always_use_https == Always::Off =>
-                            {
+                            SameSite::Auto if is_secure && scheme == Https && !always_use_https => {
                                 "None"
                             }
                             _ => "Lax",
@@ -284,11 +287,7 @@ fn every_combination_of_samesite_secure_and_scheme() {
                         let mut tail = String::from("; HttpOnly");
                         tail += if is_secure { "; Secure" } else { "" };
                         tail += &format!("; SameSite={wanted}");
-                        tail += if is_secure && partitioned == Partitioned::Yes {
-                            "; Partitioned"
-                        } else {
-                            ""
-                        };
+                        tail += if is_secure && partitioned { "; Partitioned" } else { "" };
                         let line = result.unwrap();
                         assert!(
                             line.ends_with(&tail),
@@ -303,12 +302,11 @@ fn every_combination_of_samesite_secure_and_scheme() {
 
 /// manual::security, Cookie tossing: "browsers take such a cookie only from this very host, with
 /// `Secure`, for `/` and without a domain, and [`SetCookie::new`] refuses attributes that break
-/// this." `Secure` is certain with `Always`, and with `always_use_https` unless it is `Never`.
+/// this." "`Secure` is certain with `Always`, and with `Auto` where `always_use_https` is set."
 #[test]
 fn prefixed_names_keep_their_promise_or_are_refused() {
     let secure = CookieAttributes { secure: Secure::Always, ..Default::default() };
-    let redirected =
-        CookieAttributes { always_use_https: AlwaysUseHttps::On, ..Default::default() };
+    let redirected = CookieAttributes { always_use_https: true, ..Default::default() };
     let with_path = CookieAttributes { path: CookiePath::new("/a").unwrap(), ..secure.clone() };
     let with_domain = CookieAttributes {
         domain: Some(CookieDomain::new("a.example").unwrap()),
@@ -356,7 +354,7 @@ fn nothing_can_be_injected() {
         "a/b",
         "a@b",
     ] {
-        assert!(CookieName::new(name).is_err(), "{name:?}");
+        assert_eq!(CookieName::new(name).unwrap_err().name, name);
     }
     for path in [
         "",
@@ -369,7 +367,7 @@ fn nothing_can_be_injected() {
         "/\x7f",
         &format!("/{}", "a".repeat(1_024)),
     ] {
-        assert!(CookiePath::new(path).is_err(), "{path:?}");
+        assert_eq!(CookiePath::new(path).unwrap_err().path, path);
     }
     for domain in [
         "",
@@ -386,7 +384,7 @@ fn nothing_can_be_injected() {
         &"a".repeat(64),
         "a.",
     ] {
-        assert!(CookieDomain::new(domain).is_err(), "{domain:?}");
+        assert_eq!(CookieDomain::new(domain).unwrap_err().domain, domain);
     }
     assert!(CookieDomain::new(".example.com").is_ok());
     assert!(CookiePath::new("/a/b%20c,d=e\"f").is_ok());
@@ -397,31 +395,31 @@ fn refusals_name_the_field_what_it_was_and_what_is_allowed() {
     let messages = [
         (
             CookieName::new("a b").unwrap_err().to_string(),
-            r#""a b" is no cookie name; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+            r#"the cookie name is "a b"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
         ),
         (
             CookiePath::new("x;y").unwrap_err().to_string(),
-            r#"cookie.path is "x;y"; allowed: / and then visible ASCII characters other than ;, 1024 in all"#,
+            r#"the cookie path is "x;y"; allowed: / and then visible ASCII characters other than ;, 1024 in all"#,
         ),
         (
             CookieDomain::new("x;y").unwrap_err().to_string(),
-            r#"cookie.domain is "x;y"; allowed: a host name of letters, digits, - and ., 253 in all"#,
+            r#"the cookie domain is "x;y"; allowed: a host name of letters, digits, - and ., 253 in all"#,
         ),
         (
             InvalidAttributes::NoneWithoutSecure.to_string(),
-            "session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always",
+            "samesite is None with secure Never; allowed: None with secure Auto or Always",
         ),
         (
             InvalidAttributes::PartitionedWithoutSecure.to_string(),
-            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+            "partitioned is true with secure Never; allowed: true with secure Auto or Always",
         ),
         (
             InvalidAttributes::PrefixWithoutSecure("__Host-a".into()).to_string(),
-            r#"cookie.name is "__Host-a"; allowed with this prefix: secure Always, or always_use_https with secure Auto"#,
+            r#"the cookie name is "__Host-a"; allowed with this prefix: secure Always, or always_use_https with secure Auto"#,
         ),
         (
             InvalidAttributes::HostPrefix("__Host-a".into()).to_string(),
-            r#"cookie.name is "__Host-a"; allowed with the prefix __Host-: path / and no domain"#,
+            r#"the cookie name is "__Host-a"; allowed with the prefix __Host-: path / and no domain"#,
         ),
     ];
     for (message, expected) in messages {
@@ -429,10 +427,11 @@ fn refusals_name_the_field_what_it_was_and_what_is_allowed() {
     }
 }
 
-/// `Expires` is the time at which the token expires, clamped to the end of the year 9999.
+/// manual::concepts, The cookie: "`Expires` is the time at which the token expires, at most the end
+/// of the year 9999".
 #[test]
 fn expires_is_clamped_to_the_year_9999() {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let pools = support::pools(&["eu-1"]);
     let dates = [
         (0, "Thu, 01 Jan 1970 23:00:00 GMT"),
@@ -443,7 +442,7 @@ fn expires_is_clamped_to_the_year_9999() {
     for (now, date) in dates {
         let headers = HeaderMap::new();
         let visit = affinity.recall(&request(&headers), UnixTime::from_secs(now));
-        let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
         let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
         assert!(line.to_str().unwrap().contains(&format!("; Expires={date}; ")), "{line:?}");
     }
@@ -509,13 +508,12 @@ fn without_our_cookie_the_response_is_not_touched() {
 }
 
 #[test]
-fn a_guard_that_is_off_leaves_the_directives() {
-    let affinity = Affinity::new(&shop(), cookie_policy()).with_cache_guard(CacheGuard::Off);
+fn a_guard_that_leaves_the_response_as_it_is_keeps_its_directives() {
+    let affinity = Affinity::new(cookie_policy()).with_cache_guard(CacheGuard::LeaveAsIs);
     let pools = support::pools(&["eu-1"]);
     let none = HeaderMap::new();
-    let attempt = affinity
-        .route(affinity.recall(&request(&none), NOW), Record::Absent, &pools, || 0)
-        .unwrap();
+    let visit = affinity.recall(&request(&none), NOW);
+    let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
     assert!(affinity.settle(attempt, &pools).apply(&mut headers).is_none());
@@ -526,7 +524,7 @@ fn a_guard_that_is_off_leaves_the_directives() {
 /// manual::caching, The guard: "Stacks without a `HeaderMap` use the settlement's fields".
 #[test]
 fn the_guard_field_by_field_is_the_guard() {
-    for guard in [CacheGuard::Off, CacheGuard::On] {
+    for guard in [CacheGuard::LeaveAsIs, CacheGuard::MakePrivate] {
         for line in
             [None, Some("public, max-age=60"), Some("no-store"), Some("private=\"set-cookie\"")]
         {
@@ -546,14 +544,19 @@ fn the_guard_field_by_field_is_the_guard() {
                 by_field.remove(name);
             }
             assert_eq!(by_field, at_once, "{guard:?} {line:?}");
-            assert_eq!(by_field.contains_key(TARGETED[0]), guard == CacheGuard::Off, "{line:?}");
+            assert_eq!(
+                by_field.contains_key(TARGETED[0]),
+                guard == CacheGuard::LeaveAsIs,
+                "{line:?}"
+            );
         }
     }
 }
 
-/// The Set-Cookie is appended and replaces none. A header map without room is left as it was.
+/// manual::concepts, The cookie: "The line is appended to the response and replaces no other
+/// cookie." A header map without room is left as it was.
 #[test]
-fn a_header_map_that_is_full_is_no_panic() {
+fn a_full_header_map_causes_no_panic() {
     let mut headers = HeaderMap::new();
     let mut count = 0;
     while headers
@@ -597,4 +600,34 @@ fn cookie_names_are_equal_to_the_letter_and_hash_alike() {
     let state = RandomState::new();
     assert_eq!(state.hash_one(name("lb")), state.hash_one(name("lb")));
     assert_ne!(state.hash_one(name("lb")), state.hash_one(name("LB")));
+    assert!(name("LB") < name("lb") && name("lb") < name("lbs"));
+}
+
+#[test]
+fn names_paths_and_domains_are_read_from_text_and_shown_as_text() {
+    let name = CookieName::new("lb").unwrap();
+    assert_eq!("lb".parse(), Ok(name.clone()));
+    assert_eq!((CookieName::try_from("lb"), CookieName::try_from(String::from("lb"))), {
+        (Ok(name.clone()), Ok(name.clone()))
+    });
+    assert_eq!((name.as_ref(), name.as_str(), name.to_string().as_str()), ("lb", "lb", "lb"));
+    let path = CookiePath::new("/shop").unwrap();
+    assert_eq!("/shop".parse(), Ok(path.clone()));
+    assert_eq!((CookiePath::try_from("/shop"), CookiePath::try_from(String::from("/shop"))), {
+        (Ok(path.clone()), Ok(path.clone()))
+    });
+    assert_eq!((path.as_ref(), path.as_str(), path.to_string().as_str()), {
+        ("/shop", "/shop", "/shop")
+    });
+    assert_eq!(CookiePath::default().as_str(), "/");
+    let domain = CookieDomain::new(".a.example").unwrap();
+    assert_eq!(".a.example".parse(), Ok(domain.clone()));
+    assert_eq!(CookieDomain::try_from(".a.example"), Ok(domain.clone()));
+    assert_eq!(CookieDomain::try_from(String::from(".a.example")), Ok(domain.clone()));
+    assert_eq!((domain.as_ref(), domain.as_str(), domain.to_string().as_str()), {
+        (".a.example", ".a.example", ".a.example")
+    });
+    assert!("a b".parse::<CookieName>().is_err());
+    assert!("shop".parse::<CookiePath>().is_err());
+    assert!("a b".parse::<CookieDomain>().is_err());
 }

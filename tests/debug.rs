@@ -1,5 +1,8 @@
-//! What `Debug` shows of types that hide something, to the letter.
+//! The `Debug` output of types that hide something, to the letter.
 
+use session_affinity::cookies::CookieName;
+use session_affinity::store::SessionKey;
+use session_affinity::token::{Pin, Rejected, TokenCodec};
 use session_affinity::*;
 
 mod support;
@@ -10,9 +13,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
     let codec =
         TokenCodec::new(&shop(), &CookieName::default(), &Keyring::new([key(2), key(1)]).unwrap());
     let secret = Secret::new([5; 32]).unwrap();
-    let header =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
+    let header = HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap();
     let pin = Pin {
         endpoint: EndpointId::new("eu", "eu-1"),
         issued: NOW,
@@ -28,33 +29,55 @@ fn debug_names_what_helps_and_hides_the_rest() {
         format!("{:?}", EndpointId::from_u64(0xab)),
         format!("{:?}", SessionKey([0xcd; 16])),
         format!("{:?}", MemoryStore::new(10).unwrap()),
-        format!("{:?}", Affinity::new(&shop(), NoAffinity)),
+        format!("{:?}", Affinity::new(NoAffinity::new(&shop()))),
         format!("{:?}", Pools::builder().pool(Pool::<()>::new("eu"))),
     ];
     let expected = [
         "Secret(..)",
         "Key { id: 2, secret: Secret(..) }",
-        "TokenCodec { signing: 2, verifying: [1], ttl: CookieTtl(82800), clock_skew: ClockSkew(300) }",
+        "TokenCodec { signing: 2, verifying: [1], ttl: Ttl(82800), clock_skew: ClockSkew(300) }",
         &format!("Token({})", token.as_str()),
-        "HeaderPolicy { entries: [Field(\"x-user\")], require: Any, ttl: IdleTtl(1800), .. }",
+        "HeaderPolicy { load_balancer: LoadBalancer(\"shop.example.com\"), entries: [Field(\"x-user\")], \
+         require: Any, ttl: Ttl(1800), .. }",
         "EndpointId(00000000000000ab)",
         "SessionKey(cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd)",
         "MemoryStore { capacity: 10, .. }",
-        "Affinity { load_balancer: Name(\"shop.example.com\"), mode: None, retries: Retries(1), across_pools: No, \
-         drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), cache_guard: On, .. }",
+        "Affinity { load_balancer: LoadBalancer(\"shop.example.com\"), rules: Rules { failover_mode: None, \
+         failover_scope: OwnPool, retries: Retries(1), drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), \
+         cache_guard: MakePrivate }, .. }",
         "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: Enabled, minimum_origins: 1, \
-         shedding: LoadShedding { default_percent: Percent(0), default_policy: Random, session_percent: Percent(0) }, .. }], \
+         shedding: LoadShedding { default_percent: Percent(0), shed_by: Random, session_percent: Percent(0) }, .. }], \
          fallback: None, before: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
     assert_eq!(token.to_string(), token.as_str());
     assert_eq!(EndpointId::from_u64(0xab).to_string(), "00000000000000ab");
     assert_eq!(CookieName::default().to_string(), "__cflb");
-    let pools =
-        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    let pools = Pools::builder()
+        .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", ())))
+        .build()
+        .unwrap();
     assert!(
-        format!("{pools:?}").contains(r#"PoolTopology { name: Name("eu"), endpoints: 0..1, .. }"#),
+        format!("{pools:?}").contains(r#"PoolTopology { name: "eu", endpoints: 0..1, .. }"#),
         "{pools:?}"
+    );
+}
+
+#[test]
+fn debug_of_a_view_shows_its_own_part_of_the_snapshot() {
+    /// A target that cannot be shown.
+    struct Peer;
+    let names = ["eu-1", "eu-2"];
+    let pool = Pool::new("eu").with_endpoints(names.map(|name| Endpoint::new(name, Peer)));
+    let pools = Pools::builder().pool(pool).build().unwrap();
+    let shown = "PoolView { name: \"eu\", state: Enabled, minimum_origins: 1, shedding: LoadShedding { \
+                 default_percent: Percent(0), shed_by: Random, session_percent: Percent(0) }, endpoints: 2 }";
+    assert_eq!(format!("{:?}", pools.pool("eu").unwrap()), shown);
+    assert_eq!(format!("{:?}", pools.iter()), format!("[{shown}]"));
+    assert_eq!(
+        format!("{:?}", pools.endpoint(EndpointId::new("eu", "eu-1")).unwrap()),
+        "EndpointView { id: EndpointId(bf54fd3b4b4ea9db), name: \"eu-1\", pool: \"eu\", \
+         weight: Weight(100), health: Healthy, state: Enabled, .. }"
     );
 }
 
@@ -63,12 +86,9 @@ fn why_a_token_was_rejected_can_be_read() {
     let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
     let messages = [
         (Rejected::Malformed, "the token is malformed; allowed: 48 characters of base64url"),
-        (Rejected::UnknownVersion, "the token is of an unknown version; allowed: 1"),
+        (Rejected::UnknownVersion, "the token has an unknown version; allowed: 1"),
         (Rejected::UnknownKey, "the token's key id is not on the keyring"),
-        (
-            Rejected::Forged,
-            "the token's tag is not that of this key, load balancer and cookie name",
-        ),
+        (Rejected::Forged, "the token's tag does not fit this key, load balancer and cookie name"),
         (
             Rejected::Premature,
             "the token was issued further in the future than the clock skew allows",

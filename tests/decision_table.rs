@@ -8,13 +8,17 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
+use session_affinity::failover::FailoverScope;
+use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
+use session_affinity::outcome::Created;
+use session_affinity::store::{SessionKey, WriteKind};
+use session_affinity::token::Pin;
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, CoolingOff, Created, DrainDuration, EndpointId,
-    FailoverMode, Key, Keyring, Pin, Pools, Record, Retries, Secret, SessionKey, Settlement,
-    StoreWrite,
+    Affinity, AffinityPolicy, EndpointId, FailoverMode, Key, Keyring, Pools, Record, Secret,
+    Settlement, StoreWrite,
 };
 use support::{
-    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, shop, token_of,
+    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, token_of, ttl,
 };
 
 /// Combinations are numbered; each digit of the number is one condition.
@@ -147,8 +151,8 @@ impl Place {
         }
     }
 
-    /// Whether it is worth a look: without a drain duration only what would drain differs, and
-    /// healthy siblings show that.
+    /// Returns whether the combination is checked: without a drain duration only what would drain
+    /// differs, and healthy siblings show that.
     fn is_of_interest(&self) -> bool {
         let would_drain =
             matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
@@ -249,7 +253,7 @@ fn empty_world(fallback: Fallback) -> World {
     world
 }
 
-/// What a request says about its session, told to both sides.
+/// The session that a request states, told to both sides.
 #[derive(Clone, Debug)]
 struct Case {
     session: Session,
@@ -260,7 +264,7 @@ struct Case {
 /// The crate's side: snapshots of each topology, and two nodes of each configuration.
 struct Bench {
     kind: Kind,
-    topologies: Vec<(World, Pools<()>, Pools<()>)>,
+    topologies: Vec<(World, Pools<EndpointId>, Pools<EndpointId>)>,
     nodes: Vec<[Affinity<Box<dyn AffinityPolicy>>; 2]>,
     refusers: Vec<(EndpointId, Affinity<PinnedTo>)>,
     now: u64,
@@ -292,17 +296,17 @@ impl Bench {
             } else {
                 mode
             };
-            Affinity::new(&shop(), kind.policy(&keyring()))
-                .with_failover(mode)
+            Affinity::new(kind.policy(&keyring()))
+                .with_failover_mode(mode)
                 .unwrap()
                 .with_retries(Retries::new(digits.take([1, 2])).unwrap())
-                .with_across_pools(digits.take([AcrossPools::No, AcrossPools::Yes]))
+                .with_failover_scope(digits.take([FailoverScope::OwnPool, FailoverScope::AllPools]))
                 .with_drain_duration(DrainDuration::new(digits.take([DRAIN, 0])).unwrap())
                 .with_cooling_off(CoolingOff::new(1).unwrap())
         };
         let refuser = |id| {
             let cooling_off = CoolingOff::new(1).unwrap();
-            (id, Affinity::new(&shop(), PinnedTo(id)).with_cooling_off(cooling_off))
+            (id, Affinity::new(PinnedTo::new(id)).with_cooling_off(cooling_off))
         };
         Self {
             kind,
@@ -319,13 +323,13 @@ impl Bench {
     }
 
     /// Makes endpoints suspect: each is refused once.
-    fn refuse(&self, pools: &Pools<()>, suspects: &[EndpointId]) {
+    fn refuse(&self, pools: &Pools<EndpointId>, suspects: &[EndpointId]) {
         let client = Client::default();
         for (id, affinity) in self.refusers.iter().filter(|(id, _)| suspects.contains(id)) {
             if pools.endpoint(*id).is_some() {
                 let visit = affinity.recall(&client.request(), at(self.now));
-                let attempt = affinity.route(visit, Record::Absent, pools, || 0).unwrap();
-                assert_eq!(attempt.endpoint(), *id);
+                let (attempt, target) = affinity.route(visit, Record::Absent, pools, || 0).unwrap();
+                assert_eq!((attempt.endpoint(), target), (*id, id));
                 let _ = affinity.failover(attempt, pools).unwrap_err();
             }
         }
@@ -337,7 +341,7 @@ impl Bench {
         self.entropy = self.random.next();
         let mut before: Vec<Step> = Vec::new();
         for failures in 0..=retries + 1 {
-            // Whoever was suspect is not any more.
+            // No endpoint is suspect any more.
             self.now += 16;
             match self.chain(place, case, mode, retries, failures) {
                 None => break,
@@ -395,7 +399,8 @@ impl Bench {
                 "{law}\n{place:?}\n{case:?}\n{kind:?}, {mode:?}, {retries} retries\n{taken:?}\nthen permitted: {permitted:?}"
             )
         };
-        let Ok(mut attempt) = affinity.route(visit, case.record, &pools, entropy) else {
+        let Ok((mut attempt, mut target)) = affinity.route(visit, case.record, &pools, entropy)
+        else {
             assert!(
                 permitted.is_empty(),
                 "{}",
@@ -413,6 +418,7 @@ impl Bench {
         let mut walk: Option<Walk> = None;
         loop {
             let step = Step { endpoint: attempt.endpoint(), outcome: attempt.outcome() };
+            assert_eq!(*target, step.endpoint, "a target is its endpoint's");
             taken.push(step);
             self.steps += 1;
             assert!(
@@ -432,7 +438,7 @@ impl Bench {
             }
             permitted = walk.fail(&mut world);
             match affinity.failover(attempt, &pools) {
-                Ok(next) => attempt = next,
+                Ok(next) => (attempt, target) = next,
                 Err(_) => {
                     assert!(
                         permitted.is_empty(),
@@ -452,7 +458,7 @@ impl Bench {
         Some(taken)
     }
 
-    /// Those sessions that a policy can find, and whether each is live.
+    /// The sessions that a policy can find, live and new.
     fn cases(&self) -> Vec<Case> {
         let now = self.now;
         let pin = Pin { endpoint: pin_id(), issued: at(now), expires: at(now + 80_000) };
@@ -486,7 +492,10 @@ impl Bench {
                 ]
             }
             Kind::Header => vec![
-                stored(Session::Live(pin_id()), Record::Found(pin)),
+                stored(
+                    Session::Live(pin_id()),
+                    Record::Found { endpoint: pin_id(), issued: at(now) },
+                ),
                 stored(Session::New(Created::NoRecord), Record::Absent),
                 stored(Session::New(Created::Unreadable), Record::Unreadable),
                 stored(Session::New(Created::StoreUnreachable), Record::Unreachable),
@@ -498,8 +507,8 @@ impl Bench {
         }
     }
 
-    /// Live sessions in each of these modes, at every so manieth place; sessions that are not
-    /// live, which do not ask for the mode, at every so manieth.
+    /// Checks a live session in each of these modes and a new one in one of them. Of as many places
+    /// as the number beside a mode, or `new_every`, about one is checked.
     fn run(kind: Kind, modes: &[(FailoverMode, u64)], new_every: u64) {
         let start = Instant::now();
         let mut bench = Self::new(kind);
@@ -538,7 +547,7 @@ impl Bench {
     }
 }
 
-/// What a settlement writes; every field of it must be right.
+/// Returns the kind of write in a settlement, every field of which must be right.
 fn written(
     settlement: &Settlement,
     endpoint: EndpointId,
@@ -558,19 +567,13 @@ fn written(
         }
         (None, Some(write)) => {
             let key = key.expect("only header sessions are stored");
-            let (expected, kind) = match write {
-                StoreWrite::Touch { .. } => {
-                    (StoreWrite::Touch { key, ttl: IDLE, now }, Write::Touch)
-                }
-                StoreWrite::Create { .. } => {
-                    (StoreWrite::Create { key, endpoint, ttl: IDLE, now }, Write::Create)
-                }
-                StoreWrite::Replace { .. } => {
-                    (StoreWrite::Replace { key, endpoint, ttl: IDLE, now }, Write::Replace)
-                }
+            let (kind, written) = match write.kind {
+                WriteKind::Touch => (WriteKind::Touch, Write::Touch),
+                WriteKind::Create(_) => (WriteKind::Create(endpoint), Write::Create),
+                WriteKind::Replace(_) => (WriteKind::Replace(endpoint), Write::Replace),
             };
-            assert_eq!(write, expected);
-            kind
+            assert_eq!(write, StoreWrite { key, ttl: ttl(IDLE), now, kind });
+            written
         }
         (Some(_), Some(_)) => panic!("a session lives in one place"),
     }

@@ -1,4 +1,5 @@
-//! The examples are what people copy: each one prints what its head says, is short, and is in the index.
+//! The examples, which people copy: each one prints the output in its head, is short, and is in
+//! the index.
 //!
 //! `cargo test` builds the examples too. `cargo test --test examples` alone does not: run
 //! `cargo build --examples` first.
@@ -8,20 +9,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Those that serve over sockets, and so have tests of their own.
-const SERVING: [&str; 1] = ["tower"];
+/// The examples of one file that serve over sockets, and so have tests of their own.
+const SERVING: [&str; 1] = ["layer"];
 
-/// Its four tables would make its head longer than an example may be.
+/// The example whose four tables would make its head longer than an example may be.
 const SHOWS_NO_OUTPUT: [&str; 1] = ["drain_two_nodes"];
 
-/// Packages of their own, which the crate's leaves out.
+/// The packages of their own, which the package of the crate leaves out.
 const APART: [&str; 2] = ["gateway", "pingora"];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// The names of the examples that teach one thing in one file, and their text.
+/// Returns the names and the texts of the examples that teach one thing in one file.
 fn examples() -> Vec<(String, String)> {
     let files = fs::read_dir(directory())
         .expect("a directory")
@@ -37,7 +38,7 @@ fn examples() -> Vec<(String, String)> {
     examples
 }
 
-/// What the head says is printed; `None` when it says nothing of it.
+/// Returns the output in the head of an example; `None` when the head shows none.
 fn promised(source: &str) -> Option<String> {
     let head = source.lines().map_while(|line| line.strip_prefix("//!"));
     let mut rest = head.skip_while(|line| *line != " ```text").skip(1);
@@ -50,7 +51,7 @@ fn promised(source: &str) -> Option<String> {
     }
 }
 
-/// What it prints, once it has ended well and without a word on stderr.
+/// Runs an example, asserts that it succeeds and prints nothing on stderr, and returns its output.
 #[track_caller]
 fn printed(name: &str) -> String {
     let tests = std::env::current_exe().expect("a path");

@@ -1,36 +1,71 @@
 //! A third party writes its own policy, steering and store, with public items alone.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use session_affinity::steering::{Candidate, Seed, Seeding, Steering};
+use session_affinity::cookies::CookieName;
+use session_affinity::limits::CoolingOff;
+use session_affinity::outcome::Created;
+use session_affinity::policy::{ChoiceSeed, Claim, Life, Recall, Served, Transition};
+use session_affinity::steering::{Candidate, Candidates, Seed, Seeding, Steering};
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
+use session_affinity::token::Pin;
 use session_affinity::*;
 
 mod support;
-use support::{NOW, pools, request, shop};
+use support::{NOW, header, pools, request, shop};
 
 /// Remembers the endpoint in a bare cookie, as an old proxy did.
-struct BareCookie;
+struct BareCookie {
+    load_balancer: LoadBalancer,
+    name: CookieName,
+    /// The seconds for which a session is left to live at each request.
+    left: u64,
+}
 
-impl AffinityPolicy for BareCookie {
-    fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        let name = CookieName::new("SERVERID").unwrap();
-        let named = name.values(request.headers).find_map(|value| {
-            let endpoint = EndpointId::new("eu", std::str::from_utf8(value).ok()?);
-            Some(Pin { endpoint, issued: now, expires: now.saturating_add(3_600) })
-        });
-        Recall { claim: named.map_or(Claim::New(None), Claim::Carried), seed: Some(7) }
+impl BareCookie {
+    fn new() -> Self {
+        Self::with(3_600)
     }
 
-    fn remember(&self, served: &Served) -> Settlement {
+    fn with(left: u64) -> Self {
+        Self { load_balancer: shop(), name: CookieName::new("SERVERID").unwrap(), left }
+    }
+}
+
+impl AffinityPolicy for BareCookie {
+    fn load_balancer(&self) -> &LoadBalancer {
+        &self.load_balancer
+    }
+
+    fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        let named = self.name.values(request.headers).find_map(|value| {
+            let endpoint = EndpointId::new("eu", std::str::from_utf8(value).ok()?);
+            let expires = now.saturating_add(self.left);
+            Some(Pin { endpoint, issued: now.saturating_sub(60), expires })
+        });
+        let claim = named.map_or(Claim::New(None), Claim::Carried);
+        Recall { claim, seed: ChoiceSeed::Fixed(7) }
+    }
+
+    fn remember(&self, served: &Served<'_>) -> Settlement {
         match served.transition {
             Transition::Kept(_) | Transition::Lent { .. } => Settlement::nothing(),
             Transition::Created { endpoint } | Transition::Moved { endpoint, .. } => {
                 Settlement::cookie(HeaderValue::from_str(&format!("SERVERID={endpoint}")).unwrap())
             }
         }
+    }
+
+    fn cookie_name(&self) -> Option<&CookieName> {
+        Some(&self.name)
+    }
+
+    fn life(&self) -> Life {
+        Life::Unknown
     }
 
     fn supports(&self, mode: FailoverMode) -> bool {
@@ -40,47 +75,85 @@ impl AffinityPolicy for BareCookie {
 
 #[test]
 fn a_policy_of_ones_own_goes_through_the_four_verbs() {
-    let affinity = Affinity::new(&shop(), BareCookie);
+    let affinity = Affinity::new(BareCookie::new());
     let pools = pools(&["eu-1", "eu-2"]);
     let mut headers = HeaderMap::new();
-    let attempt = affinity
-        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-        .unwrap();
+    let visit = affinity.recall(&request(&headers), NOW);
+    let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     assert_eq!(attempt.outcome(), Outcome::Created(Created::NoCookie));
     assert!(affinity.settle(attempt, &pools).set_cookie.is_some());
     headers.insert(COOKIE, HeaderValue::from_static("SERVERID=eu-2"));
-    let attempt = affinity
-        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-        .unwrap();
-    assert_eq!(
-        (attempt.outcome(), pools.target(attempt.endpoint())),
-        (Outcome::Kept, Some(&"eu-2"))
-    );
+    let visit = affinity.recall(&request(&headers), NOW);
+    let (attempt, target) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    assert_eq!((attempt.outcome(), target), (Outcome::Kept, &"eu-2"));
+    assert_eq!(pools.target(attempt.endpoint()), Some(target));
 }
 
-/// A policy is asked once about a failover mode: when the affinity is made.
+/// A policy that is late with its expiry does not keep a session alive.
+#[test]
+fn a_pin_that_has_expired_makes_a_new_session() {
+    let pools = pools(&["eu-1"]);
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, HeaderValue::from_static("SERVERID=eu-1"));
+    for (left, label) in [(1, "kept"), (0, "created:expired")] {
+        let affinity = Affinity::new(BareCookie::with(left));
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        assert_eq!(attempt.outcome().label(), label);
+    }
+}
+
+/// manual::choosing, The failover mode: "A policy is asked once whether it supports a mode, when
+/// the affinity is made".
 #[test]
 fn a_policy_refuses_a_failover_mode_when_the_affinity_is_made() {
-    let refused =
-        Affinity::new(&shop(), BareCookie).with_failover(FailoverMode::Sticky).unwrap_err();
+    let affinity = Affinity::new(BareCookie::new());
+    let refused = affinity.with_failover_mode(FailoverMode::Sticky).unwrap_err();
+    assert_eq!(refused.mode, FailoverMode::Sticky);
     assert_eq!(
         refused.to_string(),
-        "session_affinity_attributes.zero_downtime_failover is Sticky; allowed for this policy: another mode"
+        "the failover mode is sticky; allowed: a mode that the policy supports"
     );
 }
 
 #[test]
 fn policies_are_object_safe_and_can_be_pointed_to() {
     fn is_policy(_: impl AffinityPolicy) {}
-    is_policy(&BareCookie);
-    is_policy(Box::new(BareCookie));
-    is_policy(Arc::new(BareCookie));
-    let boxed: Box<dyn AffinityPolicy> = Box::new(BareCookie);
+    let policy = BareCookie::new();
+    is_policy(&policy);
+    is_policy(policy);
+    is_policy(Box::new(BareCookie::new()));
+    is_policy(Arc::new(BareCookie::new()));
+    let boxed: Box<dyn AffinityPolicy> = Box::new(BareCookie::new());
     is_policy(&boxed);
-    assert!(Affinity::new(&shop(), boxed).with_failover(FailoverMode::Temporary).is_err());
+    assert!(Affinity::new(boxed).with_failover_mode(FailoverMode::Temporary).is_err());
 }
 
-/// Gives the endpoint that the embedder's own count says is idle.
+/// A policy is tested without an affinity: it is told of sessions that no request has had.
+#[test]
+fn what_a_policy_remembers_can_be_tested_by_itself() {
+    let (from, endpoint) = (EndpointId::new("eu", "eu-1"), EndpointId::new("eu", "eu-2"));
+    let pin = Pin { endpoint: from, issued: NOW, expires: NOW.saturating_add(60) };
+    let created = Served::new(Transition::Created { endpoint }, Scheme::Https, NOW);
+    assert_eq!((created.session_key, created.record), (None, Record::Absent));
+    let kept = created.with_transition(Transition::Kept(pin));
+    let policy = BareCookie::new();
+    let line = format!("SERVERID={endpoint}");
+    assert_eq!(policy.remember(&created).set_cookie.unwrap(), line.as_str());
+    assert_eq!(policy.remember(&kept), Settlement::nothing());
+
+    let policy = header();
+    assert_eq!(policy.remember(&created), Settlement::nothing(), "no key");
+    let key = SessionKey([7; 16]);
+    let kind = |served: Served<'_>| policy.remember(&served).store_write.map(|write| write.kind);
+    assert_eq!(kind(created.with_session(&key, Record::Absent)), Some(WriteKind::Create(endpoint)));
+    let unreadable = created.with_session(&key, Record::Unreadable);
+    assert_eq!(kind(unreadable), Some(WriteKind::Replace(endpoint)));
+    let found = Record::Found { endpoint: from, issued: NOW };
+    assert_eq!(kind(kept.with_session(&key, found)), Some(WriteKind::Touch));
+}
+
+/// Chooses the endpoint with the lowest count, which is the embedder's own value.
 struct Idlest;
 
 impl Steering<u32> for Idlest {
@@ -113,15 +186,14 @@ impl Steering<u32> for Witness {
 fn a_steering_is_shown_what_the_embedder_said_of_each_candidate() {
     let witness = Witness::default();
     let pool = Pool::new("eu")
-        .steering(witness.clone())
-        .endpoint(Endpoint { weight: Weight::new(7).unwrap(), ..Endpoint::new("eu-1", 11) })
-        .endpoint(Endpoint { weight: Weight::new(0).unwrap(), ..Endpoint::new("eu-2", 22) })
-        .endpoint(Endpoint::new("eu-3", 33));
+        .with_steering(witness.clone())
+        .with_endpoint(Endpoint::new("eu-1", 11).with_weight(Weight::new(7).unwrap()))
+        .with_endpoint(Endpoint::new("eu-2", 22).with_weight(Weight::ZERO))
+        .with_endpoint(Endpoint::new("eu-3", 33));
     let pools = Pools::builder().pool(pool).build().unwrap();
-    let (affinity, headers) = (Affinity::new(&shop(), NoAffinity), HeaderMap::new());
-    let _ = affinity
-        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 0)
-        .unwrap();
+    let (affinity, headers) = (Affinity::new(NoAffinity::new(&shop())), HeaderMap::new());
+    let visit = affinity.recall(&request(&headers), NOW);
+    assert!(affinity.route(visit, Record::Absent, &pools, || 0).is_ok());
     let id = |name| EndpointId::new("eu", name);
     assert_eq!(
         *witness.0.lock().unwrap(),
@@ -132,19 +204,18 @@ fn a_steering_is_shown_what_the_embedder_said_of_each_candidate() {
 #[test]
 fn a_steering_of_ones_own_makes_the_first_choice_and_the_next() {
     let pool = Pool::new("eu")
-        .endpoint(Endpoint::new("busy", 9))
-        .endpoint(Endpoint::new("idle", 1))
-        .endpoint(Endpoint::new("middling", 5))
-        .steering(Idlest);
+        .with_endpoint(Endpoint::new("busy", 9))
+        .with_endpoint(Endpoint::new("idle", 1))
+        .with_endpoint(Endpoint::new("middling", 5))
+        .with_steering(Idlest);
     let pools = Pools::builder().pool(pool).build().unwrap();
-    let affinity = Affinity::new(&shop(), support::cookie_policy());
+    let affinity = Affinity::new(support::cookie_policy());
     let headers = HeaderMap::new();
-    let attempt = affinity
-        .route(affinity.recall(&request(&headers), NOW), Record::Absent, &pools, || 42)
-        .unwrap();
-    assert_eq!(pools.target(attempt.endpoint()), Some(&1));
-    let attempt = affinity.failover(attempt, &pools).unwrap();
-    assert_eq!(pools.target(attempt.endpoint()), Some(&5));
+    let visit = affinity.recall(&request(&headers), NOW);
+    let (attempt, target) = affinity.route(visit, Record::Absent, &pools, || 42).unwrap();
+    assert_eq!((target, pools.target(attempt.endpoint())), (&1, Some(&1)));
+    let (attempt, target) = affinity.failover(attempt, &pools).unwrap();
+    assert_eq!((target, pools.target(attempt.endpoint())), (&5, Some(&5)));
 }
 
 /// Has no opinion.
@@ -163,28 +234,31 @@ impl<T> Steering<T> for Undecided {
 #[test]
 fn a_steering_without_an_opinion_leaves_the_choice_to_weights_and_seed() {
     let endpoints = |steered: bool| {
-        let pool =
-            Pool::new("eu").endpoint(Endpoint::new("a", ())).endpoint(Endpoint::new("b", ()));
-        let pool = if steered { pool.steering(Undecided) } else { pool.steering(steering::Hash) };
+        let pool = Pool::new("eu")
+            .with_endpoint(Endpoint::new("a", ()))
+            .with_endpoint(Endpoint::new("b", ()));
+        let pool = if steered {
+            pool.with_steering(Undecided)
+        } else {
+            pool.with_steering(steering::IpHash)
+        };
         Pools::builder().pool(pool).build().unwrap()
     };
-    let affinity = Affinity::new(&shop(), NoAffinity);
+    let affinity = Affinity::new(NoAffinity::new(&shop()));
     let headers = HeaderMap::new();
     for host in 0..50 {
-        let request =
-            RequestMeta { client_ip: Some([192, 0, 2, host].into()), ..request(&headers) };
+        let client_ip = IpAddr::from([192, 0, 2, host]);
+        let request = request(&headers).with_client_ip(client_ip);
         let choose = |pools: &Pools<()>| {
             let no_entropy = || -> u64 { panic!("the address seeds the choice") };
-            affinity
-                .route(affinity.recall(&request, NOW), Record::Absent, pools, no_entropy)
-                .unwrap()
-                .endpoint()
+            let visit = affinity.recall(&request, NOW);
+            affinity.route(visit, Record::Absent, pools, no_entropy).unwrap().0.endpoint()
         };
         assert_eq!(choose(&endpoints(true)), choose(&endpoints(false)));
     }
 }
 
-/// Wants somebody to choose from.
+/// Expects a candidate.
 struct NeverEmpty;
 
 impl<T> Steering<T> for NeverEmpty {
@@ -194,33 +268,33 @@ impl<T> Steering<T> for NeverEmpty {
 }
 
 #[test]
-fn where_nobody_can_be_chosen_no_steering_is_asked_and_no_number_drawn() {
+fn without_a_candidate_no_steering_is_asked_and_no_number_drawn() {
     let pool = |name: &str, weight: u64| {
-        let weight = Weight::new(weight).unwrap();
-        Pool::new(name).endpoint(Endpoint { weight, ..Endpoint::new("a", ()) }).steering(NeverEmpty)
+        let endpoint = Endpoint::new("a", ()).with_weight(Weight::new(weight).unwrap());
+        Pool::new(name).with_endpoint(endpoint).with_steering(NeverEmpty)
     };
     let headers = HeaderMap::new();
     for cooling_off in [0, 60] {
-        let affinity = Affinity::new(&shop(), support::cookie_policy())
+        let affinity = Affinity::new(support::cookie_policy())
             .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
         let visit = || affinity.recall(&request(&headers), NOW);
         let pools = Pools::builder().pool(pool("eu", 100)).build().unwrap();
-        // The only one was tried.
-        let attempt = affinity.route(visit(), Record::Absent, &pools, || 4).unwrap();
+        // The only endpoint was tried.
+        let (attempt, _) = affinity.route(visit(), Record::Absent, &pools, || 4).unwrap();
         assert!(affinity.failover(attempt, &pools).is_err());
-        // The only one is suspect, if that is a thing: asked for among the suspects alone.
+        // The only endpoint is suspect where there is a cooling off: it is chosen among suspects.
         assert!(affinity.route(visit(), Record::Absent, &pools, || 4).is_ok());
-        // The fallback pool has nobody with a weight.
-        let pools = Pools::builder().pool(pool("eu", 0)).fallback("eu").build().unwrap();
-        let no_entropy = || -> u64 { panic!("nobody to choose") };
+        // The fallback pool has only an endpoint of weight 0.
+        let pools = Pools::builder().pool(pool("eu", 0)).fallback_in_order("eu").build().unwrap();
+        let no_entropy = || -> u64 { panic!("there is no candidate") };
         assert!(affinity.route(visit(), Record::Absent, &pools, no_entropy).is_err());
     }
 }
 
-/// Keeps records in a map; breaks down when told to.
+/// Keeps records in a map; fails when `broken` is set.
 #[derive(Default)]
 struct Map {
-    records: Mutex<HashMap<SessionKey, Pin>>,
+    rows: Mutex<HashMap<SessionKey, Pin>>,
     broken: bool,
 }
 
@@ -234,28 +308,26 @@ impl SessionStore for Map {
         if self.broken {
             return Err(Broken);
         }
-        Ok(match self.records.lock().unwrap().get(&lookup.key) {
-            Some(pin) if pin.expires > lookup.now => Record::Found(*pin),
+        Ok(match self.rows.lock().unwrap().get(&lookup.key) {
+            Some(row) if row.expires > lookup.now => {
+                Record::Found { endpoint: row.endpoint, issued: row.issued }
+            }
             _ => Record::Absent,
         })
     }
 
     fn save(&self, write: &StoreWrite) -> Result<(), Broken> {
-        let mut records = self.records.lock().unwrap();
-        match *write {
-            StoreWrite::Touch { key, ttl, now } => {
-                records.entry(key).and_modify(|pin| pin.expires = now.saturating_add(ttl));
+        let StoreWrite { key, ttl, now, kind } = *write;
+        let expires = now.saturating_add(ttl.get());
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.entry(key);
+        match kind {
+            WriteKind::Touch => drop(row.and_modify(|row| row.expires = expires)),
+            WriteKind::Create(endpoint) => {
+                row.or_insert(Pin { endpoint, issued: now, expires });
             }
-            StoreWrite::Create { key, endpoint, ttl, now } => {
-                records.entry(key).or_insert(Pin {
-                    endpoint,
-                    issued: now,
-                    expires: now.saturating_add(ttl),
-                });
-            }
-            StoreWrite::Replace { key, endpoint, ttl, now } => {
-                records
-                    .insert(key, Pin { endpoint, issued: now, expires: now.saturating_add(ttl) });
+            WriteKind::Replace(endpoint) => {
+                row.insert_entry(Pin { endpoint, issued: now, expires });
             }
         }
         Ok(())
@@ -264,24 +336,21 @@ impl SessionStore for Map {
 
 #[test]
 fn a_store_of_ones_own_remembers_and_one_that_fails_is_out_of_reach() {
-    let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let affinity = Affinity::new(&shop(), policy);
+    let affinity = Affinity::new(header());
     let pools = pools(&["eu-1", "eu-2"]);
     let mut store = Map::default();
     let mut headers = HeaderMap::new();
     headers.insert("x-user", HeaderValue::from_static("alice"));
     let visit = |store: &Map| {
         let visit = affinity.recall(&request(&headers), NOW);
-        let record = store.record(&visit);
-        affinity.route(visit, record, &pools, || 0).unwrap()
+        let record = store.record(visit.lookup());
+        affinity.route(visit, record, &pools, || 0).unwrap().0
     };
     let first = visit(&store);
     assert_eq!(first.outcome().label(), "created:no_record");
     let endpoint = first.endpoint();
-    store.settle(&affinity.settle(first, &pools)).unwrap();
+    let write = affinity.settle(first, &pools).apply(&mut HeaderMap::new());
+    store.commit(write).unwrap();
     let second = visit(&store);
     assert_eq!((second.outcome(), second.endpoint()), (Outcome::Kept, endpoint));
     store.broken = true;
@@ -295,31 +364,24 @@ fn a_store_of_ones_own_remembers_and_one_that_fails_is_out_of_reach() {
 #[test]
 fn a_store_is_not_asked_about_a_cookie() {
     let store = Map { broken: true, ..Map::default() };
-    let affinity = Affinity::new(&shop(), support::cookie_policy());
+    let affinity = Affinity::new(support::cookie_policy());
     let headers = HeaderMap::new();
     let visit = affinity.recall(&request(&headers), NOW);
     assert_eq!(visit.lookup(), None);
-    assert_eq!(store.record(&visit), Record::Absent);
+    assert_eq!(store.record(visit.lookup()), Record::Absent);
 }
 
-/// A store that is late with its expiry does not keep a session alive.
+/// A store that does not drop a record in time keeps the session: a record carries no end.
 #[test]
-fn a_record_that_has_ended_begins_a_session_anew() {
-    let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let (affinity, pools) = (Affinity::new(&shop(), policy), pools(&["eu-1"]));
+fn a_record_is_live_when_the_store_returns_it() {
+    let (affinity, pools) = (Affinity::new(header()), pools(&["eu-1"]));
     let mut headers = HeaderMap::new();
     headers.insert("x-user", HeaderValue::from_static("ann"));
-    for (left, label) in [(1, "kept"), (0, "created:expired")] {
-        let pin = Pin {
-            endpoint: EndpointId::new("eu", "eu-1"),
-            issued: NOW.saturating_sub(60),
-            expires: NOW.saturating_add(left),
-        };
+    for age in [0, 60, 1_800, 1_000_000] {
+        let endpoint = EndpointId::new("eu", "eu-1");
+        let record = Record::Found { endpoint, issued: NOW.saturating_sub(age) };
         let visit = affinity.recall(&request(&headers), NOW);
-        let attempt = affinity.route(visit, Record::Found(pin), &pools, || 0).unwrap();
-        assert_eq!(attempt.outcome().label(), label);
+        let (attempt, _) = affinity.route(visit, record, &pools, || 0).unwrap();
+        assert_eq!(attempt.outcome().label(), "kept", "{age} seconds old");
     }
 }

@@ -1,5 +1,5 @@
-//! What the fuzz targets check, without a fuzzer: over their corpora, over random bytes, and
-//! over what is in the corpora, damaged at random.
+//! The checks of the fuzz targets, without a fuzzer: over their corpora, over random bytes, and
+//! over inputs of the corpora, damaged at random.
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;

@@ -3,14 +3,16 @@
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
+use session_affinity::policy::{InvalidHeaders, Require};
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
 use session_affinity::*;
 
 mod support;
-use support::{NOW, pools, request, shop};
+use support::{NOW, pools, request, shop, ttl};
 
 fn policy(entries: &[&str], require: Require) -> Result<HeaderPolicy, InvalidHeaders> {
     let secret = Secret::new([5; 32]).unwrap();
-    HeaderPolicy::new(&shop(), &secret, entries, require, CookieName::default())
+    Ok(HeaderPolicy::new(&shop(), &secret, entries)?.with_require(require))
 }
 
 fn headers(list: &[(&str, &[u8])]) -> HeaderMap {
@@ -26,8 +28,9 @@ fn key(policy: &HeaderPolicy, list: &[(&str, &[u8])]) -> Option<SessionKey> {
     policy.session_key(&request(&headers(list)))
 }
 
-/// A header is present when something non-empty is left of it. manual::cloudflare, Parameters of a
-/// load balancer: "all, or at least one", "and of the cookies in `cookie:a,b` likewise".
+/// manual::concepts, The session key: "an entry is present when something non-empty is left of it",
+/// "with `require_all_headers` all of them must be there". manual::cloudflare, Parameters of a load
+/// balancer: "all, or at least one", "and of the cookies in `cookie:a,b` likewise".
 #[test]
 fn a_request_has_a_session_when_enough_headers_are_present() {
     let rows: [(&[&str], &[(&str, &[u8])], bool, bool); 14] = [
@@ -84,8 +87,8 @@ fn adding_removing_or_changing_one_makes_a_new_session() {
     assert_eq!(key(&policy, with_others), key(&policy, &[("x-user", b"a")]));
 }
 
-/// manual::cloudflare, Parameters of a load balancer: "1 to 100 characters each", "1 to 5". An
-/// entry occurs once, without regard to case.
+/// manual::cloudflare, Parameters of a load balancer: "1 to 100 characters each", "1 to 5, each
+/// once without regard to case".
 #[test]
 fn entries_that_make_no_key_are_refused() {
     let long = "x".repeat(101);
@@ -125,56 +128,53 @@ fn entry(entry: &str) -> String {
 /// manual::choosing, The failover mode: "`header` refuses `sticky`, as Cloudflare does."
 #[test]
 fn header_is_refused_with_sticky() {
-    let affinity = || Affinity::new(&shop(), policy(&["x-user"], Require::Any).unwrap());
-    assert!(affinity().with_failover(FailoverMode::Sticky).is_err());
-    assert!(affinity().with_failover(FailoverMode::Temporary).is_ok());
+    let affinity = || Affinity::new(policy(&["x-user"], Require::Any).unwrap());
+    assert!(affinity().with_failover_mode(FailoverMode::Sticky).is_err());
+    assert!(affinity().with_failover_mode(FailoverMode::Temporary).is_ok());
 }
 
-/// A session without a record, or whose store is out of reach, creates one. A session that has
-/// moved, or whose record is unreadable, replaces it. A session that is kept or lent touches it.
+/// manual::concepts, What is read, and what is written: *create*, *replace*, *touch*.
 #[test]
-fn what_is_written_depends_on_what_was_found() {
-    let affinity = Affinity::new(&shop(), policy(&["x-user"], Require::Any).unwrap());
-    let affinity = affinity.with_failover(FailoverMode::Temporary).unwrap();
+fn the_write_depends_on_the_record_that_was_found() {
+    let affinity = Affinity::new(policy(&["x-user"], Require::Any).unwrap());
+    let affinity = affinity.with_failover_mode(FailoverMode::Temporary).unwrap();
     let pools = pools(&["a", "b"]);
     let headers = headers(&[("x-user", b"alice")]);
     let visit = || affinity.recall(&request(&headers), NOW);
-    let written = |record| {
-        let attempt = affinity.route(visit(), record, &pools, || 0).unwrap();
-        let endpoint = attempt.endpoint();
-        (affinity.settle(attempt, &pools).store_write.unwrap(), endpoint)
-    };
     let session = visit().lookup().unwrap();
-    assert_eq!((session.ttl, session.now), (1_800, NOW));
-    let (key, ttl, now) = (session.key, 1_800, NOW);
-    for record in [Record::Absent, Record::Unreachable] {
-        let (write, endpoint) = written(record);
-        assert_eq!(write, StoreWrite::Create { key, endpoint, ttl, now });
-    }
-    let (write, endpoint) = written(Record::Unreadable);
-    assert_eq!(write, StoreWrite::Replace { key, endpoint, ttl, now });
-    let pin = |name| Pin {
-        endpoint: EndpointId::new("eu", name),
-        issued: NOW,
-        expires: NOW.saturating_add(1_800),
+    assert_eq!((session.ttl, session.now), (ttl(1_800), NOW));
+    let written = |record| {
+        let (attempt, _) = affinity.route(visit(), record, &pools, || 0).unwrap();
+        let endpoint = attempt.endpoint();
+        let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new()).unwrap();
+        assert_eq!((write.key, write.ttl, write.now), (session.key, session.ttl, session.now));
+        (write.kind, endpoint)
     };
-    assert_eq!(written(Record::Found(pin("a"))).0, StoreWrite::Touch { key, ttl, now });
-    let (write, endpoint) = written(Record::Found(pin("gone")));
-    assert_eq!(write, StoreWrite::Replace { key, endpoint, ttl, now });
-    let attempt = affinity.route(visit(), Record::Found(pin("a")), &pools, || 0).unwrap();
-    let lent = affinity.failover(attempt, &pools).unwrap();
-    assert_eq!(lent.outcome().label(), "lent:connect_failed");
+    for record in [Record::Absent, Record::Unreachable] {
+        let (kind, endpoint) = written(record);
+        assert_eq!(kind, WriteKind::Create(endpoint));
+    }
+    let (kind, endpoint) = written(Record::Unreadable);
+    assert_eq!(kind, WriteKind::Replace(endpoint));
+    let found = |name| Record::Found { endpoint: EndpointId::new("eu", name), issued: NOW };
+    assert_eq!(written(found("a")).0, WriteKind::Touch);
+    let (kind, endpoint) = written(found("gone"));
+    assert_eq!(kind, WriteKind::Replace(endpoint));
+    let (attempt, _) = affinity.route(visit(), found("a"), &pools, || 0).unwrap();
+    let (lent, target) = affinity.failover(attempt, &pools).unwrap();
+    assert_eq!((lent.outcome().label(), *target), ("lent:connect_failed", "b"));
+    let Lookup { key, ttl, now } = session;
     assert_eq!(
         affinity.settle(lent, &pools).store_write,
-        Some(StoreWrite::Touch { key, ttl, now })
+        Some(StoreWrite { key, ttl, now, kind: WriteKind::Touch })
     );
 }
 
 #[test]
 fn keys_differ_by_load_balancer_and_secret_and_stay_out_of_debug() {
     let make = |name: &str, secret: u8| {
-        let (name, secret) = (Name::new(name).unwrap(), Secret::new([secret; 32]).unwrap());
-        HeaderPolicy::new(&name, &secret, &["x-user"], Require::Any, CookieName::default()).unwrap()
+        let (name, secret) = (LoadBalancer::new(name).unwrap(), Secret::new([secret; 32]).unwrap());
+        HeaderPolicy::new(&name, &secret, &["x-user"]).unwrap()
     };
     let list: &[(&str, &[u8])] = &[("x-user", b"alice")];
     let keys = [key(&make("a", 1), list), key(&make("b", 1), list), key(&make("a", 2), list)];
@@ -185,8 +185,7 @@ fn keys_differ_by_load_balancer_and_secret_and_stay_out_of_debug() {
 }
 
 proptest! {
-    /// Different values of the configured headers never give the hash the same bytes, so they have
-    /// different keys.
+    /// manual::concepts, The session key: "different values never give the hash the same bytes".
     #[test]
     fn different_headers_make_different_keys(one in request_headers(), two in request_headers()) {
         let policy = policy(&["x-a", "x-b", "cookie:a,b"], Require::Any).unwrap();

@@ -1,11 +1,17 @@
 //! Each outcome has its label, and each label can be reached.
 
+use std::net::IpAddr;
+
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::cookies::CookieName;
+use session_affinity::limits::{CoolingOff, DrainDuration, Percent};
+use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
+use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::*;
 
 mod support;
-use support::{NOW, key, request, shop};
+use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
@@ -38,11 +44,12 @@ const LABELS: [&str; 24] = [
 
 #[test]
 fn the_list_of_labels_is_closed() {
-    assert_eq!(Outcome::ALL.map(Outcome::label), LABELS);
+    let labels: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.label()).collect();
+    assert_eq!(labels, LABELS);
     assert_eq!(Outcome::Kept.to_string(), "kept");
 }
 
-/// Two endpoints, `a` and `b`, and what a test changes of them.
+/// Two endpoints, `a` and `b`, which a test changes.
 struct Case {
     affinity: Affinity<CookiePolicy>,
     pools: Pools<()>,
@@ -57,20 +64,18 @@ fn id(name: &str) -> EndpointId {
 }
 
 fn case(mode: FailoverMode) -> Case {
-    let policy = CookiePolicy::new(&shop(), &Keyring::from(key(1)), SetCookie::default());
-    let pool = Pool::new("eu").endpoint(Endpoint::new(A, ())).endpoint(Endpoint::new(B, ()));
+    let pool =
+        Pool::new("eu").with_endpoint(Endpoint::new(A, ())).with_endpoint(Endpoint::new(B, ()));
     Case {
-        affinity: Affinity::new(&shop(), policy).with_failover(mode).unwrap(),
+        affinity: Affinity::new(cookie_policy()).with_failover_mode(mode).unwrap(),
         pools: Pools::builder().pool(pool).build().unwrap(),
         entropy: 0,
     }
 }
 
 impl Case {
-    fn edit(&mut self, change: impl FnOnce(&mut PoolsEdit<()>)) {
-        let mut edit = self.pools.edit();
-        change(&mut edit);
-        self.pools = edit.build();
+    fn edit(&mut self, change: impl FnOnce(&mut PoolsEdit<()>) -> Result<(), NotInSnapshot>) {
+        self.pools = self.pools.edited(change).unwrap();
     }
 
     fn route(&self, cookie: Option<&str>, now: UnixTime) -> Result<Attempt, NoEndpoint> {
@@ -78,14 +83,15 @@ impl Case {
         if let Some(cookie) = cookie {
             headers.insert(COOKIE, HeaderValue::from_str(&format!("__cflb={cookie}")).unwrap());
         }
-        let client_ip = Some([192, 0, 2, 1].into());
-        let request = RequestMeta { client_ip, ..request(&headers) };
-        self.affinity.route(
-            self.affinity.recall(&request, now),
-            Record::Absent,
-            &self.pools,
-            || self.entropy,
-        )
+        let request = request(&headers).with_client_ip(IpAddr::from([192, 0, 2, 1]));
+        let visit = self.affinity.recall(&request, now);
+        let (attempt, ()) =
+            self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy)?;
+        Ok(attempt)
+    }
+
+    fn failover(&self, attempt: Attempt) -> Result<Attempt, GaveUp> {
+        self.affinity.failover(attempt, &self.pools).map(|(attempt, ())| attempt)
     }
 
     fn label(&self, cookie: Option<&str>) -> &'static str {
@@ -121,36 +127,39 @@ fn labels_of_new_sessions() {
         "created:expired"
     );
     let attempt = case.route(None, NOW).unwrap();
-    assert_eq!(
-        case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(),
-        "created:connect_failed"
-    );
+    assert_eq!(case.failover(attempt).unwrap().outcome().label(), "created:connect_failed");
 }
 
 #[test]
 fn labels_of_sessions_whose_record_is_in_a_store() {
-    let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let affinity = Affinity::new(&shop(), policy);
+    let affinity = Affinity::new(header());
     let pools = support::pools(&["a", "b"]);
     let mut headers = HeaderMap::new();
     let label = |headers: &HeaderMap, record| {
-        affinity
-            .route(affinity.recall(&request(headers), NOW), record, &pools, || 0)
-            .unwrap()
-            .outcome()
-            .label()
+        let visit = affinity.recall(&request(headers), NOW);
+        let (attempt, _) = affinity.route(visit, record, &pools, || 0).unwrap();
+        attempt.outcome().label()
     };
     assert_eq!(label(&headers, Record::Absent), "unbound");
     headers.insert("x-user", HeaderValue::from_static("alice"));
-    let pin = Pin { endpoint: id(A), issued: NOW, expires: NOW.saturating_add(1) };
-    assert_eq!(label(&headers, Record::Found(pin)), "kept");
-    assert_eq!(label(&headers, Record::Found(Pin { expires: NOW, ..pin })), "created:expired");
+    assert_eq!(label(&headers, Record::Found { endpoint: id(A), issued: NOW }), "kept");
     assert_eq!(label(&headers, Record::Absent), "created:no_record");
     assert_eq!(label(&headers, Record::Unreadable), "created:unreadable");
     assert_eq!(label(&headers, Record::Unreachable), "created:store_unreachable");
+}
+
+/// The end of a session counts, also where the policy states a pin that has expired.
+#[test]
+fn labels_of_a_policy_that_is_late_with_its_expiry() {
+    let affinity = Affinity::new(PinnedTo::new(id(A)));
+    let (pools, headers) = (support::pools(&["a", "b"]), HeaderMap::new());
+    let label = |now| {
+        let visit = affinity.recall(&request(&headers), now);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        attempt.outcome().label()
+    };
+    assert_eq!(label(UnixTime::MAX.saturating_sub(1)), "kept");
+    assert_eq!(label(UnixTime::MAX), "created:expired");
 }
 
 #[test]
@@ -159,22 +168,19 @@ fn labels_of_live_sessions() {
     assert_eq!(case.label(Some(&case.pinned())), "kept");
     assert_eq!(case.label(Some(&case.token("gone", NOW, key(1)))), "moved:removed");
     let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
-    assert_eq!(
-        case.affinity.failover(attempt, &case.pools).unwrap().outcome().label(),
-        "moved:connect_failed"
-    );
+    assert_eq!(case.failover(attempt).unwrap().outcome().label(), "moved:connect_failed");
 
-    case.edit(|edit| edit.state(id(A), State::Disabled { at: Some(NOW) }).unwrap());
+    case.edit(|edit| edit.state(id(A), State::Disabled { at: Some(NOW) }));
     assert_eq!(case.label(Some(&case.pinned())), "moved:disabled");
     case.affinity = case.affinity.with_drain_duration(DrainDuration::new(10).unwrap());
     assert_eq!(case.label(Some(&case.pinned())), "kept");
     let over = NOW.saturating_add(10);
     assert_eq!(case.route(Some(&case.pinned()), over).unwrap().outcome().label(), "moved:drained");
-    case.edit(|edit| edit.state(id(A), State::Enabled).unwrap());
+    case.edit(|edit| edit.state(id(A), State::Enabled));
 
-    case.edit(|edit| edit.health(id(A), Health::Unhealthy).unwrap());
+    case.edit(|edit| edit.health(id(A), Health::Unhealthy));
     assert_eq!(case.label(Some(&case.pinned())), "moved:unhealthy");
-    case.edit(|edit| edit.health(id(B), Health::Unhealthy).unwrap());
+    case.edit(|edit| edit.health(id(B), Health::Unhealthy));
     assert_eq!(case.route(None, NOW).unwrap_err().outcome().label(), "no_endpoint");
 }
 
@@ -182,12 +188,9 @@ fn labels_of_live_sessions() {
 fn labels_of_sessions_that_are_lent_or_given_up() {
     let case = case(FailoverMode::Temporary);
     let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
-    let attempt = case.affinity.failover(attempt, &case.pools).unwrap();
+    let attempt = case.failover(attempt).unwrap();
     assert_eq!(attempt.outcome().label(), "lent:connect_failed");
-    assert_eq!(
-        case.affinity.failover(attempt, &case.pools).unwrap_err().outcome().label(),
-        "gave_up"
-    );
+    assert_eq!(case.failover(attempt).unwrap_err().outcome().label(), "gave_up");
     assert_eq!(case.route(None, NOW).unwrap().give_up().outcome().label(), "gave_up");
 }
 
@@ -201,14 +204,14 @@ fn labels_of_suspects_and_of_the_shed() {
         let mut case = case(mode);
         case.affinity = case.affinity.with_cooling_off(CoolingOff::new(30).unwrap());
         let attempt = case.route(Some(&case.pinned()), NOW).unwrap();
-        let _ = case.affinity.failover(attempt, &case.pools);
+        let _ = case.failover(attempt);
         assert_eq!(case.label(Some(&case.pinned())), label);
     }
     let mut case = case(FailoverMode::None);
     let shedding =
         LoadShedding { session_percent: Percent::new(100).unwrap(), ..LoadShedding::default() };
-    let eu = Pool { shedding, ..Pool::new("eu") }.endpoint(Endpoint::new(A, ()));
-    let us = Pool::new("us").endpoint(Endpoint::new("us-1", ()));
+    let eu = Pool::new("eu").with_shedding(shedding).with_endpoint(Endpoint::new(A, ()));
+    let us = Pool::new("us").with_endpoint(Endpoint::new("us-1", ()));
     case.pools = Pools::builder().pool(eu).pool(us).build().unwrap();
     assert_eq!(case.label(Some(&case.pinned())), "moved:shed");
 }

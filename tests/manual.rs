@@ -1,13 +1,15 @@
-//! The manual, held to the crate: its labels, parameters and numbers are those that there are.
+//! The manual, held to the crate: its labels, parameters and numbers are those of the crate.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use session_affinity::config::{Config, OriginConfig, PoolConfig};
+use session_affinity::config::{
+    Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity,
+};
+use session_affinity::limits::{ClockSkew, CoolingOff, DrainDuration, Ipv6Prefix, Retries, Ttl};
 use session_affinity::{
-    ClockSkew, CookieTtl, CoolingOff, DrainDuration, IdleTtl, Ipv6Prefix, Outcome, Retries, Secret,
-    UnixTime,
+    Affinity, CookiePolicy, HeaderPolicy, Key, Keyring, Outcome, Secret, UnixTime,
 };
 
 fn source(path: &str) -> String {
@@ -30,7 +32,7 @@ fn the_table_of_outcomes_has_every_label_once_and_no_other() {
     let (_, table) = tables.split_once("# Every outcome").expect("the heading");
     let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let mut rows: Vec<&str> = cells.map(|(label, _)| label).collect();
-    let mut labels = Outcome::ALL.map(Outcome::label);
+    let mut labels: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.label()).collect();
     rows.sort_unstable();
     labels.sort_unstable();
     assert_eq!(rows, labels);
@@ -62,24 +64,22 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
         session_affinity_ttl: Some(1_800),
         default_pools: Some(Vec::new()),
         fallback_pool: Some(String::new()),
-        ..Config::default()
+        ..Config::new("shop")
     };
     let stamp = Some(UnixTime::EPOCH);
     let pool = PoolConfig {
         disabled_at: stamp,
-        origins: vec![OriginConfig { disabled_at: stamp, ..OriginConfig::default() }],
-        ..PoolConfig::default()
+        origins: vec![OriginConfig { disabled_at: stamp, ..OriginConfig::new("", "") }],
+        ..PoolConfig::new("")
     };
     let mut names = BTreeSet::new();
     keys(&serde_json::to_value(config).unwrap(), &mut names);
     keys(&serde_json::to_value(pool).unwrap(), &mut names);
     assert!(names.len() >= 25, "{names:?}");
 
-    let extensions = format!("{:#?}", Config::default().extensions);
+    let extensions = format!("{:#?}", Config::new("shop").extensions);
     let fields = extensions.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
-    // `cookie_name` is `cookie.name` in the gateway's file, and so on.
-    names
-        .extend(fields.map(|(field, _)| field.strip_prefix("cookie_").unwrap_or(field).to_owned()));
+    names.extend(fields.map(|(field, _)| field.to_owned()));
 
     let chapter = source("manual/cloudflare.md");
     let prose = chapter.split("```").step_by(2).collect::<String>();
@@ -101,14 +101,33 @@ fn keys(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// The range of `session_affinity_ttl` for a policy, as the refusal of 0 seconds has it.
+fn ttl_range(session_affinity: SessionAffinity) -> String {
+    let secret = || Secret::new([7; 32]).unwrap();
+    let config = Config {
+        session_affinity,
+        session_affinity_ttl: Some(0),
+        extensions: Extensions { session_secret: Some(secret()), ..Extensions::default() },
+        ..Config::new("shop.example.com")
+    };
+    match Affinity::from_config(&config, &Keyring::from(Key::new(1, secret()))) {
+        Err(InvalidConfig::OutOfRange(ttl)) => range(ttl.min, ttl.max),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn range(min: u64, max: u64) -> String {
+    format!("{} to {}", spaced(min), spaced(max))
+}
+
 #[test]
 fn the_numbers_are_those_of_the_crate() {
-    let range = |min: u64, max: u64| format!("{} to {}", spaced(min), spaced(max));
     let named = [
-        ("choosing", range(CookieTtl::MIN.get(), CookieTtl::MAX.get())),
-        ("choosing", range(IdleTtl::MIN.get(), IdleTtl::MAX.get())),
-        ("choosing", format!("{} (23 hours) by default", spaced(CookieTtl::default().get()))),
-        ("choosing", format!("{} by default", spaced(IdleTtl::default().get()))),
+        ("choosing", format!("is {} seconds", ttl_range(SessionAffinity::Cookie))),
+        ("choosing", format!("{} seconds without a request", ttl_range(SessionAffinity::Header))),
+        ("choosing", range(Ttl::MIN.get(), Ttl::MAX.get())),
+        ("choosing", format!("{} (23 hours) by default", spaced(CookiePolicy::DEFAULT_TTL.get()))),
+        ("choosing", format!("{} by default", spaced(HeaderPolicy::DEFAULT_TTL.get()))),
         ("choosing", format!("first {} bits", Ipv6Prefix::default().get())),
         ("cloudflare", range(DrainDuration::MIN.get(), DrainDuration::MAX.get())),
         (

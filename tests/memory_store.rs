@@ -1,24 +1,35 @@
-//! The store of one process, against a map, and when it is full.
+//! The store of one process: against the laws, against a map, and when it is full.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use session_affinity::*;
+use session_affinity::limits::Ttl;
+use session_affinity::store::{
+    Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind,
+};
+use session_affinity::{EndpointId, UnixTime};
 
 mod store_laws;
 mod support;
-use store_laws::{Found, Subject, endpoint, found, key};
+use store_laws::{Found, Subject, endpoint, found, key, ttl};
 use support::NOW;
 
-fn save(store: &MemoryStore, write: StoreWrite) {
-    store.save(&write).unwrap();
+fn load(store: &MemoryStore, key: SessionKey, seconds: u64, now: UnixTime) -> Option<Found> {
+    found(store.load(&Lookup { key, ttl: ttl(seconds), now }).unwrap())
 }
 
-fn load(store: &MemoryStore, key: SessionKey, ttl: u64, now: UnixTime) -> Option<Found> {
-    found(store.load(&Lookup { key, ttl, now }).unwrap())
+fn create(store: &MemoryStore, key: SessionKey, to: EndpointId, seconds: u64, now: UnixTime) {
+    let kind = WriteKind::Create(to);
+    store.save(&StoreWrite { key, ttl: ttl(seconds), now, kind }).unwrap();
 }
 
-/// Time is what each call says.
+fn touch(store: &MemoryStore, key: SessionKey, seconds: u64, now: UnixTime) {
+    let kind = WriteKind::Touch;
+    store.save(&StoreWrite { key, ttl: ttl(seconds), now, kind }).unwrap();
+}
+
+/// A store and a time, which passes only by `wait`.
 struct InMemory {
     store: MemoryStore,
     now: UnixTime,
@@ -64,24 +75,36 @@ proptest! {
     fn any_times_and_ids_survive(number: u64, pinned: u64, now in 0_u64..(1 << 40) - 100) {
         let store = MemoryStore::new(1).unwrap();
         let now = UnixTime::from_secs(now);
-        save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(pinned), ttl: 50, now });
-        prop_assert_eq!(load(&store, key(number), 50, now), Some((endpoint(pinned), now, now.saturating_add(50))));
+        create(&store, key(number), endpoint(pinned), 50, now);
+        prop_assert_eq!(load(&store, key(number), 50, now), Some((endpoint(pinned), now)));
+        let (last, end) = (now.saturating_add(49), now.saturating_add(50));
+        prop_assert_eq!(load(&store, key(number), 50, last), Some((endpoint(pinned), now)));
+        prop_assert_eq!(load(&store, key(number), 50, end), None);
     }
 }
 
-/// manual::security, Memory and time: "Full, it drops those that have idled out, then those that
-/// were never used again, then the one idle longest". A session that has idled out goes first
-/// although it was in use before.
+/// Sums of times saturate: a record that would end after the last second is live until then.
+#[test]
+fn near_the_end_of_time_a_record_lives_until_the_last_second() {
+    let store = MemoryStore::new(1).unwrap();
+    let (now, last) = (UnixTime::MAX.saturating_sub(10), UnixTime::MAX.saturating_sub(1));
+    create(&store, key(1), endpoint(7), Ttl::MAX.get(), now);
+    assert_eq!(load(&store, key(1), Ttl::MAX.get(), last), Some((endpoint(7), now)));
+    touch(&store, key(1), Ttl::MAX.get(), last);
+    assert_eq!(load(&store, key(1), Ttl::MAX.get(), last), Some((endpoint(7), now)));
+    assert_eq!(load(&store, key(1), Ttl::MAX.get(), UnixTime::MAX), None);
+}
+
+/// manual::security, A full MemoryStore: "one of the 16 places that a new session can take holds
+/// one that has idled out | no live session is dropped". So goes one that was in use before.
 #[test]
 fn where_one_has_idled_out_no_live_session_is_dropped() {
-    // The least store has 16 places, and each key may stand in any of them.
+    // The smallest store has 16 places, and each key may stand in any of them.
     let store = MemoryStore::new(1).unwrap();
     assert_eq!((store.capacity(), MemoryStore::new(7).unwrap().capacity()), (1, 7));
-    let create = |number, ttl, now| {
-        save(&store, StoreWrite::Create { key: key(number), endpoint: endpoint(number), ttl, now });
-    };
+    let create = |number, seconds, now| create(&store, key(number), endpoint(number), seconds, now);
     create(0, 60, NOW);
-    save(&store, StoreWrite::Touch { key: key(0), ttl: 60, now: NOW });
+    touch(&store, key(0), 60, NOW);
     let later = NOW.saturating_add(60);
     (1..16).for_each(|number| create(number, 1_800, NOW));
     create(16, 1_800, later);
@@ -89,28 +112,19 @@ fn where_one_has_idled_out_no_live_session_is_dropped() {
     assert!((1..=16).all(|number| load(&store, key(number), 1_800, later).is_some()));
 }
 
-/// A store that is full to its capacity has lost less than 0.1 % of the live sessions.
+/// manual::security, A full MemoryStore: "it is full to its capacity | fewer than 0.1 % of the live
+/// sessions are lost"
 #[test]
-fn a_store_that_is_full_to_its_capacity_has_lost_almost_nobody() {
+fn a_store_that_is_full_to_its_capacity_has_lost_almost_no_session() {
     for capacity in [10_000_u64, 200_000] {
         let store = MemoryStore::new(capacity as usize).unwrap();
-        for number in 0..capacity {
-            save(
-                &store,
-                StoreWrite::Create {
-                    key: key(number),
-                    endpoint: endpoint(1),
-                    ttl: 1_800,
-                    now: NOW,
-                },
-            );
-        }
+        (0..capacity).for_each(|number| create(&store, key(number), endpoint(1), 1_800, NOW));
         let lost = capacity as usize - store.live(NOW);
         assert!(lost * 1_000 < capacity as usize, "{lost} of {capacity} lost");
     }
 }
 
-/// A policy of one's own may have keys that are no hashes.
+/// A custom policy may have keys that are not hashes.
 #[test]
 fn keys_that_are_far_from_random_are_spread_as_well() {
     let capacity = 20_000_u64;
@@ -126,32 +140,26 @@ fn keys_that_are_far_from_random_are_spread_as_well() {
         let store = MemoryStore::new(capacity as usize).unwrap();
         for number in 0..capacity {
             let key = SessionKey(pattern(number).to_be_bytes());
-            save(&store, StoreWrite::Create { key, endpoint: endpoint(1), ttl: 1_800, now: NOW });
+            create(&store, key, endpoint(1), 1_800, NOW);
         }
         let lost = capacity as usize - store.live(NOW);
         assert!(lost * 1_000 < capacity as usize, "pattern {index}: {lost} of {capacity} lost");
     }
 }
 
-/// Of the sessions that were used twice, 95 % survive eight times as many made-up ones.
+/// manual::security, A full MemoryStore: "eight times its capacity of made-up sessions come, each
+/// used once | 95 % of the sessions that were used twice survive"
 #[test]
 fn made_up_sessions_displace_few_that_are_in_use() {
     let capacity = 50_000_u64;
     let store = MemoryStore::new(capacity as usize).unwrap();
     for number in 0..capacity {
-        save(
-            &store,
-            StoreWrite::Create { key: key(number), endpoint: endpoint(1), ttl: 1_800, now: NOW },
-        );
-        save(&store, StoreWrite::Touch { key: key(number), ttl: 1_800, now: NOW });
+        create(&store, key(number), endpoint(1), 1_800, NOW);
+        touch(&store, key(number), 1_800, NOW);
     }
     let later = NOW.saturating_add(60);
     for number in 0..8 * capacity {
-        let made_up = key(u64::MAX - number);
-        save(
-            &store,
-            StoreWrite::Create { key: made_up, endpoint: endpoint(2), ttl: 1_800, now: later },
-        );
+        create(&store, key(u64::MAX - number), endpoint(2), 1_800, later);
     }
     let survivors =
         (0..capacity).filter(|number| load(&store, key(*number), 1_800, later).is_some()).count();
@@ -165,15 +173,7 @@ fn the_idle_go_before_the_active() {
     let store = MemoryStore::new(1_000).unwrap();
     let at = |seconds| NOW.saturating_add(seconds);
     for number in 0..2_000 {
-        save(
-            &store,
-            StoreWrite::Create {
-                key: key(number),
-                endpoint: endpoint(1),
-                ttl: 1_000,
-                now: at(number / 100),
-            },
-        );
+        create(&store, key(number), endpoint(1), 1_000, at(number / 100));
     }
     let alive = |range: std::ops::Range<u64>| {
         range.filter(|n| load(&store, key(*n), 1_000, at(20)).is_some()).count()
@@ -190,21 +190,10 @@ fn threads_share_it() {
             let store = store.clone();
             std::thread::spawn(move || {
                 for number in 0..5_000 {
-                    let key = key((thread + 1) << 32 | number);
-                    save(
-                        &store,
-                        StoreWrite::Create { key, endpoint: endpoint(thread), ttl: 30, now: NOW },
-                    );
-                    save(
-                        &store,
-                        StoreWrite::Create {
-                            key: self::key(number),
-                            endpoint: endpoint(thread),
-                            ttl: 30,
-                            now: NOW,
-                        },
-                    );
-                    assert_eq!(load(&store, key, 30, NOW).unwrap().0, endpoint(thread));
+                    let own = key((thread + 1) << 32 | number);
+                    create(&store, own, endpoint(thread), 30, NOW);
+                    create(&store, key(number), endpoint(thread), 30, NOW);
+                    assert_eq!(load(&store, own, 30, NOW).unwrap().0, endpoint(thread));
                 }
             })
         })
@@ -216,7 +205,7 @@ fn threads_share_it() {
 }
 
 #[test]
-fn a_capacity_that_cannot_be_is_an_error() {
+fn a_capacity_of_0_or_of_more_than_fits_in_memory_is_an_error() {
     let none = MemoryStore::new(0).unwrap_err().to_string();
     assert_eq!(
         none,
@@ -224,4 +213,40 @@ fn a_capacity_that_cannot_be_is_an_error() {
     );
     assert!(MemoryStore::new(usize::MAX).is_err());
     assert_eq!(MemoryStore::new(1).unwrap().capacity(), 1);
+}
+
+/// A record for a lookup, and a write for a settlement, by whatever points to the store.
+#[test]
+fn references_boxes_and_arcs_of_a_store_are_stores() {
+    fn serve(store: impl SessionStore<Error = Infallible>) {
+        let (key, ttl, now) = (key(1), ttl(30), NOW);
+        assert_eq!(store.record(None), Record::Absent);
+        assert_eq!(store.record(Some(Lookup { key, ttl, now })), Record::Absent);
+        let Ok(()) = store.commit(None);
+        let kind = WriteKind::Create(endpoint(7));
+        let Ok(()) = store.commit(Some(StoreWrite { key, ttl, now, kind }));
+        let found = Record::Found { endpoint: endpoint(7), issued: now };
+        assert_eq!(store.record(Some(Lookup { key, ttl, now })), found);
+        assert_eq!(store.load(&Lookup { key, ttl, now }), Ok(found));
+    }
+    let new = || MemoryStore::new(10).unwrap();
+    serve(new());
+    let store = new();
+    serve(&store);
+    assert_eq!(store.live(NOW), 1, "the reference writes to the store itself");
+    serve(Box::new(new()));
+    serve(Arc::new(new()));
+    serve(&new() as &dyn SessionStore<Error = Infallible>);
+    serve(Box::new(new()) as Box<dyn SessionStore<Error = Infallible>>);
+    serve(Arc::new(new()) as Arc<dyn SessionStore<Error = Infallible>>);
+}
+
+#[test]
+fn a_session_key_is_its_bytes_and_shown_in_hexadecimal() {
+    let bytes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
+    let key = SessionKey::from(bytes);
+    assert_eq!((key, key.as_ref()), (SessionKey(bytes), bytes.as_slice()));
+    assert_eq!(key.to_string(), "000102030405060708090a0b0c0d0eff");
+    assert_eq!(format!("{key:?}"), "SessionKey(000102030405060708090a0b0c0d0eff)");
+    assert!(key < SessionKey([1; 16]));
 }

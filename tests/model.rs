@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use history::History;
-use session_affinity::{Created, FailoverMode, Moved, Outcome};
+use session_affinity::outcome::{Created, Moved};
+use session_affinity::{FailoverMode, Outcome};
 use support::{Kind, Random};
 
 const STEPS: usize = 12_000;
 const CLIENTS: usize = 60;
 
-/// Which outcomes a policy can have, in any mode it supports.
+/// The outcomes that a policy can have, in any mode that it supports.
 fn possible(kind: Kind) -> HashSet<&'static str> {
     let can = |outcome: &&Outcome| match (kind, outcome) {
         (_, Outcome::NoEndpoint | Outcome::GaveUp) => true,

@@ -1,7 +1,10 @@
 //! The snapshot: what is refused when it is built, and what a change leaves alone.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use session_affinity::limits::{CoolingOff, Percent};
+use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
 use session_affinity::*;
 
 mod support;
@@ -12,30 +15,31 @@ struct Peer(u32);
 
 fn fleet() -> Pools<Peer> {
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-1", Peer(1)))
-        .endpoint(Endpoint::new("eu-2", Peer(2)));
-    let us =
-        Pool { minimum_origins: 2, ..Pool::new("us") }.endpoint(Endpoint::new("us-1", Peer(3)));
+        .with_endpoint(Endpoint::new("eu-1", Peer(1)))
+        .with_endpoint(Endpoint::new("eu-2", Peer(2)));
+    let us = Pool::new("us").with_minimum_origins(2).with_endpoint(Endpoint::new("us-1", Peer(3)));
     Pools::builder().pool(eu).pool(us).build().unwrap()
 }
 
 #[test]
-fn names_that_are_none_or_occur_twice_are_refused() {
+fn names_that_are_invalid_or_occur_twice_are_refused() {
     let pool = |name: &str, endpoints: &[&str]| {
-        endpoints.iter().fold(Pool::new(name), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
+        endpoints
+            .iter()
+            .fold(Pool::new(name), |pool, name| pool.with_endpoint(Endpoint::new(*name, ())))
     };
     let refused = [
         (
             Pools::builder().pool(pool("eu", &[])).pool(pool("eu", &[])),
-            r#"pool "eu" is there twice; allowed: each name once"#,
+            r#"the name of two pools is "eu"; allowed: each name once"#,
         ),
         (
-            Pools::builder().pool(pool("eu", &[])).fallback_pool(pool("eu", &[])),
-            r#"pool "eu" is there twice; allowed: each name once"#,
+            Pools::builder().pool(pool("eu", &[])).fallback_apart(pool("eu", &[])),
+            r#"the name of two pools is "eu"; allowed: each name once"#,
         ),
         (
             Pools::builder().pool(pool("eu", &["a", "b", "a"])),
-            r#"endpoint "a" is twice in pool "eu"; allowed: each name once in a pool"#,
+            r#"the name of two endpoints in pool "eu" is "a"; allowed: each name once in a pool"#,
         ),
         (
             Pools::builder().pool(pool("", &[])),
@@ -46,8 +50,8 @@ fn names_that_are_none_or_occur_twice_are_refused() {
             r#"the name of an endpoint in pool "eu" is "a\n"; allowed: 1 to 255 bytes without control characters"#,
         ),
         (
-            Pools::builder().pool(pool("eu", &[])).fallback("us"),
-            r#"fallback_pool is "us"; allowed: the name of a pool that was added"#,
+            Pools::builder().pool(pool("eu", &[])).fallback_in_order("us"),
+            r#"the fallback pool is "us"; allowed: the name of a pool in failover order"#,
         ),
     ];
     for (builder, message) in refused {
@@ -57,7 +61,7 @@ fn names_that_are_none_or_occur_twice_are_refused() {
         Pools::builder()
             .pool(pool("eu", &["a"]))
             .pool(pool("us", &["a"]))
-            .fallback("us")
+            .fallback_in_order("us")
             .build()
             .is_ok()
     );
@@ -69,15 +73,16 @@ fn a_change_shares_the_topology_and_leaves_the_old_snapshot_as_it_was() {
     let before = fleet();
     assert_eq!(before.iter().map(|pool| pool.minimum_origins()).collect::<Vec<_>>(), [1, 2]);
     let id = EndpointId::new("eu", "eu-1");
-    let mut edit = before.edit();
-    edit.health(id, Health::Unhealthy).unwrap();
-    edit.weight(id, Weight::ZERO).unwrap();
-    edit.state(id, State::Disabled { at: None }).unwrap();
-    edit.pool_state("us", State::Disabled { at: Some(UnixTime::EPOCH) }).unwrap();
-    edit.minimum_origins("us", 0).unwrap();
-    edit.shedding("us", LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() })
-        .unwrap();
-    let after = edit.build();
+    let shedding = LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() };
+    let edited = before.edited(|edit| {
+        edit.health(id, Health::Unhealthy)?;
+        edit.weight(id, Weight::ZERO)?;
+        edit.state(id, State::Disabled { at: None })?;
+        edit.pool_state("us", State::Disabled { at: Some(UnixTime::EPOCH) })?;
+        edit.pool_minimum_origins("us", 0)?;
+        edit.pool_shedding("us", shedding)
+    });
+    let after = edited.unwrap();
     let (old, new) = (before.endpoint(id).unwrap(), after.endpoint(id).unwrap());
     assert!(std::ptr::eq(old.target(), new.target()));
     assert_eq!(
@@ -99,27 +104,45 @@ fn a_change_shares_the_topology_and_leaves_the_old_snapshot_as_it_was() {
 
 #[test]
 fn what_is_not_there_cannot_be_changed() {
-    let pools = fleet();
-    let mut edit = pools.edit();
+    let refused = |edit: &dyn Fn(&mut PoolsEdit<Peer>) -> Result<(), NotInSnapshot>| {
+        fleet().edited(edit).map(drop).unwrap_err()
+    };
     let stranger = EndpointId::new("eu", "eu-9");
+    let unknown = NotInSnapshot::Endpoint(stranger);
+    assert_eq!(refused(&|edit| edit.health(stranger, Health::Healthy)), unknown);
+    assert_eq!(refused(&|edit| edit.weight(stranger, Weight::ZERO)), unknown);
+    assert_eq!(refused(&|edit| edit.state(stranger, State::Enabled)), unknown);
     let message =
         format!("endpoint {stranger} is not in the snapshot; allowed: the id of one that is");
-    assert_eq!(edit.health(stranger, Health::Healthy).unwrap_err().to_string(), message);
-    assert!(
-        edit.weight(stranger, Weight::ZERO).is_err()
-            && edit.state(stranger, State::Enabled).is_err()
-    );
+    assert_eq!(unknown.to_string(), message);
+
+    let unknown = NotInSnapshot::Pool("asia".into());
+    assert_eq!(refused(&|edit| edit.pool_state("asia", State::Enabled)), unknown);
+    assert_eq!(refused(&|edit| edit.pool_minimum_origins("asia", 1)), unknown);
+    assert_eq!(refused(&|edit| edit.pool_shedding("asia", LoadShedding::default())), unknown);
     let message = r#"pool "asia" is not in the snapshot; allowed: the name of one that is"#;
-    assert_eq!(edit.pool_state("asia", State::Enabled).unwrap_err().to_string(), message);
-    assert!(
-        edit.minimum_origins("asia", 1).is_err()
-            && edit.shedding("asia", LoadShedding::default()).is_err()
-    );
+    assert_eq!(unknown.to_string(), message);
 }
 
-/// manual::concepts, Who is who: "*critical* pool | fewer than `minimum_origins` of its endpoints
-/// are healthy and enabled". An endpoint of weight 0 counts, a draining one does not. "*open* pool
-/// | enabled, not critical, and one of its endpoints takes new sessions".
+#[test]
+fn an_edit_that_was_refused_can_go_on_and_has_changed_nothing() {
+    let (stranger, id) = (EndpointId::new("eu", "eu-9"), EndpointId::new("eu", "eu-1"));
+    let edited = fleet().edited(|edit| {
+        assert!(edit.health(stranger, Health::Unhealthy).is_err());
+        edit.weight(id, Weight::ZERO)
+    });
+    let pools = edited.unwrap();
+    let endpoints = pools.iter().flat_map(|pool| pool.endpoints());
+    for endpoint in endpoints {
+        assert_eq!(endpoint.health(), Health::Healthy);
+        assert_eq!(endpoint.weight() == Weight::ZERO, endpoint.id() == id);
+    }
+}
+
+/// manual::tables, The endpoint: "An endpoint of weight 0 counts, a draining one does not."
+/// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints are
+/// healthy and enabled", "*open* pool | enabled, not critical, and one of its endpoints takes new
+/// sessions".
 #[test]
 fn critical_and_open_follow_every_change() {
     let pools = fleet();
@@ -131,43 +154,45 @@ fn critical_and_open_follow_every_change() {
     assert_eq!(open(&pools), (false, true));
     assert!(pools.pool("us").unwrap().is_critical());
 
-    let mut edit = pools.edit();
-    edit.minimum_origins("eu", 2).unwrap();
-    edit.weight(id, Weight::ZERO).unwrap();
-    let pools = edit.build();
+    let edited = pools.edited(|edit| {
+        edit.pool_minimum_origins("eu", 2)?;
+        edit.weight(id, Weight::ZERO)
+    });
+    let pools = edited.unwrap();
     assert_eq!(open(&pools), (false, true));
 
-    let mut edit = pools.edit();
-    edit.state(id, State::Disabled { at: None }).unwrap();
-    let pools = edit.build();
+    let pools = pools.edited(|edit| edit.state(id, State::Disabled { at: None })).unwrap();
     assert_eq!(open(&pools), (true, false));
 
-    let mut edit = pools.edit();
-    edit.minimum_origins("eu", 0).unwrap();
-    for id in both {
-        edit.state(id, State::Enabled).unwrap();
-        edit.weight(id, Weight::ZERO).unwrap();
-    }
-    assert_eq!(open(&edit.build()), (false, false));
+    let edited = pools.edited(|edit| {
+        edit.pool_minimum_origins("eu", 0)?;
+        for id in both {
+            edit.state(id, State::Enabled)?;
+            edit.weight(id, Weight::ZERO)?;
+        }
+        Ok(())
+    });
+    assert_eq!(open(&edited.unwrap()), (false, false));
 
-    let mut edit = pools.edit();
-    for id in both {
-        edit.health(id, Health::Unhealthy).unwrap();
-        edit.health(id, Health::Unhealthy).unwrap();
-        edit.health(id, Health::Healthy).unwrap();
-        edit.state(id, State::Enabled).unwrap();
-        edit.weight(id, Weight::default()).unwrap();
-    }
-    edit.pool_state("eu", State::Disabled { at: None }).unwrap();
-    assert_eq!(open(&edit.build()), (false, false));
+    let edited = pools.edited(|edit| {
+        for id in both {
+            edit.health(id, Health::Unhealthy)?;
+            edit.health(id, Health::Unhealthy)?;
+            edit.health(id, Health::Healthy)?;
+            edit.state(id, State::Enabled)?;
+            edit.weight(id, Weight::default())?;
+        }
+        edit.pool_state("eu", State::Disabled { at: None })
+    });
+    assert_eq!(open(&edited.unwrap()), (false, false));
 }
 
 #[test]
 fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
     let before = fleet();
     let eu = Pool::new("eu")
-        .endpoint(Endpoint::new("eu-2", Peer(20)))
-        .endpoint(Endpoint::new("eu-3", Peer(30)));
+        .with_endpoint(Endpoint::new("eu-2", Peer(20)))
+        .with_endpoint(Endpoint::new("eu-3", Peer(30)));
     let after = before.rebuild().pool(eu).build().unwrap();
     assert!(after.target(EndpointId::new("eu", "eu-1")).is_none());
     assert_eq!(after.target(EndpointId::new("eu", "eu-2")).map(|peer| peer.0), Some(20));
@@ -181,29 +206,28 @@ fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
 }
 
 fn named(names: &[&str]) -> Pool<()> {
-    names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, ())))
+    names.iter().fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(*name, ())))
 }
 
 /// manual::gateways, Changing the endpoints: "those that stay keep their marks (suspects, census)",
 /// in whatever order they stand.
 #[test]
 fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let headers = http::HeaderMap::new();
     let end = Some(NOW.saturating_add(82_800));
     for drawn in 0..8 {
         let before = Pools::builder().pool(named(&["a", "b", "c"])).build().unwrap();
         let turned = before.rebuild().pool(named(&["c", "a", "b"])).build().unwrap();
         let route = || {
-            affinity
-                .route(affinity.recall(&request(&headers), NOW), Record::Absent, &before, || drawn)
-                .unwrap()
+            let visit = affinity.recall(&request(&headers), NOW);
+            affinity.route(visit, Record::Absent, &before, || drawn).unwrap().0
         };
         let attempt = route();
         let own = attempt.endpoint();
         let _ = affinity.settle(attempt, &turned);
         let noted = |pools: &Pools<()>| {
-            let ends = |id| pools.census(id).and_then(|census| census.latest_end);
+            let ends = |id| pools.endpoint(id)?.census().latest_end;
             ["a", "b", "c"].map(|name| EndpointId::new("eu", name)).map(|id| (id == own, ends(id)))
         };
         assert!(
@@ -212,7 +236,7 @@ fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
             noted(&turned)
         );
         assert_eq!(noted(&turned), noted(&before), "the marks are shared");
-        assert_eq!(turned.census(own).and_then(|census| census.began), Some(NOW));
+        assert_eq!(turned.endpoint(own).unwrap().census().began, Some(NOW));
 
         let others = ["a", "b", "c"]
             .into_iter()
@@ -236,34 +260,99 @@ fn a_snapshot_is_shared_by_threads_and_costs_pointers_to_copy() {
     shared(&Arc::new(fleet()));
 }
 
+/// Chooses the endpoint whose name is the last in the alphabet.
+struct LastName;
+
+impl steering::Steering<()> for LastName {
+    fn choose<'a>(
+        &self,
+        candidates: &steering::Candidates<'a, ()>,
+        _: steering::Seed,
+    ) -> Option<steering::Candidate<'a, ()>> {
+        candidates.iter().max_by_key(|candidate| candidate.name())
+    }
+
+    fn seeding(&self) -> steering::Seeding {
+        steering::Seeding::ClientIp
+    }
+}
+
+#[test]
+fn steering_behind_a_pointer_chooses_and_is_seeded_as_it_is_by_itself() {
+    let boxed: Box<dyn steering::Steering<()>> = Box::new(LastName);
+    let shared: Arc<dyn steering::Steering<()>> = Arc::new(LastName);
+    let steered = [
+        named(&["a", "b", "c"]).with_steering(LastName),
+        named(&["a", "b", "c"]).with_steering(&LastName),
+        named(&["a", "b", "c"]).with_steering(boxed),
+        named(&["a", "b", "c"]).with_steering(shared),
+    ];
+    let (affinity, headers) = (Affinity::new(NoAffinity::new(&shop())), http::HeaderMap::new());
+    let request = request(&headers).with_client_ip(IpAddr::from([192, 0, 2, 1]));
+    for pool in steered {
+        let pools = Pools::builder().pool(pool).build().unwrap();
+        let visit = affinity.recall(&request, NOW);
+        let entropy = || unreachable!("the client's address is the seed");
+        let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, entropy).unwrap();
+        assert_eq!(attempt.endpoint(), EndpointId::new("eu", "c"));
+    }
+}
+
+#[test]
+fn the_pools_are_read_in_order_the_fallback_apart_at_the_end() {
+    let pools = fleet().rebuild().fallback_apart(Pool::new("last")).pool(Pool::new("eu"));
+    let pools = pools.pool(Pool::new("us")).build().unwrap();
+    let mut names = Vec::new();
+    for pool in &pools {
+        names.push(pool.name());
+    }
+    assert_eq!(names, ["eu", "us", "last"]);
+    let mut rest = pools.iter();
+    assert_eq!((rest.len(), rest.next().map(|pool| pool.name())), (3, Some("eu")));
+    assert_eq!((rest.len(), rest.clone().count(), rest.last().unwrap().name()), (2, 2, "last"));
+}
+
+#[test]
+fn a_pool_takes_several_endpoints_at_once_and_is_cloned_with_its_steering() {
+    let endpoints = || ["b", "c"].map(|name| Endpoint::new(name, ()));
+    let pool = named(&["a"]).with_endpoints(endpoints()).with_steering(LastName);
+    let copy = pool.clone();
+    let names =
+        |pool: &Pool<()>| pool.endpoints.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&pool), names(&copy)), (names(&named(&["a", "b", "c"])), names(&pool)));
+    assert!(Arc::ptr_eq(&pool.steering, &copy.steering));
+}
+
 #[test]
 fn an_endpoint_is_suspect_until_it_has_cooled_off_or_has_answered() {
-    let (shop, headers, noon) =
-        (Name::new("shop").unwrap(), http::HeaderMap::new(), UnixTime::from_secs(1_800_014_400));
-    let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
-    let after = |seconds| noon.saturating_add(seconds);
+    let headers = http::HeaderMap::new();
+    let after = |seconds| NOW.saturating_add(seconds);
     for (cooling_off, suspect) in [(CoolingOff::new(30).unwrap(), true), (CoolingOff::MIN, false)] {
-        let affinity = Affinity::new(&shop, NoAffinity).with_cooling_off(cooling_off);
+        let affinity = Affinity::new(NoAffinity::new(&shop())).with_cooling_off(cooling_off);
         let pools = fleet();
         let route = || {
-            affinity.route(affinity.recall(&request, noon), Record::Absent, &pools, || 4).unwrap()
+            let visit = affinity.recall(&request(&headers), NOW);
+            affinity.route(visit, Record::Absent, &pools, || 4).unwrap()
         };
-        let refused = route();
+        let (refused, target) = route();
         let id = refused.endpoint();
-        let is_suspect = |now| pools.edit().build().endpoint(id).unwrap().is_suspect(now);
-        assert!(!is_suspect(noon));
-        let other = affinity.failover(refused, &pools).unwrap();
+        assert!(std::ptr::eq(target, pools.target(id).unwrap()));
+        let is_suspect =
+            |now| pools.edited(|_| Ok(())).unwrap().endpoint(id).unwrap().is_suspect(now);
+        assert!(!is_suspect(NOW));
+        let (other, target) = affinity.failover(refused, &pools).unwrap();
+        assert!(std::ptr::eq(target, pools.target(other.endpoint()).unwrap()));
         assert_eq!(
             [0, 29, 30].map(|seconds| is_suspect(after(seconds))),
             [suspect, suspect, false]
         );
-        assert!(!pools.endpoint(other.endpoint()).unwrap().is_suspect(noon));
+        assert!(!pools.endpoint(other.endpoint()).unwrap().is_suspect(NOW));
         assert!(affinity.failover(other, &pools).is_err());
         // Both have refused: the next request tries one of them all the same, and it answers.
-        let answered = route();
+        let (answered, _) = route();
         let endpoint = pools.endpoint(answered.endpoint()).unwrap();
-        assert_eq!(endpoint.is_suspect(noon), suspect);
+        assert_eq!(endpoint.is_suspect(NOW), suspect);
         let _ = affinity.settle(answered, &pools);
-        assert!(!endpoint.is_suspect(noon));
+        assert!(!endpoint.is_suspect(NOW));
     }
 }

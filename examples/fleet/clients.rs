@@ -1,4 +1,4 @@
-//! Clients that come, browse with a cookie jar, and leave; and the numbers they draw.
+//! Clients that come, browse with a cookie jar, and leave; and the numbers that they draw.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
@@ -20,13 +20,13 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// One of `0..n`.
+    /// Draws a number from `0..n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.draw() % n
     }
 }
 
-/// The one cookie that matters here, as a browser keeps it.
+/// The affinity cookie, as a browser keeps it.
 #[derive(Default)]
 pub struct Jar {
     headers: HeaderMap,
@@ -34,7 +34,7 @@ pub struct Jar {
 }
 
 impl Jar {
-    /// The header fields of the next request. A cookie that is too old is thrown away.
+    /// Returns the header fields of the next request. An expired cookie is thrown away.
     pub fn headers(&mut self, now: UnixTime) -> &HeaderMap {
         if self.until <= now {
             self.headers.clear();
@@ -42,7 +42,7 @@ impl Jar {
         &self.headers
     }
 
-    /// Takes the cookie out of a response, if there is one.
+    /// Takes the cookie from a response, if there is one.
     pub fn take(&mut self, response: &HeaderMap, now: UnixTime) -> Option<()> {
         let line = response.get(SET_COOKIE)?.to_str().ok()?;
         let mut parts = line.split("; ");
@@ -54,14 +54,14 @@ impl Jar {
     }
 }
 
-/// Somebody on the site.
+/// A client on the site.
 pub struct Client {
     pub jar: Jar,
     random: Random,
     next: u64,
 }
 
-/// How many pages a client looks at, on average, and how long at each, at least and at most.
+/// The mean number of pages that a client looks at, and the least and most seconds at each.
 const PAGES: u64 = 30;
 const LOOKS: (u64, u64) = (15, 85);
 
@@ -70,7 +70,7 @@ impl Client {
         Self { jar: Jar::default(), random: Random::new(seed), next: second }
     }
 
-    /// Whether a page is asked for by this second; then the next one is planned.
+    /// Returns whether the client requests a page by this second, and if so plans the next one.
     pub fn asks(&mut self, second: u64) -> bool {
         let asks = self.next <= second;
         if asks {
@@ -79,19 +79,19 @@ impl Client {
         asks
     }
 
-    /// Whether that was the last page.
+    /// Returns whether that was the last page.
     pub fn leaves(&mut self) -> bool {
         self.random.below(PAGES) == 0
     }
 }
 
-/// How many clients arrive in an hour, at the beginning of each hour of the day.
+/// The arrivals per hour at the beginning of each hour of the day.
 const ARRIVALS: [u64; 25] = [
     330, 260, 210, 190, 190, 220, 280, 370, 470, 550, 600, 630, 650, 650, 640, 640, 660, 700, 760,
     820, 840, 780, 640, 470, 330,
 ];
 
-/// Who arrives.
+/// The door through which clients arrive.
 pub struct Door {
     random: Random,
 }
@@ -101,7 +101,7 @@ impl Door {
         Self { random: Random::new(seed) }
     }
 
-    /// Those on the site at midnight: as many as arrive in the time that one stays.
+    /// Returns the clients on the site at midnight: as many as arrive during one stay.
     pub fn at_midnight(&mut self) -> Vec<Client> {
         let stay = PAGES * (LOOKS.0 + LOOKS.1) / 2;
         (0..ARRIVALS[0] * stay / 3_600)
@@ -109,11 +109,11 @@ impl Door {
             .collect()
     }
 
-    /// Those who arrive in this second.
+    /// Returns the client that arrives in this second, if one does.
     pub fn arrivals(&mut self, second: u64) -> Option<Client> {
         let hour = usize::try_from(second / 3_600).unwrap_or(0).min(ARRIVALS.len() - 2);
         let past = second % 3_600;
-        // Arrivals per hour, between those of this hour and of the next, times 3600.
+        // The arrivals per hour, interpolated between this hour and the next, times 3600.
         let rate = ARRIVALS[hour] * (3_600 - past) + ARRIVALS[hour + 1] * past;
         (self.random.below(3_600 * 3_600) < rate).then(|| Client::new(self.random.draw(), second))
     }

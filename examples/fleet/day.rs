@@ -1,10 +1,13 @@
-//! The day: what happens, second by second, and a request's way through the four verbs.
+//! The day, second by second, and the way of a request through the four verbs.
 
 use http::HeaderMap;
+use session_affinity::cookies::SetCookie;
+use session_affinity::limits::{CoolingOff, DrainDuration, Ttl};
+use session_affinity::policy::Claim;
+use session_affinity::token::Pin;
 use session_affinity::{
-    Affinity, Claim, CookiePolicy, CookieTtl, CoolingOff, DrainDuration, EndpointId, FailoverMode,
-    Key, Keyring, Name, Outcome, Pin, Pools, Record, RequestMeta, Scheme, Secret, SetCookie,
-    UnixTime,
+    Affinity, CookiePolicy, FailoverMode, Key, Keyring, LoadBalancer, Outcome, Pools, Record,
+    RequestMeta, Scheme, Secret, UnixTime,
 };
 
 use crate::Error;
@@ -13,24 +16,24 @@ use crate::fleet::{self, JOIN, SCALE_UP, SERVERS};
 use crate::operator::{HealthChecks, RollingRestart};
 use crate::tally::{LIVE_EVERY, Tally};
 
-/// Friday, 15 January 2027, 00:00 UTC, and how long a day is, in seconds.
+/// Friday, 15 January 2027, 00:00 UTC, and the length of a day in seconds.
 const MIDNIGHT: UnixTime = UnixTime::from_secs(1_799_971_200);
 const SECONDS: u64 = 86_400;
 
-/// How long a session lives, how long a disabled endpoint drains (longer: no session is cut
-/// off), and how often health is checked, in seconds.
+/// In seconds: the lifetime of a session, the drain duration of an endpoint (longer, so that no
+/// session is cut off), and the interval of health checks.
 pub const LIFETIME: u64 = 1_800;
 const DRAIN: u64 = 2_700;
 pub const CHECK_EVERY: u64 = 60;
 
-/// How one day differs from the others.
+/// The parameters in which one day differs from the others.
 pub struct Row {
     pub name: &'static str,
     pub mode: FailoverMode,
     pub cooling_off: CoolingOff,
 }
 
-/// The load balancer and everybody around it.
+/// The load balancer with its operator, its health checks and its clients.
 pub struct Day {
     affinity: Affinity<CookiePolicy>,
     pools: Pools<usize>,
@@ -45,13 +48,12 @@ pub struct Day {
 
 impl Day {
     pub fn new(row: &Row) -> Result<Self, Error> {
-        let shop = Name::new("shop.example.com")?;
+        let shop = LoadBalancer::new("shop.example.com")?;
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
-        let ttl = CookieTtl::new(LIFETIME)?;
-        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default())
-            .map_codec(|codec| codec.with_ttl(ttl));
-        let affinity = Affinity::new(&shop, policy)
-            .with_failover(row.mode)?
+        let ttl = Ttl::new(LIFETIME)?;
+        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default()).with_ttl(ttl);
+        let affinity = Affinity::new(policy)
+            .with_failover_mode(row.mode)?
             .with_cooling_off(row.cooling_off)
             .with_drain_duration(DrainDuration::new(DRAIN)?);
         let mut door = Door::new(1);
@@ -70,7 +72,7 @@ impl Day {
         })
     }
 
-    /// Plays it from midnight to midnight.
+    /// Plays the day from midnight to midnight.
     pub fn play(mut self) -> Result<Tally, Error> {
         for second in 0..SECONDS {
             self.second = second;
@@ -106,44 +108,43 @@ impl Day {
         Ok(self.tally)
     }
 
-    /// One request: recall, route, connect, and settle once an endpoint has answered.
+    /// Serves one request: recall, route, connect, and settle once an endpoint has answered.
     fn serve(&mut self, jar: &mut Jar) {
         let now = self.now();
         let visit = self.affinity.recall(&request(jar.headers(now)), now);
         let before = carried(visit.claim());
-        let mut attempt =
-            match self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy.draw()) {
-                Ok(attempt) => attempt,
-                Err(nobody) => return self.tally.request(self.second, nobody.outcome()),
-            };
+        let routed =
+            self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy.draw());
+        let (mut attempt, mut server) = match routed {
+            Ok((attempt, &server)) => (attempt, server),
+            Err(no_endpoint) => return self.tally.request(self.second, no_endpoint.outcome()),
+        };
         let first = attempt.outcome();
         let mut refused = false;
-        while !self.connects(attempt.endpoint()) {
+        while !self.connects(server) {
             refused = true;
-            attempt = match self.affinity.failover(attempt, &self.pools) {
-                Ok(attempt) => attempt,
+            (attempt, server) = match self.affinity.failover(attempt, &self.pools) {
+                Ok((attempt, &server)) => (attempt, server),
                 Err(gave_up) => return self.tally.request(self.second, gave_up.outcome()),
             };
         }
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome());
         let mut response = HeaderMap::new();
-        self.affinity.settle(attempt, &self.pools).apply(&mut response);
+        let _ = self.affinity.settle(attempt, &self.pools).apply(&mut response); // no store to write to
         jar.take(&response, now);
 
         self.tally.request(self.second, outcome);
         let begins = matches!(outcome, Outcome::Created(_) | Outcome::Moved(_));
-        let is_enabled =
-            self.pools.endpoint(endpoint).is_some_and(|endpoint| endpoint.state().is_enabled());
+        let is_enabled = self.pools.endpoint(endpoint).is_some_and(|it| it.state().is_enabled());
         self.tally.begun_while_draining += u64::from(begins && !is_enabled);
-        // The endpoint would have taken its session: whatever changed the pin was the refusal.
+        // The endpoint would have taken its session, so only the refusal can have changed the pin.
         if refused && first == Outcome::Kept {
             self.tally.pins_changed_by_refusal += u64::from(self.pin(jar) != before);
         }
     }
 
-    /// Whether an endpoint accepts a connection. When it does not, somebody has waited.
-    fn connects(&mut self, endpoint: EndpointId) -> bool {
-        let Some(&server) = self.pools.target(endpoint) else { return false };
+    /// Returns whether a server accepts a connection. If it does not, a client has waited for it.
+    fn connects(&mut self, server: usize) -> bool {
         let restarts = self.operator.restarting() == Some(server);
         let connects = !restarts && fleet::is_up(server, self.second);
         self.tally.waits += u64::from(!connects);
@@ -151,7 +152,7 @@ impl Day {
         connects
     }
 
-    /// Two endpoints join. Where would every live session be served before and after? An
+    /// Adds two endpoints, and compares where each live session is served before and after. An
     /// attempt that is not settled promises nothing, so asking is free.
     fn scale_up(&mut self) -> Result<(), Error> {
         let after = fleet::scaled_up(&self.pools)?;
@@ -161,7 +162,7 @@ impl Day {
             let ask = |pools| {
                 let visit = self.affinity.recall(&request(headers), now);
                 let is_live = carried(visit.claim()).is_some();
-                let attempt = self.affinity.route(visit, Record::Absent, pools, || 0).ok()?;
+                let (attempt, _) = self.affinity.route(visit, Record::Absent, pools, || 0).ok()?;
                 is_live.then(|| (attempt.endpoint(), attempt.outcome()))
             };
             let before = ask(&self.pools);
@@ -172,7 +173,7 @@ impl Day {
         Ok(())
     }
 
-    /// What the jars of those on the site say.
+    /// Returns the pins in the cookie jars of the clients on the site.
     fn pins(&mut self) -> Vec<Option<Pin>> {
         let mut clients = std::mem::take(&mut self.clients);
         let pins = clients.iter_mut().map(|client| self.pin(&mut client.jar)).collect();
@@ -190,12 +191,12 @@ impl Day {
 }
 
 fn request(headers: &HeaderMap) -> RequestMeta<'_> {
-    RequestMeta { headers, client_ip: None, scheme: Scheme::Https }
+    RequestMeta::new(headers, Scheme::Https)
 }
 
 fn carried(claim: Claim) -> Option<Pin> {
     match claim {
         Claim::Carried(pin) => Some(pin),
-        Claim::New(_) | Claim::Stored { .. } | Claim::Unbound => None,
+        Claim::New(_) | Claim::Stored(_) | Claim::Unbound => None,
     }
 }

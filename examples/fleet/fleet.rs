@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use session_affinity::{Endpoint, EndpointId, LoadShedding, Percent, Pool, Pools, PoolsBuilder};
+use session_affinity::limits::Percent;
+use session_affinity::pools::{LoadShedding, PoolsBuilder};
+use session_affinity::{Endpoint, EndpointId, Pool, Pools};
 
 use crate::Error;
 
-/// Pool and endpoint of each server. A server is its position here: that is the `T` of
-/// the pools, what an attempt's endpoint is connected to.
+/// The pool and the endpoint of each server. A server is known by its position in this list, which
+/// is the `T` of the pools.
 pub const SERVERS: [(&str, &str); 9] = [
     ("eu", "eu-1"),
     ("eu", "eu-2"),
@@ -20,26 +22,26 @@ pub const SERVERS: [(&str, &str); 9] = [
     ("spare", "spare"),
 ];
 
-/// Those that join during the day.
+/// The servers that join during the day.
 pub const JOIN: Range<usize> = 4..6;
 
-/// The one that crashes, and from when to when, in seconds of the day.
+/// The server that crashes, and the time for which it is down, in seconds of the day.
 pub const CRASH: (usize, Range<u64>) = (1, 45_617..48_000);
 
-/// The one that refuses connections for 40 seconds of every minute, but not when the health
-/// check looks, and from when to when.
+/// The server that refuses connections for 40 seconds of every minute, but not at the time of the
+/// health check, and the time for which it does.
 pub const FLAP: (usize, Range<u64>) = (2, 54_000..61_200);
 
-/// When two endpoints join.
+/// The time at which two endpoints join.
 pub const SCALE_UP: u64 = 72_000;
 
-/// The id by which the crate knows a server.
+/// Returns the endpoint id of a server.
 pub fn id(server: usize) -> EndpointId {
     let (pool, name) = SERVERS[server];
     EndpointId::new(pool, name)
 }
 
-/// Whether a server accepts connections, apart from restarts.
+/// Returns whether a server accepts connections, apart from restarts.
 pub fn is_up(server: usize, second: u64) -> bool {
     let crashed = server == CRASH.0 && CRASH.1.contains(&second);
     let flapping =
@@ -47,24 +49,23 @@ pub fn is_up(server: usize, second: u64) -> bool {
     !crashed && !flapping
 }
 
-/// The fleet of the morning.
+/// Builds the fleet of the morning.
 pub fn morning() -> Result<Pools<usize>, Error> {
     describe(Pools::builder(), |server| {
         (!JOIN.contains(&server)).then(|| Endpoint::new(SERVERS[server].1, server))
     })
 }
 
-/// The fleet with everybody in it. Those that stay keep their health and state, which a
-/// description says anew, and their marks, which [`Pools::rebuild`] hands on.
+/// Builds the whole fleet. Endpoints that stay keep their health, state and weight, which the new
+/// description repeats, and their marks, which [`Pools::rebuild`] passes on.
 pub fn scaled_up(before: &Pools<usize>) -> Result<Pools<usize>, Error> {
     describe(before.rebuild(), |server| {
-        let fresh = Endpoint::new(SERVERS[server].1, server);
-        Some(match before.endpoint(id(server)) {
-            Some(now) => {
-                Endpoint { health: now.health(), state: now.state(), weight: now.weight(), ..fresh }
-            }
-            None => fresh,
-        })
+        let mut endpoint = Endpoint::new(SERVERS[server].1, server);
+        if let Some(now) = before.endpoint(id(server)) {
+            (endpoint.health, endpoint.state) = (now.health(), now.state());
+            endpoint.weight = now.weight();
+        }
+        Some(endpoint)
     })
 }
 
@@ -72,17 +73,14 @@ fn describe(
     builder: PoolsBuilder<usize>,
     endpoint: impl Fn(usize) -> Option<Endpoint<usize>>,
 ) -> Result<Pools<usize>, Error> {
-    let pool = |name: &str| Pool {
-        endpoints: (0..SERVERS.len())
-            .filter(|server| SERVERS[*server].0 == name)
-            .filter_map(&endpoint)
-            .collect(),
-        ..Pool::new(name)
+    let pool = |name: &str| {
+        let servers = (0..SERVERS.len()).filter(|server| SERVERS[*server].0 == name);
+        servers.filter_map(&endpoint).fold(Pool::new(name), Pool::with_endpoint)
     };
-    // Three in ten new sessions go to the second pool, which takes them only while
-    // both of its endpoints are in service. Those that it does not take go to the fallback.
+    // Three in ten new sessions go to the second pool, which takes them only while both of its
+    // endpoints are in service. Otherwise they go to the fallback pool.
     let shedding = LoadShedding { default_percent: Percent::new(30)?, ..LoadShedding::default() };
-    let eu = Pool { shedding, ..pool("eu") };
-    let us = Pool { minimum_origins: 2, ..pool("us") };
-    Ok(builder.pool(eu).pool(us).fallback_pool(pool("spare")).build()?)
+    let eu = pool("eu").with_shedding(shedding);
+    let us = pool("us").with_minimum_origins(2);
+    Ok(builder.pool(eu).pool(us).fallback_apart(pool("spare")).build()?)
 }

@@ -2,17 +2,17 @@
 //!
 //! Clients with cookie jars come, browse and leave, while an operator drains and restarts
 //! every endpoint in turn, one endpoint crashes, another refuses connections on and off
-//! between health checks, and two more join. What it teaches:
+//! between health checks, and two more join. The lessons:
 //!
-//! - `day.rs`: a request's way through `Affinity::recall`, `route`, `failover`, `settle` and
-//!   `Settlement::apply`, and what else the day brings;
-//! - `operator.rs`: a rolling restart that breaks no session, by `Pools::edit`,
-//!   `Pools::census` and `Affinity::drain`;
+//! - `day.rs`: the way of a request through `Affinity::recall`, `route`, `failover`, `settle` and
+//!   `Settlement::apply`, and the other events of the day;
+//! - `operator.rs`: a rolling restart that breaks no session, by `Pools::edited`,
+//!   `EndpointView::census` and `Affinity::drain`;
 //! - `fleet.rs`: pools described by `Pools::builder`, and again by `Pools::rebuild` when
 //!   endpoints join;
-//! - `clients.rs`: what a browser does with the cookie.
+//! - `clients.rs`: the cookie jar of a browser.
 //!
-//! It does no I/O but writing the picture, reads no clock and draws its own numbers, so
+//! The only I/O is to write the picture. The example reads no clock and draws its own numbers, so
 //! every run prints the same.
 //!
 //! ```text
@@ -31,18 +31,19 @@ use std::path::PathBuf;
 use std::thread;
 
 use day::{Day, Row};
-use session_affinity::{CoolingOff, FailoverMode};
+use session_affinity::FailoverMode;
+use session_affinity::limits::CoolingOff;
 
-/// What goes wrong here is a mistake in the description of the fleet, or the file.
+/// An error in the description of the fleet, or in writing the picture.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Error> {
     let path =
         std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/fleet.svg"), PathBuf::from);
     let rows = [
-        Row { name: "none", mode: FailoverMode::None, cooling_off: CoolingOff::MIN },
-        Row { name: "temporary", mode: FailoverMode::Temporary, cooling_off: CoolingOff::MIN },
-        Row { name: "sticky", mode: FailoverMode::Sticky, cooling_off: CoolingOff::MIN },
+        Row { name: "none", mode: FailoverMode::None, cooling_off: CoolingOff::OFF },
+        Row { name: "temporary", mode: FailoverMode::Temporary, cooling_off: CoolingOff::OFF },
+        Row { name: "sticky", mode: FailoverMode::Sticky, cooling_off: CoolingOff::OFF },
         Row {
             name: "temporary, cooling off",
             mode: FailoverMode::Temporary,

@@ -1,16 +1,15 @@
-//! The operator and the health checks: who changes the snapshot, and when.
+//! The operator and the health checks, which change the snapshot.
 
 use std::ops::Range;
 
-use session_affinity::{
-    Affinity, CookiePolicy, DrainPhase, DrainSessions, Health, Pools, PoolsEdit, State, UnixTime,
-    UnknownEndpoint,
-};
+use session_affinity::drain::{DrainPhase, DrainSessions};
+use session_affinity::pools::NotInSnapshot;
+use session_affinity::{Affinity, CookiePolicy, Health, Pools, State, UnixTime};
 
 use crate::Error;
 use crate::fleet::{SERVERS, id};
 
-/// When the rolling restart begins, and how long a server takes to restart.
+/// The time at which the rolling restart begins, and the time that a server takes to restart.
 const BEGIN: u64 = 28_800;
 const RESTART: u64 = 60;
 
@@ -18,21 +17,21 @@ const RESTART: u64 = 60;
 pub struct RollingRestart {
     turns: std::vec::IntoIter<usize>,
     step: Step,
-    /// What has been done.
+    /// The turns that are over.
     pub drains: Vec<Drained>,
 }
 
-/// One endpoint's turn.
+/// The turn of one endpoint.
 pub struct Drained {
     pub server: usize,
-    /// From being disabled to being enabled again.
+    /// The time for which the endpoint was disabled.
     pub seconds: Range<u64>,
-    /// Whether its drain duration ended before its sessions did.
+    /// True if the drain duration ended before the sessions of the endpoint did.
     pub cut: bool,
 }
 
 impl Drained {
-    /// How long it was out of service, rounded up.
+    /// Returns the minutes out of service, rounded up.
     pub fn minutes(&self) -> u64 {
         (self.seconds.end - self.seconds.start).div_ceil(60)
     }
@@ -49,7 +48,7 @@ impl RollingRestart {
         Self { turns: servers.into_iter(), step: Step::Waiting, drains: Vec::new() }
     }
 
-    /// The server that does not listen, because it restarts.
+    /// Returns the server that does not listen because it restarts.
     pub fn restarting(&self) -> Option<usize> {
         match self.step {
             Step::Restarting { server, .. } => Some(server),
@@ -57,7 +56,7 @@ impl RollingRestart {
         }
     }
 
-    /// What the operator does in this second: a new snapshot, or nothing.
+    /// Does the work of this second. Returns the next snapshot, if it makes one.
     pub fn act(
         &mut self,
         affinity: &Affinity<CookiePolicy>,
@@ -70,14 +69,13 @@ impl RollingRestart {
             Step::Waiting => {
                 let Some(server) = self.turns.next() else { return Ok(None) };
                 self.step = Step::Draining { server, since: second };
-                Ok(Some(changed(pools, |edit| {
-                    edit.state(id(server), State::Disabled { at: Some(now) })
-                })?))
+                let disabled = State::Disabled { at: Some(now) };
+                Ok(Some(pools.edited(|edit| edit.state(id(server), disabled))?))
             }
             Step::Draining { server, since } => {
-                let census = pools.census(id(server)).ok_or("no such endpoint")?;
-                let drain =
-                    affinity.drain(pools, id(server), census, now).ok_or("no such endpoint")?;
+                let unknown = NotInSnapshot::Endpoint(id(server));
+                let endpoint = pools.endpoint(id(server)).ok_or(unknown)?;
+                let drain = affinity.drain(endpoint, endpoint.census(), now);
                 let cut = drain.phase == DrainPhase::Over;
                 if cut || matches!(drain.sessions, DrainSessions::Drained { .. }) {
                     self.step = Step::Restarting { server, since, cut, until: second + RESTART };
@@ -88,13 +86,14 @@ impl RollingRestart {
             Step::Restarting { server, since, cut, .. } => {
                 self.drains.push(Drained { server, seconds: since..second, cut });
                 self.step = Step::Waiting;
-                Ok(Some(changed(pools, |edit| edit.state(id(server), State::Enabled))?))
+                Ok(Some(pools.edited(|edit| edit.state(id(server), State::Enabled))?))
             }
         }
     }
 }
 
-/// Looks at every endpoint once a minute: down after two refusals in a row, up after an answer.
+/// The health checks of every endpoint, once a minute: unhealthy after two refusals in a row,
+/// healthy after an answer.
 #[derive(Default)]
 pub struct HealthChecks {
     refusals: [u32; SERVERS.len()],
@@ -105,8 +104,8 @@ impl HealthChecks {
         &mut self,
         pools: &Pools<usize>,
         answers: impl Fn(usize) -> bool,
-    ) -> Result<Pools<usize>, UnknownEndpoint> {
-        changed(pools, |edit| {
+    ) -> Result<Pools<usize>, NotInSnapshot> {
+        pools.edited(|edit| {
             for endpoint in pools.iter().flat_map(|pool| pool.endpoints()) {
                 let server = *endpoint.target();
                 let refusals = &mut self.refusals[server];
@@ -117,13 +116,4 @@ impl HealthChecks {
             Ok(())
         })
     }
-}
-
-fn changed(
-    pools: &Pools<usize>,
-    change: impl FnOnce(&mut PoolsEdit<usize>) -> Result<(), UnknownEndpoint>,
-) -> Result<Pools<usize>, UnknownEndpoint> {
-    let mut edit = pools.edit();
-    change(&mut edit)?;
-    Ok(edit.build())
 }

@@ -1,15 +1,15 @@
-//! What the picture is made of: panels with a vertical axis, the axis of time, text.
+//! The parts of the picture: panels with a vertical axis, the axis of time, text.
 
 use std::fmt::Write;
 
-/// Where the panels begin and end, from left to right.
+/// The left and the right edge of the panels.
 pub const LEFT: f64 = 62.0;
 pub const RIGHT: f64 = 762.0;
 const DAY: f64 = 86_400.0;
 pub const INK: &str = "#24292f";
 pub const PALE: &str = "#57606a";
 
-/// A panel: where it is, and what its vertical axis measures.
+/// A panel: its place, and the range of its vertical axis.
 pub struct Panel {
     pub top: f64,
     pub bottom: f64,
@@ -18,7 +18,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Both ends of the axis are round numbers, at or beyond these.
+    /// Creates a panel. Both ends of its axis are round numbers, at or beyond these.
     pub fn new(top: f64, bottom: f64, least: f64, most: f64) -> Self {
         let step = step(most - least);
         Self {
@@ -33,7 +33,7 @@ impl Panel {
         self.bottom - (value - self.least) / (self.most - self.least) * (self.bottom - self.top)
     }
 
-    /// The round numbers between both ends.
+    /// Returns the round numbers between both ends of the axis.
     pub fn ticks(&self) -> impl Iterator<Item = f64> {
         let step = step(self.most - self.least);
         let (least, most) = ((self.least / step).ceil() as i64, (self.most / step).floor() as i64);
@@ -41,12 +41,12 @@ impl Panel {
     }
 }
 
-/// Where a second of the day is.
+/// Returns the horizontal place of a second of the day.
 pub fn x(second: u64) -> f64 {
     LEFT + second as f64 / DAY * (RIGHT - LEFT)
 }
 
-/// A round step between the lines of a panel.
+/// Returns a round step between the lines of a panel.
 fn step(range: f64) -> f64 {
     let steps = [
         1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 250.0, 500.0, 1_000.0, 2_000.0,
@@ -55,7 +55,7 @@ fn step(range: f64) -> f64 {
     steps.into_iter().find(|step| range / step <= 6.0).unwrap_or(10_000.0)
 }
 
-/// Text as it is written: size, colour, weight and which end of it is at the place.
+/// The style of a text: size, colour, weight and anchor.
 pub struct Style(u32, &'static str, &'static str, &'static str);
 
 pub const HEADLINE: Style = Style(17, INK, "bold", "start");

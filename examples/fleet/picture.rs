@@ -13,22 +13,22 @@ use crate::tally::{BIN, Counts, LIVE_EVERY, Tally, grouped};
 
 const WIDTH: u64 = 960;
 const HEIGHT: u64 = 866;
-/// Where the legends begin.
+/// The left edge of the legends.
 const LEGEND: f64 = 782.0;
 
-/// Two hues for the two pools, told apart with every kind of colour vision; the shades
-/// within a pool follow the order of the stack.
+/// The colours of the servers. The hues of the two pools are distinct with every kind of colour
+/// vision; the shades within a pool follow the order of the stack.
 const SERVER_COLOURS: [&str; SERVERS.len()] = [
     "#08306b", "#175391", "#2f76b5", "#5a9bd0", "#8fbfe3", "#c3dcf1", "#b35806", "#f5a54a",
     "#6e7781",
 ];
 
-/// Line colours (of Okabe and Ito, the last of Tol), widths and dashes of the modes: where lines coincide the
-/// wide one shows beneath the narrow one.
+/// The line colours (of Okabe and Ito, the last of Tol), widths and dashes of the modes. Where
+/// lines coincide, the wide one shows beneath the narrow one.
 const MODES: [(&str, f64, &str); 4] =
     [("#d55e00", 4.0, ""), ("#0072b2", 2.4, ""), ("#009e73", 1.8, ""), ("#aa4499", 1.8, "4 3")];
 
-/// The whole picture. The first panel shows one of the days, the others show all.
+/// Draws the whole picture. The first panel shows one of the days, the others show all.
 pub fn draw(days: &[Tally], shown: &Tally) -> String {
     let mut svg = String::new();
     let most_live = shown.live.iter().map(|sample| sample.iter().sum()).max().unwrap_or(0);
@@ -108,7 +108,7 @@ fn open(svg: &mut String) {
     );
 }
 
-/// What happened when, as the run has it, and its name.
+/// Returns the events of a day: their times, as the run has them, and their names.
 fn events(shown: &Tally) -> Vec<(Vec<Range<u64>>, String)> {
     let drains = shown.drains.iter().map(|drain| drain.seconds.clone()).collect();
     let name = |server: usize| SERVERS[server].1;
@@ -143,7 +143,7 @@ fn bands(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String
     }
 }
 
-/// The beginnings and ends of what happened, on top of the areas.
+/// Draws the beginnings and ends of events on top of the areas.
 fn edges(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String)]) {
     let mut path = String::new();
     for panel in panels {
@@ -191,7 +191,7 @@ fn axis(svg: &mut String, panel: &Panel) {
     }
 }
 
-/// Areas on top of each other, painted from the uppermost down: each covers what is below.
+/// Draws areas on top of each other, from the uppermost down, so that each covers those below.
 fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
     for (server, colour) in SERVER_COLOURS.iter().enumerate().rev() {
         let heights =
@@ -211,7 +211,7 @@ fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
     }
 }
 
-/// A line that stays level for each ten minutes, and is not drawn along zero.
+/// Draws a line that is level for each interval of ten minutes, and absent along zero.
 fn steps(
     svg: &mut String,
     panel: &Panel,

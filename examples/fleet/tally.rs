@@ -1,4 +1,4 @@
-//! What is counted, the laws that the counts must keep, and the table.
+//! The counts of a day, the laws that they must keep, and the table.
 
 use session_affinity::{FailoverMode, Outcome};
 
@@ -6,7 +6,8 @@ use crate::day::Row;
 use crate::fleet::{JOIN, SERVERS};
 use crate::operator::Drained;
 
-/// Requests are counted by ten minutes, live sessions every five.
+/// In seconds: the interval over which requests are counted, and that between counts of live
+/// sessions.
 pub const BIN: u64 = 600;
 pub const LIVE_EVERY: u64 = 300;
 
@@ -15,12 +16,12 @@ pub struct Tally {
     pub name: &'static str,
     mode: FailoverMode,
     pub requests: u64,
-    /// The whole day, and its ten-minute pieces.
+    /// The outcomes of the whole day, and of each interval of ten minutes.
     pub total: Counts,
     pub bins: Vec<Counts>,
-    /// Live sessions by server, of the clients on the site.
+    /// The live sessions of the clients on the site, by server.
     pub live: Vec<[u64; SERVERS.len()]>,
-    /// Connections that were refused: each time a request waited for it.
+    /// The connections that were refused. A request has waited for each of them.
     pub waits: u64,
     pub waits_on_restart: u64,
     pub drains: Vec<Drained>,
@@ -30,7 +31,7 @@ pub struct Tally {
     pub moved_by_scale_up: u64,
 }
 
-/// What became of requests.
+/// The outcomes of requests.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub created: u64,
@@ -50,13 +51,13 @@ impl Counts {
             Outcome::Lent(_) => &mut self.lent,
             Outcome::GaveUp => &mut self.gave_up,
             Outcome::NoEndpoint => &mut self.no_endpoint,
-            // The cookie policy binds every request.
-            Outcome::Unbound => return,
+            // The cookie policy binds every request, so none is `Unbound`.
+            _ => return,
         };
         *count += 1;
     }
 
-    /// What users saw as errors.
+    /// Returns the number of errors that users saw.
     pub fn errors(&self) -> u64 {
         self.gave_up + self.no_endpoint
     }
@@ -95,7 +96,7 @@ impl Tally {
         self.live.push(live);
     }
 
-    /// The laws that one can see in a day.
+    /// Asserts the laws that a day can show.
     pub fn assert_laws(&self) {
         let Counts { created, kept, moved, lent, gave_up, no_endpoint } = self.total;
         let name = self.name;
@@ -109,7 +110,10 @@ impl Tally {
             "{name}: a draining endpoint never gets a new session"
         );
         assert_eq!(self.moved_by_scale_up, 0, "{name}: endpoints that join move no live session");
-        assert_eq!(self.waits_on_restart, 0, "{name}: nobody comes to an endpoint that is drained");
+        assert_eq!(
+            self.waits_on_restart, 0,
+            "{name}: no request comes to an endpoint that is drained"
+        );
         if self.mode != FailoverMode::Sticky {
             assert_eq!(
                 self.pins_changed_by_refusal, 0,
@@ -122,7 +126,7 @@ impl Tally {
     }
 }
 
-/// The days side by side.
+/// Returns the table of the days, side by side.
 pub fn table(days: &[Tally]) -> String {
     let heads = ["requests", "created", "kept", "moved", "lent", "gave_up", "no_endpoint", "waits"];
     let row = |name: &str, cells: [String; 8]| {
@@ -171,7 +175,7 @@ pub fn table(days: &[Tally]) -> String {
     text + "\n" + &facts.join("\n") + "\n"
 }
 
-/// A number with a space between thousands.
+/// Formats a number with a space between thousands.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits

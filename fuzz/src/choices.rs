@@ -75,7 +75,7 @@ impl Chance for Choices<'_> {
         self.of_bytes(bits.div_ceil(8) as usize) % below
     }
 
-    /// What is unlikely needs a byte of its own: zero says no.
+    /// An unlikely event needs a byte of its own: zero says no.
     fn percent(&mut self, percent: u64) -> bool {
         self.number(100) >= 100 - percent
     }

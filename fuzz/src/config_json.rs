@@ -1,6 +1,8 @@
 //! Any JSON is refused or read, and what was read is written and read again as the same; what
 //! is accepted serves a request.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use session_affinity::config::{Config, PoolConfig};
 use session_affinity::{
@@ -33,14 +35,11 @@ fn serve(config: &Config, pools: &[PoolConfig]) {
         Err(refused) => return drop(refused.to_string()),
     };
     let headers = HeaderMap::new();
-    let request = RequestMeta {
-        headers: &headers,
-        client_ip: Some([192, 0, 2, 1].into()),
-        scheme: Scheme::Http,
-    };
+    let client_ip = IpAddr::from([192, 0, 2, 1]);
+    let request = RequestMeta::new(&headers, Scheme::Http).with_client_ip(client_ip);
     let visit = affinity.recall(&request, UnixTime::from_secs(1_800_000_000));
-    if let Ok(attempt) = affinity.route(visit, Record::Absent, &pools, || 0)
-        && let Ok(next) = affinity.failover(attempt, &pools)
+    if let Ok((attempt, ())) = affinity.route(visit, Record::Absent, &pools, || 0)
+        && let Ok((next, ())) = affinity.failover(attempt, &pools)
     {
         let _ = affinity.settle(next, &pools);
     }

@@ -1,11 +1,14 @@
-//! Any Cookie lines are read as the plain rule reads them; what is stripped is ours and all
-//! that is ours; and a request with them is routed.
+//! Any Cookie lines are read as the plain rule reads them; exactly the cookies of our name are
+//! stripped; and a request with the lines is routed.
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::policy::Claim;
+use session_affinity::token::TokenCodec;
 use session_affinity::{
-    Affinity, Claim, CookieName, CookiePolicy, Endpoint, Key, Keyring, Name, Pool, Pools, Record,
-    RequestMeta, Scheme, Secret, SetCookie, TokenCodec, UnixTime,
+    Affinity, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Pool, Pools, Record, RequestMeta,
+    Scheme, Secret, UnixTime,
 };
 
 use super::plain_cookies::{values, without};
@@ -25,15 +28,15 @@ pub fn check(lines: &[u8]) {
     let ours: Vec<&[u8]> = cookie.values(&headers).collect();
     assert_eq!(ours, values(&lines, NAME));
 
-    let shop = Name::new("shop").unwrap();
+    let shop = LoadBalancer::new("shop").unwrap();
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
-    let affinity = Affinity::new(&shop, CookiePolicy::new(&shop, &keyring, SetCookie::default()));
-    let request = RequestMeta { headers: &headers, client_ip: None, scheme: Scheme::Http };
+    let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, SetCookie::default()));
+    let request = RequestMeta::new(&headers, Scheme::Http);
     let visit = affinity.recall(&request, NOW);
     assert_eq!(visit.claim(), claim(&TokenCodec::new(&shop, &cookie, &keyring), &ours));
-    let pools =
-        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
-    let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let pool = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", ()));
+    let pools = Pools::builder().pool(pool).build().unwrap();
+    let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let _ = affinity.settle(attempt, &pools);
 
     let mut stripped = headers.clone();

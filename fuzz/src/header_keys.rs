@@ -5,7 +5,9 @@
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use session_affinity::{CookieName, HeaderPolicy, Name, RequestMeta, Require, Scheme, Secret};
+use session_affinity::cookies::CookieName;
+use session_affinity::policy::Require;
+use session_affinity::{HeaderPolicy, LoadBalancer, RequestMeta, Scheme, Secret};
 use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
@@ -44,14 +46,8 @@ pub fn check(input: &[u8]) {
     let configured = choices.one_of(&CONFIGURED);
     let require = choices.one_of(&[Require::Any, Require::All]);
     let secret = Secret::new([5; 32]).unwrap();
-    let policy = HeaderPolicy::new(
-        &Name::new("shop").unwrap(),
-        &secret,
-        configured,
-        require,
-        CookieName::default(),
-    )
-    .unwrap();
+    let shop = LoadBalancer::new("shop").unwrap();
+    let policy = HeaderPolicy::new(&shop, &secret, configured).unwrap().with_require(require);
 
     let lines = some_lines(&mut choices);
     let mut others = lines.clone();
@@ -60,11 +56,7 @@ pub fn check(input: &[u8]) {
     }
     let keys = [&lines, &others].map(|lines| {
         let headers = map(lines);
-        let key = policy.session_key(&RequestMeta {
-            headers: &headers,
-            client_ip: None,
-            scheme: Scheme::Http,
-        });
+        let key = policy.session_key(&RequestMeta::new(&headers, Scheme::Http));
         let counts = what_counts(configured, require, &headers);
         let bytes = counts.as_ref().map(|counts| encode(counts));
         assert_eq!(key.map(|key| key.0), bytes.as_ref().map(|bytes| hash(bytes)), "{lines:?}");
@@ -143,7 +135,7 @@ fn map(lines: &Lines) -> HeaderMap {
     headers
 }
 
-/// What an entry sees of a request.
+/// The part of a request that an entry sees.
 #[derive(Debug, PartialEq)]
 enum Part {
     Lines(Vec<Vec<u8>>),

@@ -1,4 +1,4 @@
-//! What the fuzz targets check, one file each. `tests/fuzz_targets.rs` checks the same over the
+//! The checks of the fuzz targets, one file each. `tests/fuzz_targets.rs` runs them over the
 //! corpora and over random bytes, without a fuzzer.
 
 pub mod config_json;

@@ -1,11 +1,13 @@
-//! The memory store against a map: with room for all and a clock that never steps back it is
-//! one; full, or under a clock that does, it keeps the laws of the trait.
+//! The memory store against a map. With room for every record and a clock that never steps back
+//! it behaves as one; full, or with a clock that steps back, it keeps the laws of the trait.
 
 use std::collections::HashMap;
 
-use session_affinity::{
-    EndpointId, Lookup, MemoryStore, Pin, Record, SessionKey, SessionStore, StoreWrite, UnixTime,
+use session_affinity::limits::Ttl;
+use session_affinity::store::{
+    Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind,
 };
+use session_affinity::{EndpointId, UnixTime};
 
 use super::choices::Choices;
 use super::support::Chance;
@@ -33,12 +35,18 @@ pub fn check(input: &[u8]) {
 
 const LAST: u64 = (1 << 40) - 1;
 
-/// One write: the record, and when it ends.
+/// A record that was written, and its end.
 #[derive(Clone, Copy)]
 struct Written {
+    found: Found,
+    end: u64,
+}
+
+/// The fields of a record that a load returns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Found {
     endpoint: EndpointId,
     issued: u64,
-    end: u64,
 }
 
 struct Trial {
@@ -47,7 +55,7 @@ struct Trial {
     ttl: u64,
     keys: u64,
     now: u64,
-    /// All writes, by key; of a map only the last one counts.
+    /// All writes, by key. Of a map, only the last one counts.
     written: HashMap<SessionKey, Vec<Written>>,
     writes: u64,
 }
@@ -70,103 +78,81 @@ impl Trial {
         SessionKey((u128::from(number) << (32 * (number % 4))).to_be_bytes())
     }
 
-    fn load(&self, key: SessionKey) -> Option<Pin> {
-        match self.store.load(&Lookup { key, ttl: self.ttl, now: UnixTime::from_secs(self.now) }) {
-            Ok(Record::Found(pin)) => Some(pin),
+    fn ttl(&self) -> Ttl {
+        Ttl::new(self.ttl).unwrap()
+    }
+
+    fn load(&self, key: SessionKey) -> Option<Found> {
+        let lookup = Lookup { key, ttl: self.ttl(), now: UnixTime::from_secs(self.now) };
+        match self.store.load(&lookup) {
+            Ok(Record::Found { endpoint, issued }) => {
+                Some(Found { endpoint, issued: issued.as_secs() })
+            }
             Ok(Record::Absent) => None,
             other => panic!("{other:?}"),
         }
     }
 
-    /// A Touch, Create or Replace, and the record that it would write.
-    fn a_write(&mut self, choices: &mut Choices<'_>, key: SessionKey) -> (StoreWrite, Written) {
+    /// Makes a write of any kind, and returns it with the record that it would leave where there
+    /// was none.
+    fn save(&mut self, choices: &mut Choices<'_>, key: SessionKey) -> (WriteKind, Written) {
         self.writes += 1;
-        let (ttl, endpoint, now) =
-            (self.ttl, EndpointId::from_u64(self.writes << 32 | 7), UnixTime::from_secs(self.now));
-        let write = match choices.below(3) {
-            0 => StoreWrite::Touch { key, ttl, now },
-            1 => StoreWrite::Create { key, endpoint, ttl, now },
-            _ => StoreWrite::Replace { key, endpoint, ttl, now },
+        let endpoint = EndpointId::from_u64(self.writes << 32 | 7);
+        let kind = match choices.below(3) {
+            0 => WriteKind::Touch,
+            1 => WriteKind::Create(endpoint),
+            _ => WriteKind::Replace(endpoint),
         };
-        (write, Written { endpoint, issued: self.now, end: (self.now + ttl).min(LAST) })
+        let (ttl, now) = (self.ttl(), UnixTime::from_secs(self.now));
+        let Ok(()) = self.store.save(&StoreWrite { key, ttl, now, kind });
+        let found = Found { endpoint, issued: self.now };
+        (kind, Written { found, end: (self.now + self.ttl).min(LAST) })
     }
 
     fn be_a_map(&mut self, choices: &mut Choices<'_>) {
         let key = self.a_key(choices);
-        let (write, new) = self.a_write(choices, key);
-        let Ok(()) = self.store.save(&write);
+        let (kind, new) = self.save(choices, key);
         let now = self.now;
-        let live = self
-            .written
-            .get(&key)
-            .and_then(|all| all.last())
-            .copied()
-            .filter(|last| last.end > now);
-        let expected = match (write, live) {
-            (StoreWrite::Touch { .. }, None) => None,
-            (StoreWrite::Touch { .. }, Some(live)) => Some(Written { end: new.end, ..live }),
-            (StoreWrite::Create { .. }, Some(live)) => Some(live),
-            (StoreWrite::Create { .. }, None) | (StoreWrite::Replace { .. }, _) => Some(new),
+        let live = |all: &Vec<Written>| all.last().copied().filter(|last| last.end > now);
+        let expected = match (kind, self.written.get(&key).and_then(live)) {
+            (WriteKind::Touch, None) => None,
+            (WriteKind::Touch, Some(live)) => Some(Written { end: new.end, ..live }),
+            (WriteKind::Create(_), Some(live)) => Some(live),
+            (WriteKind::Create(_), None) | (WriteKind::Replace(_), _) => Some(new),
         };
         if let Some(expected) = expected {
             self.written.entry(key).or_default().push(expected);
         }
         let key = self.a_key(choices);
-        let live = self.written.get(&key).and_then(|all| all.last()).filter(|last| last.end > now);
-        let expires = UnixTime::from_secs(now + self.ttl);
-        let pin = |live: &Written| Pin {
-            endpoint: live.endpoint,
-            issued: UnixTime::from_secs(live.issued),
-            expires,
-        };
-        assert_eq!(self.load(key), live.map(pin));
-        let all = self
-            .written
-            .values()
-            .filter(|all| all.last().is_some_and(|last| last.end > now))
-            .count();
+        let expected = self.written.get(&key).and_then(live);
+        assert_eq!(self.load(key), expected.map(|live| live.found));
+        let all = self.written.values().filter_map(live).count();
         assert_eq!(self.store.live(UnixTime::from_secs(now)), all);
     }
 
-    /// Nothing that `SessionStore`, Laws, forbids happens: a record of another key, a record that
-    /// was never written or has idled out, a `Create` that changes a live record, a `Touch` that
-    /// makes a record or changes its endpoint.
+    /// The store does nothing that the trait forbids: it returns no record of another key, none
+    /// that was never written and none that has idled out. A create changes no live record; a
+    /// touch makes none, and changes no endpoint.
     fn keep_the_laws(&mut self, choices: &mut Choices<'_>) {
         let key = self.a_key(choices);
         let before = self.load(key);
-        let (write, new) = self.a_write(choices, key);
-        let Ok(()) = self.store.save(&write);
+        let (kind, new) = self.save(choices, key);
         let after = self.load(key);
-        if let (Some(before), StoreWrite::Create { .. } | StoreWrite::Touch { .. }) =
-            (before, write)
-        {
-            assert_eq!(
-                after.map(|pin| (pin.endpoint, pin.issued)),
-                Some((before.endpoint, before.issued))
-            );
-        }
-        if let (None, StoreWrite::Touch { .. }) = (before, write) {
-            assert_eq!(after, None);
+        match (before, kind) {
+            (Some(_), WriteKind::Create(_) | WriteKind::Touch) | (None, WriteKind::Touch) => {
+                assert_eq!(after, before);
+            }
+            (None, WriteKind::Create(_)) | (_, WriteKind::Replace(_)) => {}
         }
         let all = self.written.entry(key).or_default();
-        match (write, before) {
-            (StoreWrite::Touch { .. }, Some(live)) => {
-                let touched = Written {
-                    endpoint: live.endpoint,
-                    issued: live.issued.as_secs(),
-                    end: new.end,
-                };
-                all.push(touched);
-            }
-            (StoreWrite::Touch { .. }, None) => {}
+        match (kind, before) {
+            (WriteKind::Touch, Some(found)) => all.push(Written { found, end: new.end }),
+            (WriteKind::Touch, None) => {}
             _ => all.push(new),
         }
-        if let Some(pin) = after {
-            let issued = pin.issued.as_secs();
-            let mut these =
-                all.iter().filter(|one| (one.endpoint, one.issued) == (pin.endpoint, issued));
-            assert!(these.any(|one| one.end > self.now), "never written, or idled out: {pin:?}");
-            assert_eq!(pin.expires, UnixTime::from_secs((self.now + self.ttl).min(LAST)));
+        if let Some(found) = after {
+            let mut these = all.iter().filter(|one| one.found == found);
+            assert!(these.any(|one| one.end > self.now), "never written, or idled out: {found:?}");
         }
         // Rounded up to whole sets, a store of few sessions has room for a few more.
         assert!(self.store.live(UnixTime::from_secs(self.now)) <= 2 * self.capacity + 16);

@@ -3,9 +3,10 @@
 
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
+use session_affinity::cookies::{SameSite, Secure};
+use session_affinity::policy::Claim;
 use session_affinity::{
-    Affinity, Claim, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, SameSite, Scheme,
-    Secret, Secure, UnixTime,
+    Affinity, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
 };
 
 use super::choices::Choices;
@@ -27,12 +28,12 @@ pub fn check(input: &[u8]) {
         Ok(affinity) => affinity,
         Err(refused) => return drop(refused.to_string()),
     };
-    let pools =
-        Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build().unwrap();
+    let pool = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", ()));
+    let pools = Pools::builder().pool(pool).build().unwrap();
     let mut headers = HeaderMap::new();
     let at = UnixTime::from_secs(now);
-    let visit = affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme }, at);
-    let attempt = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let visit = affinity.recall(&RequestMeta::new(&headers, scheme), at);
+    let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
 
     let read = read(line.as_bytes());
@@ -44,14 +45,13 @@ pub fn check(input: &[u8]) {
     assert_eq!(read.attributes, asked_for(&config, scheme, ttl, expires), "{line:?}");
     keeps_the_promise_of_its_prefix(&read);
 
-    // And what comes back is this session.
+    // The cookie brings the session back.
     if now < expires {
         headers.insert(
             "cookie",
             HeaderValue::try_from(format!("{}={}", read.name, read.value)).unwrap(),
         );
-        let again =
-            affinity.recall(&RequestMeta { headers: &headers, client_ip: None, scheme }, at);
+        let again = affinity.recall(&RequestMeta::new(&headers, scheme), at);
         assert!(matches!(again.claim(), Claim::Carried(_)));
     }
 }

@@ -4,10 +4,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use session_affinity::{
-    ClockSkew, CookieName, CookieTtl, EndpointId, Key, Keyring, Name, Pin, Rejected, Secret,
-    TokenCodec, UnixTime,
-};
+use session_affinity::cookies::CookieName;
+use session_affinity::limits::{ClockSkew, Ttl};
+use session_affinity::token::{Pin, Rejected, TokenCodec};
+use session_affinity::{EndpointId, Key, Keyring, LoadBalancer, Secret, UnixTime};
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 
@@ -27,9 +27,8 @@ pub fn check(input: &[u8]) {
         0 => choices.0.to_vec(),
         damage => sealed(&mut choices, now, damage),
     };
-    let codec = codec(&IDS)
-        .with_ttl(CookieTtl::new(ttl).unwrap())
-        .with_clock_skew(ClockSkew::new(skew).unwrap());
+    let codec =
+        codec(&IDS).with_ttl(Ttl::new(ttl).unwrap()).with_clock_skew(ClockSkew::new(skew).unwrap());
     let found = codec.open(&value, UnixTime::from_secs(now));
     assert_eq!(
         found,
@@ -48,7 +47,7 @@ pub fn check(input: &[u8]) {
 fn codec(ids: &[u8]) -> TokenCodec {
     let keyring =
         Keyring::new(ids.iter().map(|id| Key::new(*id, Secret::new([*id; 32]).unwrap()))).unwrap();
-    TokenCodec::new(&Name::new("shop").unwrap(), &CookieName::default(), &keyring)
+    TokenCodec::new(&LoadBalancer::new("shop").unwrap(), &CookieName::default(), &keyring)
 }
 
 /// Round about the times that are told apart, or any.

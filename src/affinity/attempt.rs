@@ -1,23 +1,39 @@
 //! A request on its way to one endpoint.
 
-use super::Visit;
-use crate::bounds::Retries;
+use super::failed::GaveUp;
+use super::visit::Session;
 use crate::endpoint::EndpointId;
+use crate::endpoint::member::Position;
 use crate::failover::Standing;
+use crate::limits::Retries;
 use crate::outcome::{Created, Lent, Moved, Outcome};
-use crate::policy::Transition;
+use crate::policy::{ChoiceSeed, Transition};
 use crate::pools::PoolId;
-use crate::search::Seeds;
-use crate::store::Record;
-use crate::token::Pin;
+use crate::request::{ClientAddress, Scheme};
+use crate::store::SessionKey;
+use crate::time::UnixTime;
 
-/// One request on its way to one endpoint. Connect there, then
+/// One request on its way to one endpoint. Connect to the endpoint; then call
 /// [`settle`](crate::Affinity::settle) when it has answered, or
-/// [`failover`](crate::Affinity::failover) when no connection could be made. Dropping it
+/// [`failover`](crate::Affinity::failover) when no connection could be made. Dropping an attempt
 /// costs nothing and promises nothing.
 ///
-/// Owned, `'static + Send + Sync`, and not `Clone`: it is settled once.
+/// Owned, `'static + Send + Sync`, and not `Clone`, because it is settled once.
 ///
+/// ```
+/// # use session_affinity::{Affinity, Endpoint, LoadBalancer, NoAffinity, Pool, Pools, Record, RequestMeta, Scheme, UnixTime};
+/// # let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop")?));
+/// # let headers = http::HeaderMap::new();
+/// # let now = UnixTime::from_secs(1_800_000_000);
+/// # let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Https), now);
+/// let pools = Pools::builder()
+///     .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
+///     .build()?;
+/// let (attempt, address) = affinity.route(visit, Record::Absent, &pools, || 0x5eed)?;
+/// assert_eq!(*address, "10.0.0.1:80");
+/// assert_eq!(attempt.outcome().label(), "unbound");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 /// ```
 /// fn holds<T: Send + Sync + 'static>() {}
 /// holds::<session_affinity::Attempt>();
@@ -37,164 +53,191 @@ use crate::token::Pin;
 #[derive(Debug)]
 #[must_use = "an attempt that is not settled leaves no session behind"]
 pub struct Attempt {
-    pub(super) visit: Visit,
-    pub(super) record: Record,
+    pub(super) session: Session,
+    pub(super) session_key: Option<SessionKey>,
+    pub(super) client: Option<ClientAddress>,
+    pub(super) seed: AttemptSeed,
+    pub(super) scheme: Scheme,
+    pub(super) now: UnixTime,
     pub(super) endpoint: EndpointId,
-    /// Where it stood in the snapshot that it was chosen from.
-    pub(super) position: usize,
+    /// The place of the endpoint in the snapshot that it was chosen from.
+    pub(super) position: Position,
     pub(super) pool: PoolId,
     pub(super) course: Course,
-    pub(super) seeds: Seeds,
-    pub(super) drawn: Option<u64>,
-    pub(super) tried: Tried,
-    /// The session's own endpoint, where another one is tried first as it is suspect.
-    pub(super) passed_over: Option<EndpointId>,
+    /// The pinned endpoint is a suspect, and another one was chosen in its place.
+    pub(super) passed_over: bool,
+    /// The endpoints that could not be connected to: the first ones, as many as `failures`.
+    pub(super) tried: [EndpointId; MOST_RETRIES],
+    pub(super) failures: u8,
 }
 
 impl Attempt {
-    /// The endpoint to connect to: [`Pools::target`](crate::Pools::target) has the
-    /// embedder's own value for it.
+    /// The endpoint to connect to.
     pub fn endpoint(&self) -> EndpointId {
         self.endpoint
     }
 
-    /// What becomes of the session if this endpoint answers.
+    /// The outcome of the request if this endpoint answers.
     pub fn outcome(&self) -> Outcome {
         match self.course {
-            Course::Kept(_) => Outcome::Kept,
+            Course::Kept => Outcome::Kept,
             Course::Created(reason) => Outcome::Created(reason),
-            Course::Moved(_, reason) => Outcome::Moved(reason),
-            Course::Lent(_, reason) => Outcome::Lent(reason),
+            Course::Moved(reason) => Outcome::Moved(reason),
+            Course::Lent(reason) => Outcome::Lent(reason),
             Course::Unbound => Outcome::Unbound,
         }
     }
 
-    /// Gives the request up: an endpoint broke off after the request was sent, so nobody
-    /// else may be asked.
+    /// Gives the request up, when an endpoint broke off after the request was sent and no other
+    /// endpoint may be asked. Nothing is written: the session stays as it was.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, Attempt, GaveUp, Pools, SessionStore};
+    /// # fn send(_: &str) -> std::io::Result<http::Response<()>> { Ok(http::Response::default()) }
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, attempt: Attempt, address: &str, pools: &Pools<&str>) -> Result<http::Response<()>, GaveUp> {
+    /// let Ok(mut response) = send(address) else { return Err(attempt.give_up()) };
+    /// let write = affinity.settle(attempt, pools).apply(response.headers_mut());
+    /// # assert!(write.is_none());
+    /// # Ok(response)
+    /// # }
+    /// ```
     #[must_use]
     pub fn give_up(self) -> GaveUp {
-        GaveUp
+        GaveUp::new()
     }
-
-    /// What happens to the session if the endpoint answers; `None` when there is none.
+    /// The change of the session if the endpoint answers; `None` when there is no session.
     pub(super) fn transition(&self) -> Option<Transition> {
         let endpoint = self.endpoint;
-        match self.course {
-            Course::Kept(pin) => Some(Transition::Kept(pin)),
-            Course::Created(_) => Some(Transition::Created { endpoint }),
-            Course::Moved(from, _) => Some(Transition::Moved { from, endpoint }),
-            Course::Lent(pin, _) => Some(Transition::Lent { pin, endpoint }),
-            Course::Unbound => None,
+        match (self.course, &self.session) {
+            (Course::Created(_), _) => Some(Transition::Created { endpoint }),
+            (Course::Kept, Session::Live(pin)) => Some(Transition::Kept(*pin)),
+            (Course::Moved(_), Session::Live(pin)) => {
+                Some(Transition::Moved { from: *pin, endpoint })
+            }
+            (Course::Lent(_), Session::Live(pin)) => Some(Transition::Lent { pin: *pin, endpoint }),
+            (Course::Unbound | Course::Kept | Course::Moved(_) | Course::Lent(_), _) => None,
+        }
+    }
+
+    /// Notes that the endpoint could not be connected to, if a retry is left after it.
+    pub(super) fn fail(&mut self, retries: Retries) -> Result<(), GaveUp> {
+        if self.failures >= retries.get() {
+            return Err(GaveUp::new());
+        }
+        *self.tried.get_mut(usize::from(self.failures)).ok_or(GaveUp::new())? = self.endpoint;
+        self.failures = self.failures.saturating_add(1);
+        Ok(())
+    }
+
+    /// The endpoints that could not be connected to for this request.
+    pub(super) fn tried(&self) -> &[EndpointId] {
+        self.tried.get(..usize::from(self.failures)).unwrap_or_default()
+    }
+
+    /// The pinned endpoint, if it was passed over and has not been tried since.
+    pub(super) fn passed_over(&self) -> Option<EndpointId> {
+        match &self.session {
+            Session::Live(pin) if self.passed_over => {
+                Some(pin.endpoint).filter(|pinned| !self.tried().contains(pinned))
+            }
+            _ => None,
         }
     }
 }
 
-/// What becomes of the session on the way that the request has taken so far.
-#[derive(Clone, Copy, Debug)]
+/// The course of a session on the way that its request has taken so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Course {
-    Kept(Pin),
+    Kept,
     Created(Created),
-    Moved(Pin, Moved),
-    Lent(Pin, Lent),
+    Moved(Moved),
+    Lent(Lent),
     Unbound,
 }
 
 impl Course {
     pub(super) fn standing(self) -> Standing {
         match self {
-            Self::Kept(_) | Self::Lent(..) => Standing::Pinned,
-            Self::Created(_) | Self::Moved(..) | Self::Unbound => Standing::Unpinned,
+            Self::Kept | Self::Lent(_) => Standing::Pinned,
+            Self::Created(_) | Self::Moved(_) | Self::Unbound => Standing::Unpinned,
         }
     }
 
-    /// The pin's endpoint, if it is left aside for being suspect.
-    pub(super) fn passed_over(self) -> Option<EndpointId> {
-        match self {
-            Self::Lent(pin, Lent::Suspect) | Self::Moved(pin, Moved::Suspect) => Some(pin.endpoint),
-            _ => None,
-        }
+    /// Returns whether the pinned endpoint was left aside because it is a suspect.
+    pub(super) fn passes_over(self) -> bool {
+        matches!(self, Self::Lent(Lent::Suspect) | Self::Moved(Moved::Suspect))
     }
 
-    /// After a passive failure with the pin unchanged.
+    /// The course after a passive failure which leaves the pin unchanged.
     pub(super) fn lent(self) -> Self {
         match self {
-            Self::Kept(pin) | Self::Lent(pin, _) => Self::Lent(pin, Lent::ConnectFailed),
-            Self::Created(_) | Self::Moved(..) | Self::Unbound => self,
+            Self::Kept | Self::Lent(_) => Self::Lent(Lent::ConnectFailed),
+            Self::Created(_) | Self::Moved(_) | Self::Unbound => self,
         }
     }
 
-    /// After a passive failure that pins the session anew.
+    /// The course after a passive failure which pins the session to another endpoint.
     pub(super) fn rebound(self) -> Self {
         match self {
-            Self::Kept(pin) | Self::Lent(pin, _) | Self::Moved(pin, _) => {
-                Self::Moved(pin, Moved::ConnectFailed)
-            }
+            Self::Kept | Self::Lent(_) | Self::Moved(_) => Self::Moved(Moved::ConnectFailed),
             Self::Created(_) => Self::Created(Created::ConnectFailed),
             Self::Unbound => Self::Unbound,
         }
     }
 
-    /// A session that comes to its own pin after all is kept.
-    pub(super) fn unless_pinned_to(self, endpoint: EndpointId) -> Self {
-        match self {
-            Self::Moved(pin, _) | Self::Lent(pin, _) if pin.endpoint == endpoint => Self::Kept(pin),
-            other => other,
+    /// The course on the way to this endpoint: a session that returns to its pin is kept.
+    pub(super) fn towards(self, endpoint: EndpointId, session: &Session) -> Self {
+        match (self, session) {
+            (Self::Moved(_) | Self::Lent(_), Session::Live(pin)) if pin.endpoint == endpoint => {
+                Self::Kept
+            }
+            _ => self,
         }
     }
 }
 
-/// The endpoints that could not be connected to for this request: as many as there can
-/// be retries, and the one before.
-#[derive(Debug)]
-pub(super) struct Tried {
-    endpoints: [EndpointId; MOST_RETRIES],
-    count: usize,
+/// The seed of the choices for a request, with the random bits if some were drawn: together, so
+/// that an attempt stays small.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AttemptSeed {
+    Undrawn(ChoiceSeed),
+    /// [`ChoiceSeed::Steering`], and the bits.
+    Steering(u64),
+    /// [`ChoiceSeed::ClientIp`], and the bits.
+    ClientIp(u64),
 }
+
+impl AttemptSeed {
+    pub(super) fn new(seed: ChoiceSeed, drawn: Option<u64>) -> Self {
+        match (seed, drawn) {
+            (ChoiceSeed::Steering, Some(bits)) => Self::Steering(bits),
+            (ChoiceSeed::ClientIp, Some(bits)) => Self::ClientIp(bits),
+            // A fixed seed decides every choice; bits were drawn for shedding, which is over.
+            (ChoiceSeed::Fixed(_), _) | (_, None) => Self::Undrawn(seed),
+        }
+    }
+
+    /// The seed, and the random bits if some were drawn.
+    pub(super) fn parts(self) -> (ChoiceSeed, Option<u64>) {
+        match self {
+            Self::Undrawn(seed) => (seed, None),
+            Self::Steering(bits) => (ChoiceSeed::Steering, Some(bits)),
+            Self::ClientIp(bits) => (ChoiceSeed::ClientIp, Some(bits)),
+        }
+    }
+}
+
+/// No endpoint was tried yet.
+pub(super) const UNTRIED: [EndpointId; MOST_RETRIES] = [EndpointId::from_u64(0); MOST_RETRIES];
 
 const MOST_RETRIES: usize = Retries::MAX.get() as usize;
 
-impl Tried {
-    pub(super) fn none() -> Self {
-        Self { endpoints: [EndpointId::from_u64(0); MOST_RETRIES], count: 0 }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Notes one more, if a retry is left after it.
-    pub(super) fn add(&mut self, endpoint: EndpointId, retries: Retries) -> Result<(), GaveUp> {
-        if self.count >= usize::from(retries.get()) {
-            return Err(GaveUp);
-        }
-        *self.endpoints.get_mut(self.count).ok_or(GaveUp)? = endpoint;
-        self.count = self.count.saturating_add(1);
-        Ok(())
-    }
-
-    pub(super) fn as_slice(&self) -> &[EndpointId] {
-        self.endpoints.get(..self.count).unwrap_or_default()
-    }
-}
-
-/// There is nobody to try: no pool takes new sessions and the fallback pool has no
-/// enabled endpoint with a weight. Answer 503.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no endpoint to try: no pool is open and there is no fallback")]
-pub struct NoEndpoint;
-
-impl NoEndpoint {
-    /// `no_endpoint`
-    pub const fn outcome(self) -> Outcome {
-        Outcome::NoEndpoint
-    }
-}
-
-/// Those that were tried have failed and nobody else may be. Answer 502, without a
-/// cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("gave up: none of the endpoints that were tried has answered")]
-pub struct GaveUp;
-
-impl GaveUp {
-    /// `gave_up`
-    pub const fn outcome(self) -> Outcome {
-        Outcome::GaveUp
+    #[test]
+    fn an_attempt_has_at_most_200_bytes() {
+        assert!(size_of::<Attempt>() <= 200, "{} bytes", size_of::<Attempt>());
     }
 }

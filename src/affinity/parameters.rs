@@ -1,85 +1,87 @@
-//! What holds for all policies, parameter by parameter.
+//! The setters of the parameters that hold for every policy, and the names that the policy brings.
 
 use super::Affinity;
-use crate::bounds::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
-use crate::client::ClientHash;
-use crate::cookies::CacheGuard;
-use crate::failover::FailoverMode;
+use crate::cookies::{CacheGuard, CookieName};
+use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode};
+use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
+use crate::names::LoadBalancer;
 use crate::policy::AffinityPolicy;
+use crate::request::ClientHash;
 
 impl<P: AffinityPolicy> Affinity<P> {
-    /// With this failover mode.
+    /// Sets the failover mode. By default [`FailoverMode::None`].
     ///
     /// # Errors
-    /// [`UnsupportedMode`] when the policy does not support it: `header` with `sticky`.
-    pub fn with_failover(mut self, mode: FailoverMode) -> Result<Self, UnsupportedMode> {
+    /// [`InvalidFailoverMode`] when the policy does not support the mode: `header` with `sticky`.
+    pub fn with_failover_mode(mut self, mode: FailoverMode) -> Result<Self, InvalidFailoverMode> {
         if !self.policy.supports(mode) {
-            return Err(UnsupportedMode { mode });
+            return Err(InvalidFailoverMode::new(mode));
         }
-        self.mode = mode;
+        self.rules.failover_mode = mode;
         Ok(self)
     }
 
-    /// With this many further tries after a passive failure.
+    /// Sets the pools that failover may reach. By default the endpoint's own.
+    #[must_use]
+    pub fn with_failover_scope(mut self, scope: FailoverScope) -> Self {
+        self.rules.failover_scope = scope;
+        self
+    }
+
+    /// Sets the number of further endpoints to try after a passive failure. By default one.
     #[must_use]
     pub fn with_retries(mut self, retries: Retries) -> Self {
-        self.retries = retries;
+        self.rules.retries = retries;
         self
     }
 
-    /// With or without failover to other pools.
-    #[must_use]
-    pub fn with_across_pools(mut self, across_pools: AcrossPools) -> Self {
-        self.across_pools = across_pools;
-        self
-    }
-
-    /// With this time for a disabled endpoint to drain.
+    /// Sets the time that a disabled endpoint has to drain. By default 0: no drain.
     #[must_use]
     pub fn with_drain_duration(mut self, drain_duration: DrainDuration) -> Self {
-        self.drain_duration = drain_duration;
+        self.rules.drain_duration = drain_duration;
         self
     }
 
-    /// With this time for which an endpoint is suspect after a passive failure.
+    /// Sets the time for which an endpoint is a suspect after a passive failure. By default 0:
+    /// no endpoint ever is.
     #[must_use]
     pub fn with_cooling_off(mut self, cooling_off: CoolingOff) -> Self {
-        self.cooling_off = cooling_off;
+        self.rules.cooling_off = cooling_off;
         self
     }
 
-    /// With this many bits of an IPv6 address.
+    /// Sets the number of leading bits of an IPv6 address that tell clients apart. By default 64.
     #[must_use]
     pub fn with_ipv6_prefix(mut self, ipv6_prefix: Ipv6Prefix) -> Self {
-        self.clients = ClientHash::new(&self.load_balancer, ipv6_prefix);
+        self.clients = ClientHash::new(self.policy.load_balancer(), ipv6_prefix);
         self
     }
 
-    /// With or without the guard against shared caches.
+    /// Sets the treatment of responses that set a cookie. By default shared caches are kept from
+    /// storing them.
     #[must_use]
     pub fn with_cache_guard(mut self, cache_guard: CacheGuard) -> Self {
-        self.cache_guard = cache_guard;
+        self.rules.cache_guard = cache_guard;
         self
     }
-}
 
-/// Whether failover leaves the pool of the endpoint that could not be connected to.
-/// Cloudflare: `adaptive_routing.failover_across_pools`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AcrossPools {
-    /// It stays in the pool.
-    #[default]
-    No,
-    /// After the pool's own endpoints it tries the other open pools in order.
-    Yes,
-}
+    /// The name of the load balancer, for stores that keep sessions of several.
+    pub fn load_balancer(&self) -> &LoadBalancer {
+        self.policy.load_balancer()
+    }
 
-/// A failover mode that the policy cannot keep its promise in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "session_affinity_attributes.zero_downtime_failover is {mode:?}; allowed for this policy: another mode"
-)]
-pub struct UnsupportedMode {
-    /// The mode.
-    pub mode: FailoverMode,
+    /// The name of the cookie to strip from upstream requests by [`CookieName::strip`]; `None`
+    /// for a policy that sets no cookie.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy};
+    /// fn prepare<P: AffinityPolicy>(affinity: &Affinity<P>, headers: &mut http::HeaderMap) {
+    ///     if let Some(cookie) = affinity.cookie_name() {
+    ///         cookie.strip(headers);
+    ///     }
+    /// }
+    /// ```
+    pub fn cookie_name(&self) -> Option<&CookieName> {
+        self.policy.cookie_name()
+    }
 }

@@ -1,16 +1,27 @@
-//! A request whose session has been recalled and that has not been routed yet.
+//! A request whose session has been read, before it is routed.
 
-use crate::client::ClientAddress;
-use crate::policy::Claim;
-use crate::request::Scheme;
-use crate::search::Seeds;
-use crate::store::Lookup;
+use crate::limits::Ttl;
+use crate::outcome::Created;
+use crate::pin::Pin;
+use crate::policy::{ChoiceSeed, Claim};
+use crate::request::{ClientAddress, Scheme};
+use crate::store::{Lookup, Record, SessionKey};
 use crate::time::UnixTime;
-use crate::token::Pin;
 
-/// What one request says about its session. Owned and `'static`, so it can wait for a
-/// store; not `Clone`, so it is routed once.
+/// The session of one request, as the request states it. Owned and `'static`, so that it can
+/// wait for a store; not `Clone`, because it is routed once.
 ///
+/// ```
+/// # use session_affinity::policy::Claim;
+/// # use session_affinity::{Affinity, LoadBalancer, NoAffinity, RequestMeta, Scheme, UnixTime};
+/// # let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop")?));
+/// # let headers = http::HeaderMap::new();
+/// # let now = UnixTime::from_secs(1_800_000_000);
+/// let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Https), now);
+/// assert_eq!(visit.claim(), Claim::Unbound);
+/// assert_eq!(visit.lookup(), None); // no store to ask
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 /// ```
 /// fn holds<T: Send + Sync + 'static>() {}
 /// holds::<session_affinity::Visit>();
@@ -21,38 +32,74 @@ use crate::token::Pin;
 /// }
 /// ```
 #[derive(Debug)]
-#[must_use = "a visit that is not routed serves nobody"]
+#[must_use = "a request is served only after its visit was routed"]
 pub struct Visit {
     pub(super) claim: Claim,
-    pub(super) seed: Option<u64>,
+    pub(super) seed: ChoiceSeed,
     pub(super) client: Option<ClientAddress>,
     pub(super) scheme: Scheme,
     pub(super) now: UnixTime,
+    /// The idle time of a stored session.
+    pub(super) ttl: Ttl,
 }
 
 impl Visit {
-    /// What to ask the session store, for policies that have one. Pass the answer to
+    /// The question for the session store, for a policy that has one. Pass the answer to
     /// [`Affinity::route`](crate::Affinity::route); pass
     /// [`Record::Absent`](crate::Record::Absent) when this is `None`.
     pub fn lookup(&self) -> Option<Lookup> {
-        match self.claim {
-            Claim::Stored { key, ttl } => Some(Lookup { key, ttl, now: self.now }),
-            Claim::Carried(_) | Claim::New(_) | Claim::Unbound => None,
-        }
+        Some(Lookup { key: *self.session_key()?, ttl: self.ttl, now: self.now })
     }
 
-    /// What the request says about its session.
+    /// The statement of the request about its session.
     pub fn claim(&self) -> Claim {
         self.claim
     }
 
-    /// Who decides its choices, given its pin if it is live.
-    pub(super) fn seeds(&self, live: Option<Pin>) -> Seeds {
-        match (live, self.claim, self.seed) {
-            (Some(_), Claim::Stored { .. }, Some(seed)) => Seeds::Live(seed),
-            (Some(pin), ..) => Seeds::Pinned(pin),
-            (None, _, Some(seed)) => Seeds::Policy(seed),
-            (None, _, None) => Seeds::Pool,
+    pub(super) fn session_key(&self) -> Option<&SessionKey> {
+        match &self.claim {
+            Claim::Stored(key) => Some(key),
+            Claim::Carried(_) | Claim::New(_) | Claim::Unbound => None,
+        }
+    }
+}
+
+/// The session of a request when it arrived. It never changes while the request is served.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Session {
+    Live(Pin),
+    New(Created),
+    Unbound,
+}
+
+impl Session {
+    /// Joins what the request states and what the store answered.
+    pub(super) fn of(visit: &Visit, record: Record) -> Self {
+        let stored = |endpoint, issued| {
+            let expires = visit.now.saturating_add(visit.ttl.get());
+            Self::Live(Pin { endpoint, issued, expires })
+        };
+        match (visit.claim, record) {
+            // A policy that is late with its expiry does not keep a session alive.
+            (Claim::Carried(pin), _) if pin.expires > visit.now => Self::Live(pin),
+            (Claim::Carried(_), _) => Self::New(Created::Expired),
+            (Claim::New(None), _) => Self::New(Created::NoCookie),
+            (Claim::New(Some(reason)), _) => Self::New(Created::rejected(reason)),
+            (Claim::Stored(_), Record::Found { endpoint, issued }) => stored(endpoint, issued),
+            (Claim::Stored(_), Record::Absent) => Self::New(Created::NoRecord),
+            (Claim::Stored(_), Record::Unreadable) => Self::New(Created::Unreadable),
+            (Claim::Stored(_), Record::Unreachable) => Self::New(Created::StoreUnreachable),
+            (Claim::Unbound, _) => Self::Unbound,
+        }
+    }
+
+    /// The answer that the store gave, for a session with a key.
+    pub(super) fn record(&self) -> Record {
+        match *self {
+            Self::Live(Pin { endpoint, issued, .. }) => Record::Found { endpoint, issued },
+            Self::New(Created::Unreadable) => Record::Unreadable,
+            Self::New(Created::StoreUnreachable) => Record::Unreachable,
+            Self::New(_) | Self::Unbound => Record::Absent,
         }
     }
 }

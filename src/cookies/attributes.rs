@@ -1,172 +1,143 @@
-//! What a cookie says beside its name, value and lifetime, checked once.
+//! The attributes of a cookie beside its name, value and lifetime, and what they resolve to.
 
+use std::fmt;
+
+use super::scope::{CookieDomain, CookiePath};
 use crate::request::Scheme;
+
+/// The attributes of a cookie beside its name, value and lifetime. `HttpOnly` is always written.
+///
+/// ```
+/// use session_affinity::cookies::{CookieAttributes, CookiePath};
+/// let attributes = CookieAttributes {
+///     path: CookiePath::new("/shop")?,
+///     partitioned: true,
+///     ..CookieAttributes::default()
+/// };
+/// # Ok::<(), session_affinity::cookies::InvalidCookiePath>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "users write it as a literal")]
+pub struct CookieAttributes {
+    /// The `SameSite` attribute: the requests from other sites that carry the cookie.
+    pub samesite: SameSite,
+    /// The `Secure` attribute: the cookie is sent over https only.
+    pub secure: Secure,
+    /// The `Path` attribute: the paths the cookie is sent to.
+    pub path: CookiePath,
+    /// The `Domain` attribute: the hosts the cookie is sent to. `None` is the host that set it.
+    pub domain: Option<CookieDomain>,
+    /// The `Partitioned` attribute (CHIPS): browsers keep a separate cookie for each top-level
+    /// site. Written only together with `Secure`, as browsers refuse it otherwise.
+    pub partitioned: bool,
+    /// Cloudflare's zone setting *Always Use HTTPS*: requests over http are redirected before they
+    /// reach the gateway. The `Auto` values then resolve to Secure and SameSite=Lax.
+    pub always_use_https: bool,
+}
 
 /// The `SameSite` attribute. Cloudflare: `session_affinity_attributes.samesite`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(clippy::exhaustive_enums, reason = "the values of Cloudflare's parameter")]
 pub enum SameSite {
-    /// Lax with `always_use_https`; otherwise None over https and Lax over http.
+    /// Lax with `always_use_https`; without it, None over https and Lax over http.
     #[default]
     Auto,
-    /// Sent along with top-level navigations from other sites.
+    /// The cookie is sent with requests of its own site and top-level navigations from other sites.
     Lax,
-    /// Sent along from everywhere. Without Secure it is written as Lax: browsers
-    /// drop a None cookie that is not Secure.
+    /// The cookie is sent with all requests. Without `Secure` it is written as Lax, as browsers
+    /// refuse it otherwise.
     None,
-    /// Never sent along from other sites.
+    /// The cookie is sent with requests of its own site only.
     Strict,
+}
+
+impl SameSite {
+    /// Returns the value as Cloudflare's API writes it, `Auto` for example.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "Auto",
+            Self::Lax => "Lax",
+            Self::None => "None",
+            Self::Strict => "Strict",
+        }
+    }
+}
+
+impl fmt::Display for SameSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// The `Secure` attribute. Cloudflare: `session_affinity_attributes.secure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(clippy::exhaustive_enums, reason = "the values of Cloudflare's parameter")]
 pub enum Secure {
-    /// On requests over https, and on all with `always_use_https`.
+    /// Written on responses to requests over https, and on all with `always_use_https`.
     #[default]
     Auto,
-    /// On every cookie.
+    /// Written on all responses.
     Always,
-    /// On none.
+    /// Never written.
     Never,
 }
 
-/// Whether a cookie is kept apart for each top-level site (CHIPS).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Partitioned {
-    /// One jar for all sites.
-    #[default]
-    No,
-    /// The attribute is written wherever Secure is; without Secure browsers would
-    /// drop the cookie.
-    Yes,
-}
-
-/// The `Path` attribute: begins with `/`, at most 1 024 visible ASCII characters
-/// without `;`. By default `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookiePath(pub(super) Box<str>);
-
-impl CookiePath {
-    /// Checks a path.
-    ///
-    /// # Errors
-    /// [`InvalidAttributes::Path`], also for one that could inject an attribute.
-    pub fn new(path: impl Into<String>) -> Result<Self, InvalidAttributes> {
-        let path = path.into();
-        let clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';');
-        if !path.starts_with('/') || path.len() > 1_024 || !clean {
-            return Err(InvalidAttributes::Path(path));
+impl Secure {
+    /// Returns the value as Cloudflare's API writes it, `Auto` for example.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "Auto",
+            Self::Always => "Always",
+            Self::Never => "Never",
         }
-        Ok(Self(path.into_boxed_str()))
     }
 }
 
-impl Default for CookiePath {
-    fn default() -> Self {
-        Self("/".into())
+impl fmt::Display for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
-/// The `Domain` attribute: a host name of at most 253 letters, digits, `-` and `.`.
-/// Without it a cookie is for the host alone that set it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieDomain(Box<str>);
-
-impl CookieDomain {
-    /// Checks a domain. A leading dot is allowed, as RFC 6265 section 5.2.3 ignores it.
-    ///
-    /// # Errors
-    /// [`InvalidAttributes::Domain`], also for one that could inject an attribute.
-    pub fn new(domain: impl Into<String>) -> Result<Self, InvalidAttributes> {
-        let domain = domain.into();
-        let name = domain.strip_prefix('.').unwrap_or(&domain);
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        if name.len() > 253 || !name.split('.').all(is_label) {
-            return Err(InvalidAttributes::Domain(domain));
-        }
-        Ok(Self(domain.into_boxed_str()))
-    }
-}
-
-/// What a cookie says beside its name, value and lifetime. `HttpOnly` is always said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CookieAttributes {
-    /// When other sites' pages may send it along.
-    pub samesite: SameSite,
-    /// Whether it is for https only.
-    pub secure: Secure,
-    /// Which paths it is for.
-    pub path: CookiePath,
-    /// Which hosts it is for; `None`: the one that set it.
-    pub domain: Option<CookieDomain>,
-    /// Whether it is kept apart by top-level site.
-    pub partitioned: Partitioned,
-    /// Whether every request that matters comes over https, whatever the last hop said.
-    pub always_use_https: AlwaysUseHttps,
-}
-
-/// Cloudflare's zone setting *Always Use HTTPS*, which the `Auto` values ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AlwaysUseHttps {
-    /// Requests may come over http.
-    #[default]
-    Off,
-    /// Requests over http are redirected before anyone sees the cookie.
-    On,
-}
-
-/// Attributes that browsers would refuse or that contradict each other.
+/// The error for attributes that contradict each other or the name of the cookie, so that browsers
+/// would refuse it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAttributes {
-    /// Not a path.
-    #[error(
-        "cookie.path is {0:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all"
-    )]
-    Path(String),
-    /// Not a domain.
-    #[error("cookie.domain is {0:?}; allowed: a host name of letters, digits, - and ., 253 in all")]
-    Domain(String),
-    /// SameSite=None on a cookie that is never Secure.
-    #[error(
-        "session_affinity_attributes.samesite is None with secure Never; allowed: None with secure Auto or Always"
-    )]
+    /// SameSite=None for a cookie that is never Secure.
+    #[error("samesite is None with secure Never; allowed: None with secure Auto or Always")]
     NoneWithoutSecure,
-    /// Partitioned on a cookie that is never Secure.
-    #[error(
-        "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always"
-    )]
+    /// Partitioned for a cookie that is never Secure.
+    #[error("partitioned is true with secure Never; allowed: true with secure Auto or Always")]
     PartitionedWithoutSecure,
-    /// A name that promises Secure on a cookie that may lack it.
+    /// This name has a prefix that requires Secure, which the cookie may lack.
     #[error(
-        "cookie.name is {0:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
+        "the cookie name is {0:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
     )]
     PrefixWithoutSecure(String),
-    /// A name that promises one host and all paths.
-    #[error("cookie.name is {0:?}; allowed with the prefix __Host-: path / and no domain")]
+    /// This name has the prefix `__Host-`, which requires the path `/` and no domain.
+    #[error("the cookie name is {0:?}; allowed with the prefix __Host-: path / and no domain")]
     HostPrefix(String),
 }
 
 impl CookieAttributes {
+    /// Returns whether `Secure` is written on the response to a request of this scheme.
     pub(super) fn is_secure(&self, scheme: Scheme) -> bool {
         match self.secure {
             Secure::Always => true,
             Secure::Never => false,
-            Secure::Auto => scheme == Scheme::Https || self.always_use_https == AlwaysUseHttps::On,
+            Secure::Auto => scheme == Scheme::Https || self.always_use_https,
         }
     }
 
-    /// Secure resolves first; a None that ends up without it is written as Lax.
+    /// Returns the attributes that follow `Max-Age`. `Secure` resolves first, as None is written as
+    /// Lax without it.
     pub(super) fn tail(&self, scheme: Scheme) -> Box<str> {
         let secure = self.is_secure(scheme);
         let resolved = match (self.samesite, self.always_use_https, scheme) {
-            (SameSite::Auto, AlwaysUseHttps::Off, Scheme::Https) => SameSite::None,
+            (SameSite::Auto, false, Scheme::Https) => SameSite::None,
             (SameSite::Auto, ..) => SameSite::Lax,
             (explicit, ..) => explicit,
         };
@@ -183,11 +154,25 @@ impl CookieAttributes {
         tail.push_str(samesite);
         if let Some(domain) = &self.domain {
             tail.push_str("; Domain=");
-            tail.push_str(&domain.0);
+            tail.push_str(domain.as_str());
         }
-        if secure && self.partitioned == Partitioned::Yes {
+        if secure && self.partitioned {
             tail.push_str("; Partitioned");
         }
         tail.into_boxed_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_shown_as_cloudflare_writes_them() {
+        let shown = [SameSite::Auto, SameSite::Lax, SameSite::None, SameSite::Strict]
+            .map(|it| it.to_string());
+        assert_eq!(shown, ["Auto", "Lax", "None", "Strict"]);
+        let shown = [Secure::Auto, Secure::Always, Secure::Never].map(|it| it.to_string());
+        assert_eq!(shown, ["Auto", "Always", "Never"]);
     }
 }

@@ -1,33 +1,39 @@
-//! Keeping shared caches from replaying one client's cookie to others.
+//! Directives that keep shared caches from replaying one client's cookie to others.
 
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 
-/// Whether a response that sets our cookie is made uncacheable for shared caches.
+use super::needle::trim;
+
+/// The caching directives of a response that sets the affinity cookie.
 ///
-/// All `Cache-Control` lines become one, without `public`, `s-maxage` and qualified
-/// `private`; `private` is added unless it or `no-store` is there; the fields that caches of
-/// CDNs heed in its place (RFC 9213) are removed: `CDN-Cache-Control`,
-/// `Cloudflare-CDN-Cache-Control` and `Surrogate-Control`. Of five caches tried, HAProxy's and Apache's replay
-/// a Set-Cookie from a `public` response; `private` is safe in all five.
+/// RFC 9111 allows a shared cache to store `Set-Cookie`. Of five caches tested, those of HAProxy
+/// and Apache replay it from a `public` response to other clients; none of the five replays it from
+/// a `private` one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the guard is applied or not")]
 pub enum CacheGuard {
-    /// The response's own directives stay.
-    Off,
-    /// As described above. The default.
+    /// The response keeps its directives.
+    LeaveAsIs,
+    /// The response is made uncacheable for shared caches; browsers may still store it.
+    ///
+    /// All `Cache-Control` lines become one, without `public`, `s-maxage` and qualified `private`.
+    /// `private` is added unless `private` or `no-store` is present. The fields that caches of CDNs
+    /// obey in place of `Cache-Control` (RFC 9213) are removed: `CDN-Cache-Control`,
+    /// `Cloudflare-CDN-Cache-Control` and `Surrogate-Control`.
     #[default]
-    On,
+    MakePrivate,
 }
 
 impl CacheGuard {
-    /// Applies the guard to a response that sets our cookie.
+    /// Applies the guard to the headers of a response that sets the affinity cookie.
     ///
     /// ```
     /// use http::{HeaderMap, header::CACHE_CONTROL};
-    /// use session_affinity::CacheGuard;
+    /// use session_affinity::cookies::CacheGuard;
     /// let mut headers = HeaderMap::new();
     /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
-    /// CacheGuard::On.apply(&mut headers);
+    /// CacheGuard::MakePrivate.apply(&mut headers);
     /// assert_eq!(headers[CACHE_CONTROL], "max-age=60, private");
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
@@ -37,34 +43,33 @@ impl CacheGuard {
             headers.remove(targeted);
         }
         if let Some(guarded) = guarded {
-            // Fails in a map that has no room for another field, also where there is one to
-            // replace; `Settlement::apply` sets no cookie then.
+            // A full map refuses even to replace a field; `Settlement::apply` sets no cookie then.
             let _ = headers.try_insert(CACHE_CONTROL, guarded);
         }
     }
 
-    /// The one `Cache-Control` line that takes the place of those in `headers`; `None` where they
-    /// stay. Together with [`CacheGuard::removes`] it is the guard field by field, for stacks that
-    /// have no `&mut HeaderMap`.
+    /// Returns the one `Cache-Control` line that replaces those in `headers`, or `None` when they
+    /// stay. Stacks without a `&mut HeaderMap` apply the guard with it and
+    /// [`CacheGuard::removes`].
     ///
     /// ```
     /// use http::{HeaderMap, header::CACHE_CONTROL};
-    /// use session_affinity::CacheGuard;
+    /// use session_affinity::cookies::CacheGuard;
     /// let mut headers = HeaderMap::new();
-    /// assert_eq!(CacheGuard::On.cache_control(&headers).unwrap(), "private");
+    /// assert_eq!(CacheGuard::MakePrivate.cache_control(&headers).unwrap(), "private");
     /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
-    /// assert_eq!(CacheGuard::On.cache_control(&headers).unwrap(), "max-age=60, private");
-    /// assert_eq!(CacheGuard::Off.cache_control(&headers), None);
+    /// assert_eq!(CacheGuard::MakePrivate.cache_control(&headers).unwrap(), "max-age=60, private");
+    /// assert_eq!(CacheGuard::LeaveAsIs.cache_control(&headers), None);
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn cache_control(self, headers: &HeaderMap) -> Option<HeaderValue> {
         let lines = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
-        (self == Self::On).then(|| guarded(lines))
+        (self == Self::MakePrivate).then(|| guarded(lines))
     }
 
-    /// The fields that are removed, whether they are there or not; with the guard off there are none.
+    /// Returns the names of the fields to remove from the response, present or not.
     pub fn removes(self) -> impl Iterator<Item = HeaderName> {
-        TARGETED.into_iter().filter(move |_| self == Self::On)
+        TARGETED.into_iter().filter(move |_| self == Self::MakePrivate)
     }
 }
 
@@ -74,7 +79,7 @@ const TARGETED: [HeaderName; 3] = [
     HeaderName::from_static("surrogate-control"),
 ];
 
-/// The one line that takes the place of these.
+/// Returns the one line that replaces these.
 fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {
     let mut line = Vec::new();
     let mut is_private = false;
@@ -83,19 +88,19 @@ fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {
             Some(equals) => (directive.get(..equals).unwrap_or(directive), true),
             None => (directive, false),
         };
-        let name = super::trim(name);
+        let name = trim(name);
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         if is("public") || is("s-maxage") || (is("private") && argument) {
             continue;
         }
-        // With an argument it is no directive that caches know (RFC 9111 section 5.2.2.5).
+        // Caches do not know `no-store` with an argument (RFC 9111 section 5.2.2.5).
         is_private |= is("private") || (is("no-store") && !argument);
         append(&mut line, directive);
     }
     if !is_private {
         append(&mut line, b"private");
     }
-    // Pieces of header values, joined by a comma and a space, are one again.
+    // The line consists of pieces of header values, so the conversion succeeds.
     HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("private"))
 }
 
@@ -106,17 +111,17 @@ fn append(line: &mut Vec<u8>, directive: &[u8]) {
     line.extend_from_slice(directive);
 }
 
-/// The directives of one line, trimmed, without empty ones: split at commas that
-/// stand in no quoted string (RFC 9110 section 5.6.4). A last one whose quotes do not
-/// close is left out, as it would swallow what is appended.
+/// Returns the directives of one line, trimmed and not empty. The line is split at commas outside
+/// quoted strings (RFC 9110 section 5.6.4). A last directive with an unclosed quote is left out, as
+/// it would absorb what is appended.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quotes = Quotes::default();
     line.split(move |byte| quotes.are_closed_after(*byte) && *byte == b',')
-        .map(super::trim)
+        .map(trim)
         .filter(|directive| !directive.is_empty() && Quotes::close_in(directive))
 }
 
-/// Where a quoted string begins and ends.
+/// The state of a reader of quoted strings.
 #[derive(Default)]
 struct Quotes {
     open: bool,

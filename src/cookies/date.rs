@@ -1,14 +1,14 @@
-//! Dates in ASCII, without an allocation.
+//! The dates of `Expires`, written without an allocation.
 
 use crate::time::UnixTime;
 
-/// The length of every date.
+/// The length of an IMF-fixdate, in bytes.
 pub(super) const IMF_FIXDATE: usize = 29;
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110 section 5.6.7, clamped to the year 9999.
+/// Returns a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7), clamped to the
+/// year 9999.
 ///
-/// By arithmetic, as a calendar type costs four times as much and is thrown away at once.
-/// A test holds it to one.
+/// Arithmetic costs a quarter of a calendar type. A test compares the two.
 pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
     const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
     let seconds = time.as_secs().min(LAST);
@@ -29,9 +29,9 @@ pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
     ]
 }
 
-/// Year, month (0 is March) and day of the month, by days since 1970-01-01. Years that
-/// begin in March have their leap day last, so that a month's first day is a straight
-/// line, cut off.
+/// Returns the year, the month (0 is March) and the day of the month of a number of days since
+/// 1970-01-01. A year that begins in March has its leap day at the end, so the first day of a month
+/// is a linear function of the month, rounded down.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "days are below 2_932_897, the first of the year 10 000"
@@ -40,8 +40,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     // From 0000-03-01, in cycles of 400 years.
     let days = days + 719_468;
     let (cycle, day) = (days / 146_097, days % 146_097);
-    // Without the leap days that have come before: each 4th year but each 100th, and the
-    // last of the cycle.
+    // The leap days before this day do not count: one in every 4th year, except every 100th, and
+    // the last day of the cycle.
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
@@ -50,18 +50,18 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (400 * cycle + year + month / 10, month, day)
 }
 
-/// The three letters at this place in a list.
+/// Returns the three letters at this place in a list.
 fn name(list: &[u8], index: u64) -> [u8; 3] {
     let start = (index as usize).saturating_mul(3);
     list.get(start..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
 }
 
-/// The last two decimal digits of a number.
+/// Returns the last two decimal digits of a number.
 fn two_digits(number: u64) -> [u8; 2] {
     [digit(number / 10), digit(number)]
 }
 
-/// The last decimal digit of a number.
+/// Returns the last decimal digit of a number.
 fn digit(number: u64) -> u8 {
     b'0'.saturating_add((number % 10) as u8)
 }
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// By the calendar of `time`.
+    /// Returns the date according to the calendar of the `time` crate.
     fn plain(seconds: u64) -> String {
-        let date = time::UtcDateTime::from_unix_timestamp(seconds as i64).unwrap();
+        let date = ::time::UtcDateTime::from_unix_timestamp(seconds as i64).unwrap();
         let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
         format!(
             "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn every_day_until_the_year_9999() {
-        // Miri would take hours for all.
+        // Miri would take hours for all days.
         for day in (0..2_932_897).step_by(if cfg!(miri) { 30_011 } else { 1 }) {
             let date = imf_fixdate(UnixTime::from_secs(day * 86_400));
-            // The calendar is slow: it is asked for the days around months' ends.
+            // The calendar is slow: only the days around the ends of months are compared.
             if date[5..7] == *b"01" || date[5] >= b'2' && date[6] >= b'8' || date[5] == b'3' {
                 assert_eq!(std::str::from_utf8(&date).unwrap(), plain(day * 86_400));
             }

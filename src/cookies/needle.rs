@@ -1,14 +1,13 @@
 //! Finding the cookies of one name in a field line.
 //!
-//! Looking for the name, and only then for what stands around it, costs a fraction of
-//! splitting a line into pairs of which at most one is ours. A test holds it to the
-//! splitting.
+//! Searching for the name first, and examining its surroundings only where it is found, costs a
+//! fraction of splitting the line into pairs, of which usually one at most has that name. A test
+//! compares the results with those of splitting.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use super::trim;
-
-/// A cookie's name, made ready to be searched for.
+/// The name of a cookie, prepared for searching.
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     name: Box<str>,
@@ -17,7 +16,8 @@ pub(super) struct Needle {
 }
 
 impl Needle {
-    /// The name is a token of RFC 9110: neither empty nor with any of `;`, `=` and blanks.
+    /// Prepares a name, which must be a token of RFC 9110 section 5.6.2: not empty, and without
+    /// `;`, `=`, spaces and tabs.
     pub(super) fn new(name: String) -> Self {
         Self {
             #[cfg(feature = "memchr")]
@@ -30,7 +30,7 @@ impl Needle {
         &self.name
     }
 
-    /// The values of the pairs of this name, in order.
+    /// Returns the values of the pairs of this name, in order.
     pub(super) fn values<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + 'a {
         let mut from = 0_usize;
         std::iter::from_fn(move || {
@@ -45,7 +45,7 @@ impl Needle {
         })
     }
 
-    /// Whether a part of a line is a pair of this name.
+    /// Returns whether a part of a line is a pair of this name.
     pub(super) fn names(&self, part: &[u8]) -> bool {
         let after = trim(part).strip_prefix(self.name.as_bytes());
         after.is_some_and(|after| trim(after).first() == Some(&b'='))
@@ -62,7 +62,7 @@ impl Needle {
     }
 }
 
-/// The parts of a field line, untrimmed.
+/// Returns the parts of a field line between semicolons, untrimmed.
 pub(super) fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -73,8 +73,16 @@ pub(super) fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value, if what stands from `start` to `end` is the whole name of a pair: before it
-/// blanks and then `;` or nothing, after it blanks and then `=`.
+/// Returns the bytes without the spaces and tabs around them.
+pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Returns the value of the pair whose whole name stands from `start` to `end`: only blanks
+/// separate it from a `;` or the beginning of the line before it, and from a `=` after it.
 fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
     let before = line.get(..start)?.iter().rev().find(|byte| !is_blank(byte));
     if before.is_some_and(|byte| *byte != b';') {
@@ -108,6 +116,18 @@ impl PartialEq for Needle {
 }
 
 impl Eq for Needle {}
+
+impl PartialOrd for Needle {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Needle {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
 
 impl Hash for Needle {
     fn hash<H: Hasher>(&self, state: &mut H) {

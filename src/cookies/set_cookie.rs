@@ -1,24 +1,24 @@
-//! Writing `Set-Cookie`.
+//! The `Set-Cookie` lines of the affinity cookie.
 
 use std::ops::Range;
 
 use http::HeaderValue;
 
-use super::attributes::{CookieAttributes, InvalidAttributes, Partitioned, SameSite, Secure};
+use super::attributes::{CookieAttributes, InvalidAttributes, SameSite, Secure};
 use super::date::{IMF_FIXDATE, imf_fixdate};
-use crate::bounds::CookieTtl;
-use crate::cookies::CookieName;
+use super::name::CookieName;
+use crate::limits::Ttl;
 use crate::request::Scheme;
 use crate::time::UnixTime;
-use crate::token::Token;
 
-/// Writes the `Set-Cookie` line of one cookie, for http and for https.
+/// A cookie's name and attributes, checked to fit each other: all of its `Set-Cookie` line except
+/// value and lifetime. The default is `__cflb` with the default attributes.
 ///
 /// ```
-/// use session_affinity::{CookieAttributes, CookieName, SetCookie};
+/// use session_affinity::cookies::{CookieAttributes, CookieName, InvalidAttributes, SetCookie};
 /// let set_cookie = SetCookie::new(CookieName::default(), CookieAttributes::default())?;
 /// assert_eq!(set_cookie.name().as_str(), "__cflb");
-/// # Ok::<(), session_affinity::InvalidAttributes>(())
+/// # Ok::<(), InvalidAttributes>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SetCookie {
@@ -34,15 +34,15 @@ impl SetCookie {
     /// Checks that the attributes fit each other and the name.
     ///
     /// # Errors
-    /// [`InvalidAttributes`] for SameSite=None or Partitioned with Secure=Never, and for
-    /// a `__Host-`, `__Secure-` or `__Http-` name whose rules the attributes break (RFC 6265bis
-    /// section 4.1.3; browsers compare the prefix without regard to case).
+    /// [`InvalidAttributes`] for SameSite=None or Partitioned with Secure=Never, and for a name
+    /// with the prefix `__Host-`, `__Secure-` or `__Http-` when the attributes break the rules of
+    /// the prefix (RFC 6265bis section 4.1.3; browsers ignore the case of a prefix).
     pub fn new(name: CookieName, attributes: CookieAttributes) -> Result<Self, InvalidAttributes> {
         if attributes.secure == Secure::Never {
             if attributes.samesite == SameSite::None {
                 return Err(InvalidAttributes::NoneWithoutSecure);
             }
-            if attributes.partitioned == Partitioned::Yes {
+            if attributes.partitioned {
                 return Err(InvalidAttributes::PartitionedWithoutSecure);
             }
         }
@@ -54,7 +54,7 @@ impl SetCookie {
         {
             return Err(InvalidAttributes::PrefixWithoutSecure(name.as_str().into()));
         }
-        if host && (attributes.path.0.as_ref() != "/" || attributes.domain.is_some()) {
+        if host && (attributes.path.as_str() != "/" || attributes.domain.is_some()) {
             return Err(InvalidAttributes::HostPrefix(name.as_str().into()));
         }
         Ok(Self::checked(name, &attributes))
@@ -62,35 +62,42 @@ impl SetCookie {
 
     fn checked(name: CookieName, attributes: &CookieAttributes) -> Self {
         Self {
-            before_expires: format!("; Path={}; Expires=", attributes.path.0).into(),
+            before_expires: format!("; Path={}; Expires=", attributes.path.as_str()).into(),
             http: attributes.tail(Scheme::Http),
             https: attributes.tail(Scheme::Https),
             name,
         }
     }
 
-    /// The cookie's name.
+    /// Returns the name of the cookie.
     pub fn name(&self) -> &CookieName {
         &self.name
     }
 
-    /// Its lines for sessions that live so long.
-    pub(crate) fn lines(&self, ttl: CookieTtl) -> Lines {
+    /// Returns the lines for values of `value_len` bytes that live for `ttl`.
+    pub(crate) fn lines(&self, ttl: Ttl, value_len: usize) -> Lines {
         let line = |tail: &str| {
             let mut text = format!("{}=", self.name.as_str());
-            let token = text.len()..text.len().saturating_add(Token::LEN);
-            text.extend(std::iter::repeat_n('-', Token::LEN));
+            let value = text.len()..text.len().saturating_add(value_len);
+            text.extend(std::iter::repeat_n('-', value_len));
             text.push_str(&self.before_expires);
             let expires = text.len()..text.len().saturating_add(IMF_FIXDATE);
             text.extend(std::iter::repeat_n('-', IMF_FIXDATE));
-            text.push_str(&format!("; Max-Age={}{tail}", ttl.get()));
-            Line { text: text.into_bytes().into(), token, expires }
+            text.push_str(&format!("; Max-Age={ttl}{tail}"));
+            Line { text: text.into_bytes().into(), value, expires }
         };
         Lines { http: line(&self.http), https: line(&self.https) }
     }
 }
 
-/// The `Set-Cookie` lines of a cookie and a lifetime, written but for token and date.
+/// Returns `__cflb` with the default attributes, which fit it.
+impl Default for SetCookie {
+    fn default() -> Self {
+        Self::checked(CookieName::default(), &CookieAttributes::default())
+    }
+}
+
+/// The `Set-Cookie` lines of a cookie and a lifetime, with room for value and date.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     http: Line,
@@ -100,19 +107,20 @@ pub(crate) struct Lines {
 #[derive(Clone, Debug)]
 struct Line {
     text: Box<[u8]>,
-    token: Range<usize>,
+    value: Range<usize>,
     expires: Range<usize>,
 }
 
 impl Lines {
-    /// The line that gives the client this token until `expires`, marked sensitive.
+    /// Returns the line that gives the client this value until `expires`, marked sensitive.
     ///
-    /// `Expires` is clamped to the end of the year 9999, the last that an
-    /// IMF-fixdate (RFC 9110 section 5.6.7) can name. `None` is never seen: every part was
-    /// checked when it was made.
+    /// `Expires` is clamped to the end of the year 9999, the last that an IMF-fixdate (RFC 9110
+    /// section 5.6.7) can express. The value is written as it is: its bytes must be cookie-octets
+    /// of RFC 6265 section 4.1.1. Returns `None` for a value of another length than the lines were
+    /// made for, or with bytes that are invalid in a header.
     pub(crate) fn line(
         &self,
-        token: &Token,
+        value: &[u8],
         expires: UnixTime,
         scheme: Scheme,
     ) -> Option<HeaderValue> {
@@ -120,19 +128,31 @@ impl Lines {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
         };
-        // As long as it stays: the header value takes it over as it is.
+        // The length stays the same, so that the header value takes the allocation over.
         let mut text = line.text.to_vec();
-        text.get_mut(line.token.clone())?.copy_from_slice(token.as_bytes());
+        let place = text.get_mut(line.value.clone()).filter(|place| place.len() == value.len())?;
+        place.copy_from_slice(value);
         text.get_mut(line.expires.clone())?.copy_from_slice(&imf_fixdate(expires));
-        let mut value = HeaderValue::try_from(text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        let mut header = HeaderValue::try_from(text).ok()?;
+        header.set_sensitive(true);
+        Some(header)
     }
 }
 
-/// `__cflb` with the default attributes, which fit it.
-impl Default for SetCookie {
-    fn default() -> Self {
-        Self::checked(CookieName::default(), &CookieAttributes::default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_room_for_values_of_one_length() {
+        let lines = SetCookie::default().lines(Ttl::MIN, 4);
+        let line = |value: &[u8]| lines.line(value, UnixTime::EPOCH, Scheme::Http);
+        assert_eq!(
+            line(b"pear").unwrap(),
+            "__cflb=pear; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=1; HttpOnly; SameSite=Lax"
+        );
+        for invalid in [b"".as_slice(), b"fig", b"apple", b"\r\n\r\n"] {
+            assert_eq!(line(invalid), None, "{invalid:?}");
+        }
     }
 }

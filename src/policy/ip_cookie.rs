@@ -1,37 +1,51 @@
-//! The pin lives in a signed cookie; the client's address makes the first choice.
+//! The policy that keeps the pin in a cookie and makes the first choice by the client's address.
 
-use super::{AffinityPolicy, CookiePolicy, Life, Recall, Served, Settlement};
-use crate::bounds::Ipv6Prefix;
-use crate::client::ClientHash;
+use super::{AffinityPolicy, ChoiceSeed, CookiePolicy, Life, Recall, Served, Settlement};
 use crate::cookies::CookieName;
-use crate::names::Name;
+use crate::names::LoadBalancer;
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
 
-/// As [`CookiePolicy`], but the client's address makes the first choice, so that a
-/// client without a cookie comes to the same endpoint on every node. A valid cookie
-/// beats the address; without an address, entropy decides. Cloudflare: `ip_cookie`.
+/// Keeps the pin in a signed cookie as [`CookiePolicy`] does, but makes the first choice by the
+/// client's address, so that a client without a cookie comes to the same endpoint on every
+/// node. A valid cookie beats the address. Without an address, entropy decides. Cloudflare:
+/// `ip_cookie`.
+///
+/// The bits of an IPv6 address that count are set by
+/// [`Affinity::with_ipv6_prefix`](crate::Affinity::with_ipv6_prefix). The name of the load
+/// balancer keys the hash of the address, so rotating signing keys moves no client.
+///
+/// ```
+/// use session_affinity::cookies::SetCookie;
+/// use session_affinity::{Affinity, CookiePolicy, IpCookiePolicy, Key, Keyring, LoadBalancer, Secret};
+/// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+/// let shop = LoadBalancer::new("shop.example.com")?;
+/// let policy = IpCookiePolicy::new(CookiePolicy::new(&shop, &keyring, SetCookie::default()));
+/// let affinity = Affinity::new(policy);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct IpCookiePolicy {
     cookie: CookiePolicy,
-    clients: ClientHash,
 }
 
 impl IpCookiePolicy {
-    /// Adds the address to a cookie policy. The load balancer's name keys the hash:
-    /// rotating signing keys moves no client.
-    pub fn new(load_balancer: &Name, ipv6_prefix: Ipv6Prefix, cookie: CookiePolicy) -> Self {
-        Self { cookie, clients: ClientHash::new(load_balancer, ipv6_prefix) }
+    /// Adds the client's address to a cookie policy.
+    pub fn new(cookie: CookiePolicy) -> Self {
+        Self { cookie }
     }
 }
 
 impl AffinityPolicy for IpCookiePolicy {
-    fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        let seed = request.client_ip.map(|ip| self.clients.seed(self.clients.address(ip)));
-        Recall { seed, ..self.cookie.recall(request, now) }
+    fn load_balancer(&self) -> &LoadBalancer {
+        self.cookie.load_balancer()
     }
 
-    fn remember(&self, served: &Served) -> Settlement {
+    fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        Recall { seed: ChoiceSeed::ClientIp, ..self.cookie.read(request, now) }
+    }
+
+    fn remember(&self, served: &Served<'_>) -> Settlement {
         self.cookie.remember(served)
     }
 
@@ -39,7 +53,7 @@ impl AffinityPolicy for IpCookiePolicy {
         self.cookie.cookie_name()
     }
 
-    fn life(&self) -> Option<Life> {
+    fn life(&self) -> Life {
         self.cookie.life()
     }
 }

@@ -1,24 +1,50 @@
-//! No session at all.
+//! The policy without sessions.
 
 use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement};
+use crate::cookies::CookieName;
+use crate::names::LoadBalancer;
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
 
-/// Remembers nothing: steering chooses every time. Cloudflare: `none`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NoAffinity;
+/// Remembers nothing: steering chooses an endpoint for every request. Cloudflare: `none`.
+///
+/// ```
+/// use session_affinity::{Affinity, LoadBalancer, NoAffinity};
+/// let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop.example.com")?));
+/// assert_eq!(affinity.cookie_name(), None);
+/// # Ok::<(), session_affinity::InvalidName>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NoAffinity {
+    load_balancer: LoadBalancer,
+}
+
+impl NoAffinity {
+    /// Creates the policy. The name keys the hashes of client addresses.
+    pub fn new(load_balancer: &LoadBalancer) -> Self {
+        Self { load_balancer: load_balancer.clone() }
+    }
+}
 
 impl AffinityPolicy for NoAffinity {
-    fn recall(&self, _: &RequestMeta<'_>, _: UnixTime) -> Recall {
-        Recall { claim: Claim::Unbound, seed: None }
+    fn load_balancer(&self) -> &LoadBalancer {
+        &self.load_balancer
     }
 
-    fn remember(&self, _: &Served) -> Settlement {
+    fn read(&self, _: &RequestMeta<'_>, _: UnixTime) -> Recall {
+        Recall::from(Claim::Unbound)
+    }
+
+    fn remember(&self, _: &Served<'_>) -> Settlement {
         Settlement::nothing()
     }
 
-    /// None at all: what is drained is empty at once.
-    fn life(&self) -> Option<Life> {
-        Some(Life::Absolute(0))
+    fn cookie_name(&self) -> Option<&CookieName> {
+        None
+    }
+
+    /// Sessionless: a draining endpoint is drained at once.
+    fn life(&self) -> Life {
+        Life::Sessionless
     }
 }

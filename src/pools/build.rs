@@ -1,89 +1,45 @@
-//! Describing pools and checking them once.
+//! A new topology from a description.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
-use super::{
-    EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools, Topology,
-};
-use crate::endpoint::{Endpoint, EndpointId, State};
-use crate::marks::Mark;
-use crate::names::{InvalidName, Name};
-use crate::shedding::LoadShedding;
-use crate::steering::{Random, Steering};
+use super::Pools;
+use super::pool::Pool;
+use super::status::{EndpointStatus, PoolStatus};
+use super::topology::{PoolId, PoolTopology, Topology};
+use crate::endpoint::mark::Mark;
+use crate::endpoint::member::{Member, PoolIndex};
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::names::{self, InvalidName};
 
-/// A pool as the embedder describes it.
+impl<T> Pools<T> {
+    /// Returns a builder of pools that do not follow any others.
+    pub fn builder() -> PoolsBuilder<T> {
+        PoolsBuilder { in_order: Vec::new(), fallback: None, before: None }
+    }
+
+    /// Returns a builder of pools that take the place of these.
+    ///
+    /// Endpoints that are in both keep what has been noted about them (suspects, census). Health,
+    /// weight and state are taken from the new description: copy them from [`Pools::endpoint`]
+    /// where they should last.
+    pub fn rebuild(&self) -> PoolsBuilder<T> {
+        PoolsBuilder { before: Some(self.clone()), ..Self::builder() }
+    }
+}
+
+/// A builder of [`Pools`]: collects pools in failover order and checks them.
 ///
 /// ```
-/// use session_affinity::{Endpoint, Pool, steering};
-/// let pool = Pool {
-///     minimum_origins: 2,
-///     ..Pool::new("eu")
-/// }
-/// .steering(steering::Hash)
-/// .endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))
-/// .endpoint(Endpoint::new("eu-2", "10.0.0.2:80"));
+/// use session_affinity::{Endpoint, Pool, Pools};
+/// let pools = Pools::builder()
+///     .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
+///     .pool(Pool::new("us").with_endpoint(Endpoint::new("us-1", "10.1.0.1:80")))
+///     .fallback_in_order("us")
+///     .build()?;
+/// assert!(pools.iter().all(|pool| pool.is_open()));
+/// # Ok::<(), session_affinity::pools::InvalidPools>(())
 /// ```
-pub struct Pool<T> {
-    /// Its name, unique among the pools: 1 to 255 bytes without control characters.
-    pub name: String,
-    /// Its endpoints. Their order means nothing.
-    pub endpoints: Vec<Endpoint<T>>,
-    /// What the operator says. Disabled, it drains all its endpoints.
-    pub state: State,
-    /// With fewer endpoints than this that are healthy and enabled it takes no new
-    /// sessions. By default 1. Cloudflare: `minimum_origins`.
-    pub minimum_origins: u32,
-    /// Which share of its clients goes to the pools after it. By default nobody.
-    pub shedding: LoadShedding,
-    /// How it chooses. By default [`Random`].
-    pub steering: Arc<dyn Steering<T>>,
-}
-
-impl<T> Pool<T> {
-    /// An enabled pool without endpoints yet.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            endpoints: Vec::new(),
-            state: State::Enabled,
-            minimum_origins: 1,
-            shedding: LoadShedding::default(),
-            steering: Arc::new(Random),
-        }
-    }
-
-    /// Adds an endpoint.
-    #[must_use]
-    pub fn endpoint(mut self, endpoint: Endpoint<T>) -> Self {
-        self.endpoints.push(endpoint);
-        self
-    }
-
-    /// Chooses this way.
-    #[must_use]
-    pub fn steering(mut self, steering: impl Steering<T> + 'static) -> Self {
-        self.steering = Arc::new(steering);
-        self
-    }
-}
-
-/// All but the steering, which is a trait object.
-impl<T: fmt::Debug> fmt::Debug for Pool<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, endpoints, state, minimum_origins, shedding, steering: _ } = self;
-        f.debug_struct("Pool")
-            .field("name", name)
-            .field("endpoints", endpoints)
-            .field("state", state)
-            .field("minimum_origins", minimum_origins)
-            .field("shedding", shedding)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Collects pools in failover order and checks them.
 #[derive(Debug)]
 #[must_use]
 pub struct PoolsBuilder<T> {
@@ -100,174 +56,143 @@ enum Fallback<T> {
 
 impl<T> Default for PoolsBuilder<T> {
     fn default() -> Self {
-        Self { in_order: Vec::new(), fallback: None, before: None }
+        Pools::builder()
     }
 }
 
 impl<T> PoolsBuilder<T> {
-    pub(super) fn succeeding(before: &Pools<T>) -> Self {
-        Self { before: Some(before.clone()), ..Self::default() }
-    }
-
     /// Adds the next pool in failover order. Cloudflare: `default_pools`.
     pub fn pool(mut self, pool: Pool<T>) -> Self {
         self.in_order.push(pool);
         self
     }
 
-    /// Makes one of the pools in order the fallback: it is used when no pool is open,
-    /// whatever its health. Cloudflare: `fallback_pool`.
-    pub fn fallback(mut self, name: impl Into<String>) -> Self {
+    /// Makes one of the pools in failover order the fallback pool: when no pool is open, it takes
+    /// sessions whatever the health of its endpoints. Cloudflare: `fallback_pool`.
+    pub fn fallback_in_order(mut self, name: impl Into<String>) -> Self {
         self.fallback = Some(Fallback::InOrder(name.into()));
         self
     }
 
-    /// Makes a pool the fallback that is not in the failover order.
-    pub fn fallback_pool(mut self, pool: Pool<T>) -> Self {
+    /// Adds a pool apart from the failover order and makes it the fallback pool: when no pool is
+    /// open, it takes sessions whatever the health of its endpoints. Cloudflare: `fallback_pool`.
+    pub fn fallback_apart(mut self, pool: Pool<T>) -> Self {
         self.fallback = Some(Fallback::Apart(pool));
         self
     }
 
-    /// Checks everything, computes each endpoint's id and makes the first snapshot.
-    /// No pools at all are allowed: every request is then [`NoEndpoint`](crate::NoEndpoint).
+    /// Checks the names, computes the id of each endpoint and makes the first snapshot. Without any
+    /// pools, every request ends in [`NoEndpoint`](crate::NoEndpoint).
     ///
     /// # Errors
-    /// [`InvalidPools`] for names that are none or occur twice, and a fallback that does
-    /// not exist.
+    /// [`InvalidPools`] when a name is invalid or occurs twice, and when the fallback pool is not
+    /// one of those in order.
     pub fn build(self) -> Result<Pools<T>, InvalidPools> {
-        let in_order = self.in_order.len();
-        let mut specs = self.in_order;
-        let fallback = match self.fallback {
+        let Self { in_order: mut described, fallback, before } = self;
+        let in_order = described.len();
+        let fallback = match fallback {
             None => None,
             Some(Fallback::InOrder(name)) => {
-                let index = specs.iter().position(|pool| pool.name == name);
+                let index = described.iter().position(|pool| pool.name == name);
                 Some(index.ok_or(InvalidPools::UnknownFallback(name))?)
             }
             Some(Fallback::Apart(pool)) => {
-                specs.push(pool);
+                described.push(pool);
                 Some(in_order)
             }
         };
-        let mut topology = Topology {
-            pools: Vec::with_capacity(specs.len()),
+        let mut parts = Parts {
+            topology: Topology::new(described.len(), in_order, fallback.map(PoolIndex)),
+            pools: Vec::with_capacity(described.len()),
             endpoints: Vec::new(),
-            ids: Vec::new(),
-            positions: Default::default(),
-            in_order,
-            fallback,
-            began: Arc::default(),
         };
-        let mut names = HashSet::new();
-        let mut pools = Vec::with_capacity(specs.len());
-        let mut endpoints = Vec::new();
-        for (index, spec) in specs.into_iter().enumerate() {
-            let name = Name::new(spec.name)
-                .map_err(|InvalidName { name }| InvalidPools::PoolName(name))?;
-            if !names.insert(name.as_str().to_owned()) {
-                return Err(InvalidPools::DuplicatePool(name.as_str().into()));
+        let mut known = HashSet::new();
+        for mut pool in described {
+            let name =
+                names::checked(std::mem::take(&mut pool.name)).map_err(InvalidPools::PoolName)?;
+            if !known.insert(name.clone()) {
+                return Err(InvalidPools::DuplicatePool(name.into()));
             }
-            let start = endpoints.len();
-            let mut standing = PoolStanding {
-                state: spec.state,
-                minimum_origins: spec.minimum_origins,
-                shedding: spec.shedding,
-                serving: 0,
-                taking: 0,
-            };
-            for endpoint in spec.endpoints {
-                let position = topology.endpoints.len();
-                let Endpoint { name: endpoint_name, target, weight, health, state } = endpoint;
-                let endpoint_name =
-                    Name::new(endpoint_name).map_err(|InvalidName { name: endpoint }| {
-                        InvalidPools::EndpointName { pool: name.as_str().into(), endpoint }
-                    })?;
-                let id = EndpointId::new(name.as_str(), endpoint_name.as_str());
-                if topology.positions.insert(id, position).is_some() {
-                    return Err(InvalidPools::DuplicateEndpoint {
-                        pool: name.as_str().into(),
-                        endpoint: endpoint_name.as_str().into(),
-                    });
-                }
-                let mark = match self.before.as_ref().and_then(|before| before.topology.mark(id)) {
-                    Some(mark) => mark.clone(),
-                    None => Arc::new(Mark::new(topology.began.clone())),
-                };
-                topology.ids.push(id);
-                topology.endpoints.push(EndpointTopology {
-                    id,
-                    pool: index,
-                    name: endpoint_name,
-                    target,
-                    mark,
-                });
-                let endpoint = EndpointStanding { weight, health, state };
-                standing.count(&endpoint);
-                endpoints.push(endpoint);
-            }
-            topology.pools.push(PoolTopology {
-                id: PoolId::of(&name),
-                name,
-                endpoints: start..endpoints.len(),
-                steering: spec.steering,
-            });
-            pools.push(standing);
+            parts.add(name, pool, before.as_ref())?;
         }
-        Ok(Pools::of(Arc::new(topology), pools, endpoints))
+        Ok(Pools::of(Arc::new(parts.topology), parts.pools, parts.endpoints))
     }
 }
 
-impl<T> Topology<T> {
-    fn mark(&self, id: EndpointId) -> Option<&Arc<Mark>> {
-        Some(&self.endpoints.get(self.position(id)?)?.mark)
+/// The parts of the snapshot that is being built.
+struct Parts<T> {
+    topology: Topology<T>,
+    pools: Vec<PoolStatus>,
+    endpoints: Vec<EndpointStatus>,
+}
+
+impl<T> Parts<T> {
+    fn add(
+        &mut self,
+        name: Box<str>,
+        pool: Pool<T>,
+        before: Option<&Pools<T>>,
+    ) -> Result<(), InvalidPools> {
+        let Pool { name: _, endpoints, state, minimum_origins, shedding, steering } = pool;
+        let index = PoolIndex(self.pools.len());
+        let start = self.endpoints.len();
+        let mut status = PoolStatus::new(state, minimum_origins, shedding);
+        for Endpoint { name: endpoint, target, weight, health, state } in endpoints {
+            let endpoint = names::checked(endpoint)
+                .map_err(|source| InvalidPools::EndpointName { pool: (*name).into(), source })?;
+            let id = EndpointId::new(&name, &endpoint);
+            let mark = match before.and_then(|before| before.topology.member(id)) {
+                Some(member) => member.mark.clone(),
+                None => Arc::new(Mark::new(self.topology.began.clone())),
+            };
+            let member = Member { id, pool: index, name: endpoint, target, mark };
+            self.topology.add(member).map_err(|member| InvalidPools::DuplicateEndpoint {
+                pool: (*name).into(),
+                endpoint: member.name.into(),
+            })?;
+            let endpoint = EndpointStatus { weight, health, state };
+            status.count(&endpoint);
+            self.endpoints.push(endpoint);
+        }
+        let (id, endpoints) = (PoolId::of(&name), start..self.endpoints.len());
+        self.topology.pools.push(PoolTopology { id, name, endpoints, steering });
+        self.pools.push(status);
+        Ok(())
     }
 }
 
-impl PoolStanding {
-    fn count(&mut self, endpoint: &EndpointStanding) {
-        self.serving = self.serving.saturating_add(endpoint.is_serving().into());
-        self.taking = self.taking.saturating_add(endpoint.is_taking().into());
-    }
-
-    pub(super) fn discount(&mut self, endpoint: &EndpointStanding) {
-        self.serving = self.serving.saturating_sub(endpoint.is_serving().into());
-        self.taking = self.taking.saturating_sub(endpoint.is_taking().into());
-    }
-
-    pub(super) fn recount(&mut self, before: &EndpointStanding, after: &EndpointStanding) {
-        self.discount(before);
-        self.count(after);
-    }
-}
-
-/// Pools that cannot be.
+/// The error of building pools: an invalid name, a name that occurs twice, or an unknown fallback.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPools {
-    /// A pool's name is none.
-    #[error("the name of a pool is {0:?}; allowed: 1 to 255 bytes without control characters")]
-    PoolName(String),
-    /// An endpoint's name is none.
+    /// The name of a pool is not valid.
+    #[error("the name of a pool is {:?}; allowed: 1 to 255 bytes without control characters", .0.name)]
+    PoolName(#[source] InvalidName),
+    /// The name of an endpoint is not valid.
     #[error(
-        "the name of an endpoint in pool {pool:?} is {endpoint:?}; allowed: 1 to 255 bytes without control characters"
+        "the name of an endpoint in pool {pool:?} is {:?}; allowed: 1 to 255 bytes without control characters",
+        .source.name
     )]
     EndpointName {
-        /// The pool's name.
+        /// The name of the endpoint's pool.
         pool: String,
-        /// What was given.
-        endpoint: String,
+        /// The error of the endpoint's name.
+        source: InvalidName,
     },
     /// Two pools have this name.
-    #[error("pool {0:?} is there twice; allowed: each name once")]
+    #[error("the name of two pools is {0:?}; allowed: each name once")]
     DuplicatePool(String),
-    /// Two endpoints of a pool have this name.
-    #[error("endpoint {endpoint:?} is twice in pool {pool:?}; allowed: each name once in a pool")]
+    /// Two endpoints of one pool have the same name.
+    #[error(
+        "the name of two endpoints in pool {pool:?} is {endpoint:?}; allowed: each name once in a pool"
+    )]
     DuplicateEndpoint {
-        /// The pool's name.
+        /// The name of the endpoints' pool.
         pool: String,
-        /// The endpoint's name.
+        /// The name of both endpoints.
         endpoint: String,
     },
-    /// The fallback is no pool.
-    #[error("fallback_pool is {0:?}; allowed: the name of a pool that was added")]
+    /// The name given to [`PoolsBuilder::fallback_in_order`] is not that of a pool in order.
+    #[error("the fallback pool is {0:?}; allowed: the name of a pool in failover order")]
     UnknownFallback(String),
 }

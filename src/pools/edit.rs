@@ -2,136 +2,156 @@
 
 use std::sync::Arc;
 
-use super::{EndpointStanding, PoolStanding, Pools, Topology};
-use crate::bounds::Weight;
+use super::Pools;
+use super::shedding::LoadShedding;
+use super::status::{EndpointStatus, PoolStatus};
 use crate::endpoint::{EndpointId, Health, State};
-use crate::shedding::LoadShedding;
+use crate::limits::Weight;
 
-/// Collects changes of health, weight and state, then makes the next snapshot of them.
-/// No name is hashed again and no target is cloned.
+impl<T> Pools<T> {
+    /// Returns the next snapshot: a copy with changes of health, weight, state, `minimum_origins`
+    /// and shedding. Names are not hashed and targets are not cloned.
+    ///
+    /// ```
+    /// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools, State, UnixTime};
+    /// # let now = UnixTime::from_secs(1_800_000_000);
+    ///
+    /// let pool = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80"));
+    /// let pools = Pools::builder().pool(pool).build()?;
+    /// let id = EndpointId::new("eu", "eu-1");
+    /// let pools = pools.edited(|edit| {
+    ///     edit.health(id, Health::Healthy)?;
+    ///     edit.state(id, State::Disabled { at: Some(now) })
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The error of the closure, which is [`NotInSnapshot`] for an endpoint or a pool that this
+    /// snapshot does not have.
+    pub fn edited(
+        &self,
+        edit: impl FnOnce(&mut PoolsEdit<T>) -> Result<(), NotInSnapshot>,
+    ) -> Result<Self, NotInSnapshot> {
+        let mut next = PoolsEdit { pools: self.clone() };
+        edit(&mut next)?;
+        Ok(next.pools)
+    }
+}
+
+/// The changes that make the next snapshot, in [`Pools::edited`].
 ///
-/// ```
-/// # use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools, State, UnixTime};
-/// # let pools = Pools::builder().pool(Pool::new("eu").endpoint(Endpoint::new("eu-1", ()))).build()?;
-/// let id = EndpointId::new("eu", "eu-1");
-/// let mut edit = pools.edit();
-/// edit.health(id, Health::Unhealthy)?;
-/// edit.state(id, State::Disabled { at: Some(UnixTime::from_secs(1_800_000_000)) })?;
-/// let pools = edit.build();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// Endpoints are named by id, pools by name. A method that returns an error has changed nothing.
 #[derive(Debug)]
-#[must_use]
 pub struct PoolsEdit<T> {
-    topology: Arc<Topology<T>>,
-    pools: Vec<PoolStanding>,
-    endpoints: Vec<EndpointStanding>,
+    /// The snapshot before, of which each part is copied when it changes for the first time.
+    pools: Pools<T>,
 }
 
 impl<T> PoolsEdit<T> {
-    pub(super) fn new(pools: &Pools<T>) -> Self {
-        Self {
-            topology: pools.topology.clone(),
-            pools: pools.pools.to_vec(),
-            endpoints: pools.endpoints.to_vec(),
-        }
-    }
-
-    /// What health checks say of an endpoint now.
+    /// Sets the result of the latest health check of an endpoint.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`]; nothing has changed then.
-    pub fn health(&mut self, id: EndpointId, health: Health) -> Result<(), UnknownEndpoint> {
+    /// [`NotInSnapshot::Endpoint`]
+    pub fn health(&mut self, id: EndpointId, health: Health) -> Result<(), NotInSnapshot> {
         self.endpoint(id, |endpoint| endpoint.health = health)
     }
 
-    /// An endpoint's new weight.
+    /// Sets the share of new sessions of an endpoint.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`]; nothing has changed then.
-    pub fn weight(&mut self, id: EndpointId, weight: Weight) -> Result<(), UnknownEndpoint> {
+    /// [`NotInSnapshot::Endpoint`]
+    pub fn weight(&mut self, id: EndpointId, weight: Weight) -> Result<(), NotInSnapshot> {
         self.endpoint(id, |endpoint| endpoint.weight = weight)
     }
 
     /// Enables or disables an endpoint.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`]; nothing has changed then.
-    pub fn state(&mut self, id: EndpointId, state: State) -> Result<(), UnknownEndpoint> {
+    /// [`NotInSnapshot::Endpoint`]
+    pub fn state(&mut self, id: EndpointId, state: State) -> Result<(), NotInSnapshot> {
         self.endpoint(id, |endpoint| endpoint.state = state)
     }
 
-    /// Enables or disables a whole pool.
+    /// Enables or disables a pool.
     ///
     /// # Errors
-    /// [`UnknownPool`]; nothing has changed then.
-    pub fn pool_state(&mut self, name: &str, state: State) -> Result<(), UnknownPool> {
+    /// [`NotInSnapshot::Pool`]
+    pub fn pool_state(&mut self, name: &str, state: State) -> Result<(), NotInSnapshot> {
         self.pool(name, |pool| pool.state = state)
     }
 
-    /// A pool's new `minimum_origins`.
+    /// Sets the number of healthy and enabled endpoints below which a pool takes no new sessions.
     ///
     /// # Errors
-    /// [`UnknownPool`]; nothing has changed then.
-    pub fn minimum_origins(&mut self, name: &str, minimum: u32) -> Result<(), UnknownPool> {
+    /// [`NotInSnapshot::Pool`]
+    pub fn pool_minimum_origins(&mut self, name: &str, minimum: u32) -> Result<(), NotInSnapshot> {
         self.pool(name, |pool| pool.minimum_origins = minimum)
     }
 
-    /// A pool's new load shedding.
+    /// Sets the shares of a pool's sessions that are sent to the pools after it.
     ///
     /// # Errors
-    /// [`UnknownPool`]; nothing has changed then.
-    pub fn shedding(&mut self, name: &str, shedding: LoadShedding) -> Result<(), UnknownPool> {
+    /// [`NotInSnapshot::Pool`]
+    pub fn pool_shedding(
+        &mut self,
+        name: &str,
+        shedding: LoadShedding,
+    ) -> Result<(), NotInSnapshot> {
         self.pool(name, |pool| pool.shedding = shedding)
-    }
-
-    /// The next snapshot.
-    pub fn build(self) -> Pools<T> {
-        Pools::of(self.topology, self.pools, self.endpoints)
     }
 
     fn endpoint(
         &mut self,
         id: EndpointId,
-        change: impl FnOnce(&mut EndpointStanding),
-    ) -> Result<(), UnknownEndpoint> {
-        let position = self.topology.position(id).ok_or(UnknownEndpoint(id))?;
-        let pool = self.topology.endpoints.get(position).map(|endpoint| endpoint.pool);
-        let endpoint = self.endpoints.get_mut(position).ok_or(UnknownEndpoint(id))?;
+        change: impl FnOnce(&mut EndpointStatus),
+    ) -> Result<(), NotInSnapshot> {
+        let next = &mut self.pools;
+        let index = next.topology.position(id).ok_or(NotInSnapshot::Endpoint(id))?.0;
+        let pool = next.topology.endpoints.get(index).map(|member| member.pool);
+        let endpoint = Arc::make_mut(&mut next.endpoints).get_mut(index);
+        let endpoint = endpoint.ok_or(NotInSnapshot::Endpoint(id))?;
         let before = *endpoint;
         change(endpoint);
-        if let Some(pool) = pool.and_then(|index| self.pools.get_mut(index)) {
-            pool.recount(&before, endpoint);
+        let after = *endpoint;
+        if let Some(pool) = pool.and_then(|pool| Arc::make_mut(&mut next.pools).get_mut(pool.0)) {
+            pool.recount(&before, &after);
         }
+        set(&mut next.new_session_weights, index, after.new_session_weight());
+        set(&mut next.fallback_weights, index, after.fallback_weight());
         Ok(())
     }
 
     fn pool(
         &mut self,
         name: &str,
-        change: impl FnOnce(&mut PoolStanding),
-    ) -> Result<(), UnknownPool> {
-        let index = self.topology.pools.iter().position(|pool| pool.name.as_str() == name);
-        let pool = index
-            .and_then(|index| self.pools.get_mut(index))
-            .ok_or_else(|| UnknownPool(name.into()))?;
-        change(pool);
+        change: impl FnOnce(&mut PoolStatus),
+    ) -> Result<(), NotInSnapshot> {
+        let next = &mut self.pools;
+        let index = next.topology.pools.iter().position(|pool| *pool.name == *name);
+        let pool = index.and_then(|index| Arc::make_mut(&mut next.pools).get_mut(index));
+        change(pool.ok_or_else(|| NotInSnapshot::Pool(name.into()))?);
         Ok(())
     }
 }
 
-/// No endpoint of the snapshot has this id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("endpoint {0} is not in the snapshot; allowed: the id of one that is")]
-pub struct UnknownEndpoint(
-    /// The id.
-    pub EndpointId,
-);
+fn set(weights: &mut Arc<[Weight]>, index: usize, weight: Weight) {
+    // A weight that stays as it was costs no copy.
+    if weights.get(index) != Some(&weight)
+        && let Some(entry) = Arc::make_mut(weights).get_mut(index)
+    {
+        *entry = weight;
+    }
+}
 
-/// No pool of the snapshot has this name.
+/// The error of naming an endpoint or a pool that the snapshot does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pool {0:?} is not in the snapshot; allowed: the name of one that is")]
-pub struct UnknownPool(
-    /// The name.
-    pub String,
-);
+#[non_exhaustive]
+pub enum NotInSnapshot {
+    /// The id is not that of an endpoint in the snapshot.
+    #[error("endpoint {0} is not in the snapshot; allowed: the id of one that is")]
+    Endpoint(EndpointId),
+    /// The name is not that of a pool in the snapshot.
+    #[error("pool {0:?} is not in the snapshot; allowed: the name of one that is")]
+    Pool(String),
+}

@@ -1,80 +1,134 @@
-//! What can be read of a pool and of an endpoint in a snapshot.
+//! One pool and one endpoint of a snapshot.
 
-use super::{EndpointStanding, EndpointTopology, PoolId, PoolStanding, PoolTopology, Pools};
-use crate::bounds::Weight;
-use crate::endpoint::{EndpointId, Health, State};
-use crate::shedding::LoadShedding;
-use crate::steering::Steering;
+use std::fmt;
+
+use super::Pools;
+use super::shedding::LoadShedding;
+use super::status::{EndpointStatus, PoolStatus};
+use super::topology::{PoolId, PoolTopology};
+use crate::endpoint::member::{Member, PoolIndex, Position};
+use crate::endpoint::{Census, EndpointId, Health, State};
+use crate::limits::Weight;
+use crate::steering::{Candidate, Candidates, Steering, Suspects};
 use crate::time::UnixTime;
 
+impl<T> Pools<T> {
+    /// Returns an endpoint of this snapshot.
+    pub fn endpoint(&self, id: EndpointId) -> Option<EndpointView<'_, T>> {
+        EndpointView::new(self, self.topology.position(id)?)
+    }
+}
+
 /// One pool of a snapshot.
-#[derive(Debug)]
 pub struct PoolView<'a, T> {
-    pub(super) pools: &'a Pools<T>,
-    index: usize,
-    pub(super) topology: &'a PoolTopology<T>,
-    standing: &'a PoolStanding,
+    pools: &'a Pools<T>,
+    index: PoolIndex,
+    topology: &'a PoolTopology<T>,
+    status: &'a PoolStatus,
+}
+
+/// The endpoints that take part in a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eligible {
+    /// Those that are healthy, enabled and of a weight above 0.
+    ForNewSessions,
+    /// Those that are enabled and of a weight above 0: the health of the fallback pool is ignored.
+    ForFallback,
 }
 
 impl<'a, T> PoolView<'a, T> {
-    pub(super) fn new(pools: &'a Pools<T>, index: usize) -> Option<Self> {
-        let topology = pools.topology.pools.get(index)?;
-        Some(Self { pools, index, topology, standing: pools.pools.get(index)? })
+    pub(super) fn new(pools: &'a Pools<T>, index: PoolIndex) -> Option<Self> {
+        let topology = pools.topology.pools.get(index.0)?;
+        Some(Self { pools, index, topology, status: pools.pools.get(index.0)? })
     }
 
-    /// Its name.
+    /// Returns the name of the pool.
     pub fn name(&self) -> &'a str {
-        self.topology.name.as_str()
+        &self.topology.name
     }
 
-    /// What the operator says of it.
+    /// Returns the state that the operator has set.
     pub fn state(&self) -> State {
-        self.standing.state
+        self.status.state
     }
 
-    /// With fewer endpoints than this that are healthy and enabled it is critical.
+    /// Returns the number of healthy and enabled endpoints below which the pool is critical.
     /// Cloudflare: `minimum_origins`.
     pub fn minimum_origins(&self) -> u32 {
-        self.standing.minimum_origins
+        self.status.minimum_origins
     }
 
-    /// Which share of its clients goes to the pools after it.
+    /// Returns the shares of sessions that are sent to the pools after this one.
     pub fn shedding(&self) -> LoadShedding {
-        self.standing.shedding
+        self.status.shedding
     }
 
-    /// Whether fewer than `minimum_origins` of its endpoints are healthy and enabled.
-    /// Weight 0 counts, draining does not.
+    /// Returns whether fewer than `minimum_origins` endpoints are healthy and enabled. Endpoints of
+    /// weight 0 count, draining ones do not.
     pub fn is_critical(&self) -> bool {
-        self.standing.serving < self.standing.minimum_origins
+        self.status.is_critical()
     }
 
-    /// Whether it takes new sessions: enabled, not critical, and at least one of its
-    /// endpoints takes them.
+    /// Returns whether the pool takes new sessions: it is enabled, not critical, and at least one
+    /// of its endpoints takes them.
     pub fn is_open(&self) -> bool {
-        self.standing.state.is_enabled() && !self.is_critical() && self.standing.taking > 0
+        self.status.is_open()
     }
 
-    /// Its endpoints, in the order in which they were added.
+    /// Returns the endpoints in the order in which they were added.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView<'a, T>> + use<'a, T> {
-        let pools = self.pools;
-        self.topology
-            .endpoints
-            .clone()
-            .filter_map(move |position| EndpointView::new(pools, position))
+        let pool = *self;
+        self.topology.endpoints.clone().filter_map(move |position| pool.at(Position(position)))
     }
 
-    /// Its place: in failover order, and then the fallback pool that is not.
-    pub(crate) fn index(&self) -> usize {
+    /// Returns the endpoints that a request can be sent to: none where the pool is disabled. Those
+    /// in `tried` are left out.
+    pub(crate) fn candidates(
+        self,
+        eligible: Eligible,
+        suspects: Suspects,
+        now: UnixTime,
+        tried: &'a [EndpointId],
+    ) -> Candidates<'a, T> {
+        let pools = self.pools;
+        let range = if self.state().is_enabled() { self.topology.endpoints.clone() } else { 0..0 };
+        let weights = match eligible {
+            Eligible::ForNewSessions => &pools.new_session_weights,
+            Eligible::ForFallback => &pools.fallback_weights,
+        };
+        Candidates {
+            pool: self.name(),
+            ids: pools.topology.ids.get(range.clone()).unwrap_or_default(),
+            weights: weights.get(range.clone()).unwrap_or_default(),
+            members: pools.topology.endpoints.get(range).unwrap_or_default(),
+            suspects,
+            now,
+            tried,
+        }
+    }
+
+    /// Returns the endpoint that was chosen among this pool's candidates.
+    pub(crate) fn chosen(self, candidate: Candidate<'_, T>) -> Option<EndpointView<'a, T>> {
+        self.at(Position(self.topology.endpoints.start.checked_add(candidate.place.0)?))
+    }
+
+    pub(crate) fn index(self) -> PoolIndex {
         self.index
     }
 
-    pub(crate) fn id(&self) -> PoolId {
+    pub(crate) fn id(self) -> PoolId {
         self.topology.id
     }
 
-    pub(crate) fn steering(&self) -> &'a dyn Steering<T> {
+    pub(crate) fn steering(self) -> &'a dyn Steering<T> {
         self.topology.steering.as_ref()
+    }
+
+    /// Returns the endpoint at a position of this pool.
+    fn at(self, position: Position) -> Option<EndpointView<'a, T>> {
+        let member = self.pools.topology.endpoints.get(position.0)?;
+        let status = self.pools.endpoints.get(position.0)?;
+        Some(EndpointView { position, pool: self, member, status })
     }
 }
 
@@ -86,65 +140,83 @@ impl<T> Clone for PoolView<'_, T> {
 
 impl<T> Copy for PoolView<'_, T> {}
 
+/// Shows the number of endpoints, and no endpoint.
+impl<T> fmt::Debug for PoolView<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolView")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .field("minimum_origins", &self.minimum_origins())
+            .field("shedding", &self.shedding())
+            .field("endpoints", &self.topology.endpoints.len())
+            .finish()
+    }
+}
+
 /// One endpoint of a snapshot.
-#[derive(Debug)]
 pub struct EndpointView<'a, T> {
-    position: usize,
+    position: Position,
     pool: PoolView<'a, T>,
-    topology: &'a EndpointTopology<T>,
-    standing: &'a EndpointStanding,
+    member: &'a Member<T>,
+    status: &'a EndpointStatus,
 }
 
 impl<'a, T> EndpointView<'a, T> {
-    pub(super) fn new(pools: &'a Pools<T>, position: usize) -> Option<Self> {
-        let topology = pools.topology.endpoints.get(position)?;
-        let pool = PoolView::new(pools, topology.pool)?;
-        Some(Self { position, pool, topology, standing: pools.endpoints.get(position)? })
+    fn new(pools: &'a Pools<T>, position: Position) -> Option<Self> {
+        let member = pools.topology.endpoints.get(position.0)?;
+        let pool = PoolView::new(pools, member.pool)?;
+        Some(Self { position, pool, member, status: pools.endpoints.get(position.0)? })
     }
 
-    /// Its identity.
+    /// Returns the id of the endpoint.
     pub fn id(&self) -> EndpointId {
-        self.topology.id
+        self.member.id
     }
 
-    /// Its name.
+    /// Returns the name of the endpoint.
     pub fn name(&self) -> &'a str {
-        self.topology.name.as_str()
+        &self.member.name
     }
 
-    /// The embedder's own value for it.
+    /// Returns the embedder's own value for the endpoint.
     pub fn target(&self) -> &'a T {
-        &self.topology.target
+        &self.member.target
     }
 
-    /// Its share of new sessions.
+    /// Returns the share of new sessions.
     pub fn weight(&self) -> Weight {
-        self.standing.weight
+        self.status.weight
     }
 
-    /// What health checks said.
+    /// Returns the result of the latest health check.
     pub fn health(&self) -> Health {
-        self.standing.health
+        self.status.health
     }
 
-    /// What the operator says of it; its pool's state comes on top.
+    /// Returns the state that the operator has set for the endpoint itself. The state of its pool
+    /// counts as well: see [`State::phase`].
     pub fn state(&self) -> State {
-        self.standing.state
+        self.status.state
     }
 
-    /// Its pool.
+    /// Returns the pool of the endpoint.
     pub fn pool(&self) -> PoolView<'a, T> {
         self.pool
     }
 
-    /// Whether it is suspect: it cools off after a passive failure that this node has seen. Only
-    /// [`Affinity::with_cooling_off`](crate::Affinity::with_cooling_off) makes it so.
+    /// Returns whether the endpoint is suspect: it is cooling off after a connection that this node
+    /// could not make. Routing ignores it without
+    /// [`Affinity::with_cooling_off`](crate::Affinity::with_cooling_off).
     pub fn is_suspect(&self, now: UnixTime) -> bool {
-        self.topology.mark.is_suspect(now)
+        self.member.mark.is_suspect(now)
     }
 
-    /// Its place in the snapshot.
-    pub(crate) fn position(&self) -> usize {
+    /// Returns the sessions of the endpoint as this node has seen them.
+    pub fn census(&self) -> Census {
+        self.member.mark.census()
+    }
+
+    pub(crate) fn position(self) -> Position {
         self.position
     }
 }
@@ -156,3 +228,17 @@ impl<T> Clone for EndpointView<'_, T> {
 }
 
 impl<T> Copy for EndpointView<'_, T> {}
+
+/// Shows the name of the pool, and not the target.
+impl<T> fmt::Debug for EndpointView<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointView")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("pool", &self.pool.name())
+            .field("weight", &self.weight())
+            .field("health", &self.health())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,5 +1,5 @@
-//! The binary logarithm in integers: a float's differs between platforms, and a
-//! sticky choice must not.
+//! The binary logarithm in integers: that of floating-point numbers differs between platforms, and
+//! sticky choices must not.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -7,8 +7,8 @@
     reason = "every intermediate is bounded as its comment says, for all 2^64 arguments; the index is masked to the table"
 )]
 
-/// -log2(x / 2^64) with 50 fractional bits, off by less than 2^-47 absolute; 56 bits in all. 0
-/// counts as 1.
+/// Returns -log2(x / 2^64) with 50 fractional bits, 56 bits in all, with an absolute error below
+/// 2^-47. 0 counts as 1.
 pub(super) const fn negative(x: u64) -> u64 {
     let x = if x == 0 { 1 } else { x };
     let zeros = x.leading_zeros();
@@ -28,8 +28,8 @@ pub(super) const fn negative(x: u64) -> u64 {
     (((zeros as u64) + 1) << 57).saturating_sub(fraction) >> 7
 }
 
-/// A lower bound of [`negative`] without a logarithm: -log2(1 - y) is at least
-/// 1.4375 × y. It is less by more than the error of the other.
+/// Returns a lower bound of [`negative`] without a logarithm: -log2(1 - y) is at least 1.4375 × y.
+/// The bound is lower by more than the error of [`negative`].
 pub(super) const fn at_least(x: u64) -> u64 {
     let y = (u64::MAX - x) >> 14;
     (y + (y >> 2) + (y >> 3) + (y >> 4)).saturating_sub(1 << 4)
@@ -44,7 +44,7 @@ const fn times(a: u64, b: u64) -> u64 {
     ((a as u128 * b as u128) >> 64) as u64
 }
 
-/// For each mantissa's first 8 bits after the leading one: its reciprocal with 16
+/// For each value of a mantissa's first 8 bits after the leading one: the reciprocal with 16
 /// fractional bits, rounded up, and -log2 of that with 57.
 const TABLE: [(u32, u64); 256] = {
     let mut table = [(0, 0); 256];
@@ -58,8 +58,8 @@ const TABLE: [(u32, u64); 256] = {
     table
 };
 
-/// log2 of a whole number with 57 fractional bits, bit by bit: squaring doubles the
-/// logarithm.
+/// Returns log2 of a whole number with 57 fractional bits, computed bit by bit: squaring doubles
+/// the logarithm.
 const fn log2(x: u32) -> u64 {
     let zeros = (x as u64).leading_zeros();
     let mut result = 63 - zeros as u64;
@@ -92,8 +92,8 @@ mod tests {
         #[test]
         fn it_is_the_logarithm(x in 1_u64.., shift in 0_u32..64) {
             let x = (x >> shift).max(1);
-            let ours = negative(x) as f64 / (1_u64 << 50) as f64;
-            prop_assert!((ours - float(x)).abs() < 1e-13 * (1.0 + float(x)) + 2e-14, "{x}: {ours} {}", float(x));
+            let computed = negative(x) as f64 / (1_u64 << 50) as f64;
+            prop_assert!((computed - float(x)).abs() < 1e-13 * (1.0 + float(x)) + 2e-14, "{x}: {computed} {}", float(x));
         }
 
         #[test]
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Where both are near 0, and the error of one is as great as the other.
+    /// Both are near 0 there, and the error of one is as great as the other.
     #[test]
     fn the_bound_is_below_it_next_to_one() {
         for x in (0..4_000).map(|step| u64::MAX - (step << 12)) {

@@ -1,42 +1,49 @@
-//! The weighted rendezvous: a race of exponential clocks, which the weights win in exact
-//! proportion.
+//! Weighted rendezvous hashing: the best of one score for each endpoint, in exact proportion to the
+//! weights.
 
 use super::log2;
-use crate::bounds::Weight;
 use crate::endpoint::EndpointId;
+use crate::limits::Weight;
 
-/// One who takes part: its place in the snapshot, its id, its weight.
-pub(crate) type Runner = (usize, EndpointId, Weight);
+/// The index of an endpoint among those of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) usize);
 
-/// What a runner's logarithm is worth: -log2(u), where u in (0, 1) is a hash of seed and
-/// id, divided by its weight. The least wins.
-pub(crate) trait Race<T> {
+/// A way to compute the score of a candidate: -log2(u) / weight, where u in (0, 1) is a hash of
+/// seed and id. The least score is the best.
+pub(super) trait Scoring<T> {
+    /// The load of a candidate, which is read once for each.
+    type Load: Copy;
     /// A fraction; compared by cross products, which do not overflow.
-    type Cost: Copy;
+    type Score: Copy;
 
-    /// `target` is only asked for by races that count.
-    fn cost<'a>(
-        &self,
-        logarithm: u64,
-        weight: Weight,
-        target: impl Fn() -> Option<&'a T>,
-    ) -> Self::Cost
+    /// Reads the load. `target` is called only where the load counts.
+    fn load<'a>(&self, target: impl FnOnce() -> Option<&'a T>) -> Self::Load
     where
         T: 'a;
 
-    fn exceeds(one: Self::Cost, other: Self::Cost) -> bool;
+    /// Computes the score from the value of -log2(u), or a lower bound of the score from a lower
+    /// bound of that value.
+    fn score(logarithm: u64, weight: Weight, load: Self::Load) -> Self::Score;
+
+    /// Returns whether the first score is greater, that is, worse.
+    fn exceeds(one: Self::Score, other: Self::Score) -> bool;
 }
 
-/// By weight alone: 56 bits over 7.
-pub(crate) struct ByWeight;
+/// Scores by weight alone: 56 bits over 7.
+pub(super) struct ByWeight;
 
-impl<T> Race<T> for ByWeight {
-    type Cost = (u64, u64);
+impl<T> Scoring<T> for ByWeight {
+    type Load = ();
+    type Score = (u64, u64);
 
-    fn cost<'a>(&self, logarithm: u64, weight: Weight, _: impl Fn() -> Option<&'a T>) -> (u64, u64)
+    fn load<'a>(&self, _: impl FnOnce() -> Option<&'a T>)
     where
         T: 'a,
     {
+    }
+
+    fn score(logarithm: u64, weight: Weight, (): ()) -> (u64, u64) {
         (logarithm, weight.get().into())
     }
 
@@ -46,23 +53,23 @@ impl<T> Race<T> for ByWeight {
     }
 }
 
-/// By weight / (load + 1): 56 bits times 33, over 7.
-pub(crate) struct ByLoad<F>(pub(crate) F);
+/// Scores by weight / (load + 1): 56 bits times 33, over 7.
+pub(super) struct ByLoad<F>(pub(super) F);
 
-impl<T, F: Fn(&T) -> u32> Race<T> for ByLoad<F> {
-    type Cost = (u128, u128);
+impl<T, F: Fn(&T) -> u32> Scoring<T> for ByLoad<F> {
+    type Load = u32;
+    type Score = (u128, u128);
 
-    fn cost<'a>(
-        &self,
-        logarithm: u64,
-        weight: Weight,
-        target: impl Fn() -> Option<&'a T>,
-    ) -> (u128, u128)
+    fn load<'a>(&self, target: impl FnOnce() -> Option<&'a T>) -> u32
     where
         T: 'a,
     {
-        let load = u128::from(target().map_or(0, &self.0));
-        (u128::from(logarithm).saturating_mul(load.saturating_add(1)), weight.get().into())
+        target().map_or(0, &self.0)
+    }
+
+    fn score(logarithm: u64, weight: Weight, load: u32) -> (u128, u128) {
+        let share = u128::from(load).saturating_add(1);
+        (u128::from(logarithm).saturating_mul(share), weight.get().into())
     }
 
     fn exceeds(one: (u128, u128), other: (u128, u128)) -> bool {
@@ -70,50 +77,52 @@ impl<T, F: Fn(&T) -> u32> Race<T> for ByLoad<F> {
     }
 }
 
-/// Runs the race; returns the winner's place. Ties go to the lower id. `may_win` is asked
-/// only of those who would.
-pub(crate) fn rendezvous<'a, T: 'a, R: Race<T>>(
+/// Returns the candidate with the best score; ties go to the lower id. `is_candidate` is called
+/// only for endpoints whose score is the best so far. Endpoints of weight 0 are passed over.
+pub(super) fn rendezvous<'a, T: 'a, S: Scoring<T>>(
     seed: u64,
-    runners: impl Iterator<Item = Runner>,
-    race: &R,
-    target: impl Fn(usize) -> Option<&'a T>,
-    may_win: impl Fn(usize, EndpointId) -> bool,
-) -> Option<usize> {
-    let mut best: Option<(R::Cost, usize, EndpointId)> = None;
-    for (position, id, weight) in runners {
+    ids: &[EndpointId],
+    weights: &[Weight],
+    scoring: &S,
+    target: impl Fn(Place) -> Option<&'a T>,
+    is_candidate: impl Fn(Place) -> bool,
+) -> Option<Place> {
+    let mut best: Option<(S::Score, Place, EndpointId)> = None;
+    for (index, (id, weight)) in ids.iter().zip(weights).enumerate() {
+        let (place, id, weight) = (Place(index), *id, *weight);
         if weight == Weight::ZERO {
             continue;
         }
         let hash = hash(seed, id);
-        let cost = |logarithm| race.cost(logarithm, weight, || target(position));
+        let load = scoring.load(|| target(place));
         if let Some((least, ..)) = best {
-            // Most are out by this bound, which takes no logarithm.
-            if R::exceeds(cost(log2::at_least(hash)), least) {
+            // Most are ruled out by this bound, which takes no logarithm.
+            if S::exceeds(S::score(log2::at_least(hash), weight, load), least) {
                 continue;
             }
         }
-        let cost = cost(log2::negative(hash));
-        let wins = match best {
+        let score = S::score(log2::negative(hash), weight, load);
+        let is_best = match best {
             None => true,
             Some((least, _, holder)) => {
-                R::exceeds(least, cost) || (!R::exceeds(cost, least) && id < holder)
+                S::exceeds(least, score) || (!S::exceeds(score, least) && id < holder)
             }
         };
-        if wins && may_win(position, id) {
-            best = Some((cost, position, id));
+        if is_best && is_candidate(place) {
+            best = Some((score, place, id));
         }
     }
-    best.map(|(_, position, _)| position)
+    best.map(|(_, place, _)| place)
 }
 
-/// What seed and endpoint come to: uniform, and independent of those of others.
+/// Hashes seed and endpoint: uniform, and independent of the hashes of other endpoints.
 pub(super) fn hash(seed: u64, id: EndpointId) -> u64 {
     mix(seed ^ id.as_u64())
 }
 
-/// 64 bits, each of which depends on each of the input's: the finaliser of SplitMix64 in
-/// Stafford's variant 13. Seed and id are SipHash results or random, so no client can aim
-/// at it.
+/// Mixes 64 bits so that each depends on each of the input's: the finaliser of SplitMix64 in
+/// Stafford's variant 13. Seeds and ids are results of SipHash or random, so no client can aim at a
+/// result.
 const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -122,7 +131,6 @@ const fn mix(mut x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::glance;
     use super::*;
 
     /// The first outputs of SplitMix64 from a state of 0, as published.
@@ -139,32 +147,19 @@ mod tests {
         }
     }
 
-    /// "ties go to the lower id": hashes so close to each other that their logarithms are equal.
+    /// A load that changes between two readings must not make a candidate's bound and score differ.
     #[test]
-    fn ties_go_to_the_lower_id() {
-        let hashes = [u64::MAX - 40, u64::MAX - 41];
-        assert_eq!(log2::negative(hashes[0]), log2::negative(hashes[1]));
-        let mut ids = hashes.map(|hash| EndpointId::from_u64(unmixed(hash)));
-        ids.sort_by_key(|id| id.as_u64());
-        for lower in [0, 1] {
-            let runners = ids.iter().enumerate().map(|(place, id)| (place, *id, Weight::MAX));
-            assert_eq!(rendezvous(0, runners, &ByWeight, |_| Some(&()), |_, _| true), Some(lower));
-            assert_eq!(glance(0, &ids, &[Weight::MAX; 2]), Some(lower));
-            ids.reverse();
+    fn the_load_of_each_candidate_is_read_once() {
+        let ids: Vec<_> =
+            (0..100).map(|id| EndpointId::from_u64(hash(1, EndpointId::from_u64(id)))).collect();
+        let mut weights = vec![Weight::MAX; 100];
+        weights[7] = Weight::ZERO;
+        let counts: Vec<_> = ids.iter().map(|_| std::cell::Cell::new(0)).collect();
+        let load = |count: &std::cell::Cell<u32>| count.replace(count.get() + 1);
+        let target = |place: Place| counts.get(place.0);
+        assert!(rendezvous(4, &ids, &weights, &ByLoad(load), target, |_| true).is_some());
+        for (count, weight) in counts.iter().zip(weights) {
+            assert_eq!(count.get(), u32::from(weight > Weight::ZERO));
         }
-    }
-
-    fn unmixed(hash: u64) -> u64 {
-        // Newton's iteration for the inverse of an odd number.
-        let inverse = |odd: u64| {
-            (0..6).fold(odd, |x, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x))))
-        };
-        let x = hash ^ (hash >> 31) ^ (hash >> 62);
-        let x = x.wrapping_mul(inverse(0x94d0_49bb_1331_11eb));
-        let x = x ^ (x >> 27) ^ (x >> 54);
-        let x = x.wrapping_mul(inverse(0xbf58_476d_1ce4_e5b9));
-        let x = x ^ (x >> 30) ^ (x >> 60);
-        assert_eq!(mix(x), hash);
-        x
     }
 }

@@ -4,54 +4,53 @@ use std::fmt;
 
 use ::redis::{Client, Cmd, IntoConnectionInfo, Value, cmd};
 
-use crate::affinity::Visit;
-use crate::bounds::StoreDeadline;
-use crate::names::Name;
-use crate::policy::Settlement;
+use crate::limits::StoreDeadline;
+use crate::names::LoadBalancer;
 use crate::store::{Lookup, Record, StoreWrite};
-use crate::token::Pin;
 
+mod connection;
 mod error;
-mod keeper;
 mod layout;
-mod link;
 mod state;
+mod supervisor;
 
+use connection::Connection;
 pub use error::{InvalidRedisUrl, RedisError};
 use layout::Layout;
-use link::Link;
 
-/// Header sessions in Redis 7 or Valkey, for gateways on more than one machine. Share it behind
+/// Header sessions in Redis 7 or Valkey, for gateways on several machines. Share the store behind
 /// an `Arc`.
 ///
-/// It is for header sessions whose failovers and drains all gateways shall remember. Cookie
-/// sessions need no store, and header sessions of one gateway have
-/// [`MemoryStore`](crate::MemoryStore). Its methods are those of
-/// [`SessionStore`](crate::SessionStore), but async, and they keep the laws of that trait.
+/// Use it where all gateways must know the moves that failovers and drains make. Cookie sessions
+/// need no store, and for the header sessions of one gateway there is
+/// [`MemoryStore`](crate::store::MemoryStore). The methods are those of
+/// [`SessionStore`](crate::store::SessionStore), but async, and keep the laws of that trait.
 ///
-/// **On the request's path** there is one `GET`. The write (`SET … NX EX` for a create, `SET …
-/// EX` for a replacement, `EXPIRE` for a touch) may be done after the response has gone. **Time**
-/// is the server's: it drops a record when its idle time is over, and a write that is late counts
-/// from when it is done.
+/// **Commands.** A request waits for one `GET`. The write (`SET … NX EX` for a create, `SET … EX`
+/// for a replace, `EXPIRE` for a touch) may be done after the response has been sent.
 ///
-/// **A deadline**, 20 ms unless it is set, bounds each call, whatever the server does. A call
-/// that fails costs memory of failovers and drains, nothing else: [`RedisStore::record`] says
-/// [`Record::Unreachable`], and the session goes by its stable choice. A server that is known to
-/// be down or silent is not waited for again: a background task connects anew, after pauses of
-/// 50 ms to one second, and asks a silent server for a sign of life; until then calls fail at
-/// once. The connection is made at the first call, or by [`RedisStore::connect`],
-/// and lives in the runtime of that call: keep that one running, or drop it.
+/// **Time** is the server's: the server drops a record when its idle time is over, and counts the
+/// idle time of a late write from its arrival.
 ///
-/// **One server**, or what looks like one: a proxy, or a name that follows the primary (it is
-/// looked up again when a write is refused by a replica). Redirections of Redis Cluster are not
-/// followed. The user needs the commands `GET`, `SET`,
-/// `EXPIRE` and `PING`. Let the server have a `maxmemory` and evict (`volatile-ttl`): made-up
-/// headers make sessions there too.
+/// **Deadline.** Each call ends within 20 ms, or the deadline set, whatever the server does. After
+/// a failed call [`RedisStore::record`] returns [`Record::Unreachable`], and the session goes to
+/// its stable choice: only moves made by failovers and drains are forgotten. Calls do not wait for
+/// a server that is known to be down or silent, but fail at once. Meanwhile a background task
+/// connects again, after pauses of 50 ms to one second, and sends `PING` to a silent server.
+///
+/// **Runtime.** The connection is made by the first call, or by [`RedisStore::connect`], and lives
+/// in the Tokio runtime of that call. Keep that runtime running, or drop it: the next call then
+/// connects in its own.
+///
+/// **Server.** One server, or what looks like one: a proxy, or a name that follows the primary (the
+/// name is looked up again when a replica refuses a write). Redirections of Redis Cluster are not
+/// followed. The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`. Set `maxmemory` and the
+/// eviction policy `volatile-ttl` on the server: made-up headers create sessions there too.
 ///
 /// # Layout
-/// The key is `session-affinity:1:<load balancer>:<session key>`. In the load balancer's name
-/// every byte but letters, digits and `-._~` is written `%XX`, so that no name reaches into
-/// another's keys and none has the braces that tie keys to one slot of a cluster. The session
+/// The key is `session-affinity:1:<load balancer>:<session key>`. In the name of the load balancer
+/// every byte other than letters, digits and `-._~` is written `%XX`. So no name can reach the keys
+/// of another, and none contains the braces that bind keys to one slot of a cluster. The session
 /// key is 32 hexadecimal digits. The value has 14 bytes:
 ///
 /// | offset | bytes | field |
@@ -60,67 +59,74 @@ use link::Link;
 /// | 1 | 8 | endpoint id, big-endian |
 /// | 9 | 5 | issued, Unix seconds, big-endian |
 ///
-/// A value of another version or length is [`Record::Unreadable`], and replaced.
+/// A value of another version or length is [`Record::Unreadable`], and is replaced.
 ///
 /// # URL
 /// `redis://[user:password@]host[:port][/database]`, or
-/// `redis+unix:///path[?db=number&user=name&pass=password]`. `rediss://` (TLS) is understood
-/// when a TLS feature of the crate `redis`, such as `tokio-rustls-comp`, is switched on by a
-/// dependency of your own. No error and no `Debug` shows the URL or the password.
+/// `redis+unix:///path[?db=number&user=name&pass=password]`. `rediss://` (TLS) requires a TLS
+/// feature of the crate `redis`, such as `tokio-rustls-comp`: enable it by a direct dependency on
+/// that crate.
+/// No error and no `Debug` output contains the URL or the password.
 ///
 /// # Example
 /// ```no_run
 /// use std::sync::Arc;
-/// use session_affinity::{Affinity, HeaderPolicy, Name, Pools, RedisStore, RequestMeta, UnixTime};
+/// use http::Response;
+/// use session_affinity::store::RedisStore;
+/// use session_affinity::{Affinity, HeaderPolicy, Pools, RequestMeta, UnixTime};
 ///
-/// # async fn serve(affinity: Affinity<HeaderPolicy>, pools: Pools<&str>, request: RequestMeta<'_>, now: UnixTime)
-/// # -> Result<(), Box<dyn std::error::Error>> {
-/// let store = Arc::new(RedisStore::new(&Name::new("shop.example.com")?, "redis://10.0.0.5:6379/0")?);
-///
-/// let visit = affinity.recall(&request, now);
-/// let record = store.record(&visit).await; // at most 20 ms
-/// let attempt = affinity.route(visit, record, &pools, || 0x5eed)?; // your random bits
-/// // … the endpoint answers …
-/// let settlement = affinity.settle(attempt, &pools);
-/// tokio::spawn(async move {
-///     if let Err(error) = store.settle(&settlement).await {
-///         eprintln!("session store: {error}");
-///     }
-/// });
-/// # Ok(())
-/// # }
+/// async fn serve(
+///     affinity: &Affinity<HeaderPolicy>,
+///     pools: &Pools<&str>,
+///     store: &Arc<RedisStore>, // RedisStore::new(affinity.load_balancer(), "redis://10.0.0.5:6379/0")?
+///     request: RequestMeta<'_>,
+///     now: UnixTime,
+/// ) -> Result<Response<()>, Box<dyn std::error::Error>> {
+///     let visit = affinity.recall(&request, now);
+///     let record = store.record(visit.lookup()).await; // at most 20 ms
+///     let (attempt, address) = affinity.route(visit, record, pools, || 0x5eed)?; // your random bits
+///     let mut response = Response::new(()); // of the server at that address
+///     let write = affinity.settle(attempt, pools).apply(response.headers_mut());
+///     let store = store.clone();
+///     tokio::spawn(async move {
+///         if let Err(error) = store.commit(write).await {
+///             eprintln!("session store: {error}");
+///         }
+///     });
+///     Ok(response)
+/// }
 /// ```
 ///
 /// # Panics
-/// Its methods panic in a Tokio runtime that was built without its timer. Without its I/O, or
-/// without a runtime, they fail.
+/// The async methods panic in a Tokio runtime without a timer (`enable_time`). Without I/O
+/// (`enable_io`), or outside a runtime, they return an error.
 pub struct RedisStore {
-    link: Link,
+    connection: Connection,
     layout: Layout,
     deadline: StoreDeadline,
 }
 
 impl RedisStore {
-    /// A store for the sessions of this load balancer. Nothing is connected yet.
+    /// Creates a store for the sessions of one load balancer, without connecting yet.
     ///
     /// # Errors
-    /// [`InvalidRedisUrl`] for a URL that is not one of Redis.
-    pub fn new(load_balancer: &Name, url: &str) -> Result<Self, InvalidRedisUrl> {
+    /// [`InvalidRedisUrl`] if `url` is not a Redis URL.
+    pub fn new(load_balancer: &LoadBalancer, url: &str) -> Result<Self, InvalidRedisUrl> {
         let info = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
-        // A small command that waits for the acknowledgement of the one before it would
-        // often miss the deadline.
+        // Without it, a small command waits for the acknowledgement of the one before, and often
+        // misses the deadline.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
         let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis))
             .map_err(|_| InvalidRedisUrl)?;
         Ok(Self {
-            link: Link::new(client),
+            connection: Connection::new(client),
             layout: Layout::new(load_balancer),
             deadline: StoreDeadline::default(),
         })
     }
 
-    /// With another deadline for each call.
+    /// Sets the deadline of each call.
     #[must_use]
     pub fn with_deadline(mut self, deadline: StoreDeadline) -> Self {
         self.deadline = deadline;
@@ -132,25 +138,26 @@ impl RedisStore {
         self.deadline
     }
 
-    /// Connects now rather than at the first call, and says whether the server can be used. It
-    /// takes a second at most; whatever it says, the connection is kept or tried for from now on.
+    /// Connects now rather than at the first call, and checks that the server can be used. Takes a
+    /// second at most. After an error the background task goes on trying to connect.
     ///
     /// # Errors
-    /// [`RedisError`]: there is no server, or it refuses us.
+    /// [`RedisError`] if the server is out of reach or refuses the connection.
     pub async fn connect(&self) -> Result<(), RedisError> {
-        self.link.settled().await?;
+        self.connection.attempted().await?;
         accepted(self.ask(&cmd("PING")).await?)
     }
 
-    /// Reads a record: one `GET`. It never says [`Record::Unreachable`]; errors mean that.
+    /// Reads the record of a session by one `GET`. Errors take the place of
+    /// [`Record::Unreachable`], which is never returned.
     ///
     /// # Errors
-    /// [`RedisError`]: the server did not answer in time, or with an error.
+    /// [`RedisError`] if the server did not answer in time, or answered with an error.
     pub async fn load(&self, lookup: &Lookup) -> Result<Record, RedisError> {
         let value = match self.ask(&self.layout.get(lookup.key)).await? {
             Value::Nil => return Ok(Record::Absent),
             Value::BulkString(value) => value,
-            // Not a string: nothing that a store has written.
+            // A list or a set: not written by a store.
             Value::ServerError(error) if error.code() == "WRONGTYPE" => {
                 return Ok(Record::Unreadable);
             }
@@ -158,62 +165,56 @@ impl RedisStore {
         };
         Ok(match layout::read(&value) {
             None => Record::Unreadable,
-            Some((endpoint, issued)) => Record::Found(Pin {
-                endpoint,
-                issued,
-                expires: lookup.now.saturating_add(lookup.ttl),
-            }),
+            Some((endpoint, issued)) => Record::Found { endpoint, issued },
         })
     }
 
-    /// Writes what a settlement asks for.
+    /// Carries out a write by one command.
     ///
     /// # Errors
-    /// [`RedisError`]. The response has been decided by then: report it and go on.
+    /// [`RedisError`]. The response is not affected: report the error and continue.
     pub async fn save(&self, write: &StoreWrite) -> Result<(), RedisError> {
-        match self.layout.command(write) {
-            None => Ok(()),
-            Some(command) => accepted(self.ask(&command).await?),
-        }
+        accepted(self.ask(&self.layout.command(write)).await?)
     }
 
-    /// The record for a visit: [`Record::Absent`] when none is asked for, and
-    /// [`Record::Unreachable`] for an error.
-    pub async fn record(&self, visit: &Visit) -> Record {
-        match visit.lookup() {
+    /// Returns the record for [`Affinity::route`](crate::Affinity::route):
+    /// [`Record::Absent`] without a lookup, [`Record::Unreachable`] for an error.
+    pub async fn record(&self, lookup: Option<Lookup>) -> Record {
+        match lookup {
             None => Record::Absent,
             Some(lookup) => self.load(&lookup).await.unwrap_or(Record::Unreachable),
         }
     }
 
-    /// Writes what a settlement asks for, if it does.
+    /// Carries out the write that [`Settlement::apply`](crate::Settlement::apply) returned, if
+    /// there is one.
     ///
     /// # Errors
     /// As [`RedisStore::save`].
-    pub async fn settle(&self, settlement: &Settlement) -> Result<(), RedisError> {
-        match &settlement.store_write {
+    pub async fn commit(&self, write: Option<StoreWrite>) -> Result<(), RedisError> {
+        match write {
             None => Ok(()),
-            Some(write) => self.save(write).await,
+            Some(write) => self.save(&write).await,
         }
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
-        self.link.ask(command, self.deadline).await
+        self.connection.ask(command, self.deadline).await
     }
 }
 
-/// The address and the scope, without user and password.
+/// Shows the address, the prefix of the keys and the deadline, not the user and the password.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("address", &self.link.address())
+            .field("address", &self.connection.address())
             .field("keys", &self.layout.prefix())
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }
 
-/// Any answer but an error.
+/// Accepts any answer other than an error.
 fn accepted(answer: Value) -> Result<(), RedisError> {
     match answer {
         Value::ServerError(error) => Err(RedisError::refused(error.code())),

@@ -1,7 +1,7 @@
 //! Random histories: clients with cookie jars, header values and addresses, against health
 //! flaps, drains, edits, other members, rotated keys, clocks that step, stores that lose or
 //! do not answer, and connections that cannot be made. After every step the laws must hold.
-//! Where chance decides, a seed or a fuzzer's bytes do.
+//! Chance is a seed or a fuzzer's bytes.
 
 #![allow(dead_code)] // Each test uses its part.
 
@@ -9,23 +9,29 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
+use session_affinity::cookies::CookieName;
+use session_affinity::failover::FailoverScope;
+use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
+use session_affinity::outcome::Created;
+use session_affinity::policy::Claim;
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
+use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, Attempt, Claim, CookieName, CoolingOff, Created,
-    DrainDuration, EndpointId, FailoverMode, Keyring, Lookup, Name, Outcome, Pin, Pools, Record,
-    Retries, SessionKey, Settlement, StoreWrite, TokenCodec, Visit,
+    Affinity, AffinityPolicy, Attempt, EndpointId, FailoverMode, Keyring, LoadBalancer, Outcome,
+    Pools, Record, Settlement, StoreWrite, Visit,
 };
 
 use super::naive::{
     Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
 };
-use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, shop, token_of};
+use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, token_of};
 
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
 const APART: usize = 3;
 
-/// A cookie as the browser keeps it, and what we know is in it.
+/// A cookie as the browser keeps it, and the pin that is in it.
 #[derive(Clone, Debug)]
 struct Jar {
     token: String,
@@ -37,7 +43,7 @@ struct Jar {
 struct User {
     client: Client,
     jar: Option<Jar>,
-    /// Where it was pinned when it was lent last.
+    /// The endpoint that it was pinned to when it was lent last.
     lent_from: Option<EndpointId>,
 }
 
@@ -61,38 +67,27 @@ impl Store {
         match self.records.get(&lookup.key) {
             Some(stored) if lookup.now.as_secs() >= stored.end => Record::Absent,
             Some(stored) if !stored.readable => Record::Unreadable,
-            Some(stored) => Record::Found(Pin {
-                endpoint: stored.endpoint,
-                issued: at(stored.issued),
-                expires: lookup.now.saturating_add(lookup.ttl),
-            }),
+            Some(stored) => Record::Found { endpoint: stored.endpoint, issued: at(stored.issued) },
             None => Record::Absent,
         }
     }
 
     fn save(&mut self, write: StoreWrite) {
         self.writes += 1;
-        match write {
-            StoreWrite::Touch { key, ttl, now } => {
-                if let Some(stored) =
-                    self.records.get_mut(&key).filter(|stored| now.as_secs() < stored.end)
-                {
-                    stored.end = now.as_secs() + ttl;
-                }
-            }
-            StoreWrite::Create { key, now, .. }
-                if self.records.get(&key).is_some_and(|stored| now.as_secs() < stored.end) => {}
-            StoreWrite::Create { key, endpoint, ttl, now }
-            | StoreWrite::Replace { key, endpoint, ttl, now } => {
-                let now = now.as_secs();
-                self.records
-                    .insert(key, Stored { endpoint, issued: now, end: now + ttl, readable: true });
+        let StoreWrite { key, ttl, now, kind } = write;
+        let (issued, end) = (now.as_secs(), now.as_secs() + ttl.get());
+        let live = self.records.get_mut(&key).filter(|stored| issued < stored.end);
+        match (kind, live) {
+            (WriteKind::Touch, Some(stored)) => stored.end = end,
+            (WriteKind::Touch, None) | (WriteKind::Create(_), Some(_)) => {}
+            (WriteKind::Create(endpoint), None) | (WriteKind::Replace(endpoint), _) => {
+                self.records.insert(key, Stored { endpoint, issued, end, readable: true });
             }
         }
     }
 }
 
-type Node = (Affinity<Box<dyn AffinityPolicy>>, Pools<()>);
+type Node = (Affinity<Box<dyn AffinityPolicy>>, Pools<EndpointId>);
 
 /// One history: the model's world and two nodes that ought to agree with it.
 pub(crate) struct History<C> {
@@ -140,7 +135,7 @@ impl<C: Chance> History<C> {
         };
         let users = (0..clients).map(user).collect();
         let node = || {
-            let affinity = Affinity::new(&shop(), kind.policy(&Keyring::from(key(1))));
+            let affinity = Affinity::new(kind.policy(&Keyring::from(key(1))));
             (affinity, world.describe(Pools::builder()))
         };
         let nodes = [node(), node()];
@@ -185,11 +180,15 @@ impl<C: Chance> History<C> {
         let Rules { mode, retries, across_pools, drain_duration, cooling_off } = self.world.rules;
         let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
         for (affinity, _) in &mut self.nodes {
-            *affinity = Affinity::new(&shop(), self.kind.policy(&keyring))
-                .with_failover(mode)
+            *affinity = Affinity::new(self.kind.policy(&keyring))
+                .with_failover_mode(mode)
                 .unwrap()
                 .with_retries(Retries::new(retries as u64).unwrap())
-                .with_across_pools(if across_pools { AcrossPools::Yes } else { AcrossPools::No })
+                .with_failover_scope(if across_pools {
+                    FailoverScope::AllPools
+                } else {
+                    FailoverScope::OwnPool
+                })
                 .with_drain_duration(DrainDuration::new(drain_duration).unwrap())
                 .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
         }
@@ -267,7 +266,7 @@ impl<C: Chance> History<C> {
             }
         }
         if self.world.fallback != Some(APART) {
-            // Whoever leaves the snapshot leaves its marks.
+            // An endpoint that leaves the snapshot leaves its marks.
             for e in &mut self.world.pools[APART].endpoints {
                 (e.suspect_until, e.failures) = (0, 0);
             }
@@ -354,7 +353,7 @@ impl<C: Chance> History<C> {
 
     // ---- requests
 
-    /// What a client sends this time, and what that says of its session.
+    /// The request that a client sends this time, and the session that it states.
     fn ask(&mut self, user: &User) -> (Client, Session) {
         let (client, now) = (user.client.clone(), self.now);
         match self.kind {
@@ -406,7 +405,7 @@ impl<C: Chance> History<C> {
             record =
                 if self.random.percent(4) { Record::Unreachable } else { self.store.load(&lookup) };
             session = match record {
-                Record::Found(pin) => Session::Live(pin.endpoint),
+                Record::Found { endpoint, .. } => Session::Live(endpoint),
                 Record::Absent => Session::New(Created::NoRecord),
                 Record::Unreadable => Session::New(Created::Unreadable),
                 Record::Unreachable => Session::New(Created::StoreUnreachable),
@@ -434,8 +433,8 @@ impl<C: Chance> History<C> {
         ask: Ask,
     ) -> Option<([Attempt; 2], Walk)> {
         let number = self.random.next();
-        // What a node draws must not matter to a live session, nor where the address or the
-        // session key makes the first choice and nobody is shed by chance.
+        // The number that a node draws must not matter to a live session, nor to a new one whose
+        // first choice is made by the address or the session key while no pool sheds by chance.
         let by_chance = self.world.pools.iter().any(|pool| {
             !matches!(pool.default_percent, 0 | 100)
                 && (!pool.default_by_hash || ask.hash.is_none())
@@ -456,20 +455,17 @@ impl<C: Chance> History<C> {
         let other = if stable { !number } else { number };
         let second = self.nodes[1].0.route(two, record, &self.nodes[1].1, || entropy(other));
         let permitted = self.world.route(&ask);
-        let (first, second) = match (first, second) {
+        let ((first, target), (second, _)) = match (first, second) {
             (Ok(first), Ok(second)) => (first, second),
             (first, second) => {
                 let none = first.is_err() && second.is_err() && permitted.is_empty();
-                self.law(
-                    "no endpoint only when nobody is permitted",
-                    none,
-                    &(ask, claim, permitted),
-                );
+                self.law("no endpoint only when none is permitted", none, &(ask, claim, permitted));
                 self.count(Outcome::NoEndpoint);
                 return None;
             }
         };
         let step = Step { endpoint: first.endpoint(), outcome: first.outcome() };
+        self.law("a target is its endpoint's", *target == step.endpoint, &(step, target));
         let agrees = second.endpoint() == step.endpoint && second.outcome() == step.outcome;
         self.law("two nodes agree", agrees, &(ask, &first, &second));
         self.law("the session table", permitted.contains(&step), &(ask, step, &permitted));
@@ -498,7 +494,7 @@ impl<C: Chance> History<C> {
         }
     }
 
-    /// Connections fail or do not, and then an endpoint answers or nobody does.
+    /// Connections fail or do not, and then an endpoint answers or the request is given up.
     fn carry_on(
         &mut self,
         number: usize,
@@ -543,12 +539,13 @@ impl<C: Chance> History<C> {
             let permitted = walk.fail(&mut self.world);
             let next_one = self.nodes[0].0.failover(first, &self.nodes[0].1);
             let next_two = self.nodes[1].0.failover(second, &self.nodes[1].1);
-            (first, second) = match (next_one, next_two) {
+            let target;
+            ((first, target), (second, _)) = match (next_one, next_two) {
                 (Ok(one), Ok(two)) => (one, two),
                 (one, two) => {
                     let none = one.is_err() && two.is_err() && permitted.is_empty();
                     self.law(
-                        "giving up only when nobody is permitted",
+                        "giving up only when no endpoint is permitted",
                         none,
                         &(ask, step, permitted),
                     );
@@ -556,8 +553,9 @@ impl<C: Chance> History<C> {
                 }
             };
             let next = Step { endpoint: first.endpoint(), outcome: first.outcome() };
+            self.law("a target is its endpoint's", *target == next.endpoint, &(next, target));
             let agrees = second.endpoint() == next.endpoint && second.outcome() == next.outcome;
-            self.law("two nodes agree on whom to try next", agrees, &(ask, next, &second));
+            self.law("two nodes agree on the endpoint to try next", agrees, &(ask, next, &second));
             self.law(
                 "the failover table",
                 permitted.contains(&next),
@@ -605,12 +603,12 @@ impl<C: Chance> History<C> {
         self.law("two nodes write the same", one == two, &(&one, &two));
         self.world.answered(endpoint);
         let expected = write_of(outcome, self.kind.has_cookie(), record);
-        let written = match (&one.set_cookie, &one.store_write) {
+        let written = match (&one.set_cookie, one.store_write.map(|write| write.kind)) {
             (None, None) => Write::Nothing,
             (Some(_), None) => Write::SetCookie,
-            (None, Some(StoreWrite::Touch { .. })) => Write::Touch,
-            (None, Some(StoreWrite::Create { .. })) => Write::Create,
-            (None, Some(StoreWrite::Replace { .. })) => Write::Replace,
+            (None, Some(WriteKind::Touch)) => Write::Touch,
+            (None, Some(WriteKind::Create(_))) => Write::Create,
+            (None, Some(WriteKind::Replace(_))) => Write::Replace,
             (Some(_), Some(_)) => panic!("a session lives in one place"),
         };
         self.law("what is written", written == expected, &(outcome, record, &one));
@@ -637,14 +635,16 @@ impl<C: Chance> History<C> {
             self.law("a pin is new", pin == Pin { endpoint, issued: at(ask.now), expires }, &pin);
         }
         if let Some(write) = one.store_write {
-            let of_this_session = match write {
-                StoreWrite::Touch { key: of, .. } => Some(of) == key,
-                StoreWrite::Create { key: of, endpoint: to, .. }
-                | StoreWrite::Replace { key: of, endpoint: to, .. } => {
-                    Some(of) == key && to == endpoint
-                }
+            let names_endpoint = match write.kind {
+                WriteKind::Touch => true,
+                WriteKind::Create(to) | WriteKind::Replace(to) => to == endpoint,
             };
-            self.law("a write is about this session and who answered", of_this_session, &write);
+            let of_this_session = Some(write.key) == key && names_endpoint;
+            self.law(
+                "a write is about this session and the endpoint that answered",
+                of_this_session,
+                &write,
+            );
             // A store that did not answer does not always take the write either.
             if record != Record::Unreachable || self.random.percent(50) {
                 self.store.save(write);
@@ -679,7 +679,7 @@ impl<C: Chance> History<C> {
 
 /// The same pin under the same key, for another load balancer.
 fn another_load_balancers(jar: &Jar) -> String {
-    let other = Name::new("other.example.com").unwrap();
+    let other = LoadBalancer::new("other.example.com").unwrap();
     let codec = TokenCodec::new(&other, &CookieName::default(), &Keyring::from(key(jar.key)));
     codec.seal(&jar.pin).as_str().into()
 }

@@ -6,14 +6,17 @@
 
 use std::net::IpAddr;
 
+use session_affinity::limits::Percent;
+use session_affinity::outcome::{Created, Lent, Moved};
+use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
 use session_affinity::{
-    Created, Endpoint, EndpointId, FailoverMode, Health, Lent, LoadShedding, Moved, Outcome,
-    Percent, Pool, Pools, PoolsBuilder, Record, ShedBy, State, UnixTime, Weight,
+    Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool, Pools, Record, State, UnixTime,
+    Weight,
 };
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
 
-/// What holds for the whole load balancer.
+/// The rules of the whole load balancer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) mode: FailoverMode,
@@ -35,7 +38,7 @@ impl Default for Rules {
     }
 }
 
-/// What the operator says: enabled, or disabled, perhaps with the time.
+/// The state that the operator has set: enabled, or disabled, perhaps with the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Enabled,
@@ -58,7 +61,7 @@ pub(crate) struct NaiveEndpoint {
     pub(crate) weight: u8,
     pub(crate) healthy: bool,
     pub(crate) service: Service,
-    /// Suspect until then.
+    /// The end of the time as a suspect.
     pub(crate) suspect_until: u64,
     /// Passive failures since the last answer, those while already suspect not counted.
     pub(crate) failures: u32,
@@ -85,7 +88,7 @@ pub(crate) struct World {
     pub(crate) fallback: Option<usize>,
 }
 
-/// What a request says about its session.
+/// The session that a request states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Session {
     Live(EndpointId),
@@ -101,14 +104,14 @@ pub(crate) struct Ask {
     pub(crate) hash: Option<u64>,
 }
 
-/// One endpoint that may be tried now, and what becomes of the session if it answers.
+/// One endpoint that may be tried now, and the outcome for the session if it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) endpoint: EndpointId,
     pub(crate) outcome: Outcome,
 }
 
-/// What is written once an endpoint has answered.
+/// The write that follows once an endpoint has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
     Nothing,
@@ -138,29 +141,29 @@ impl NaivePool {
     pub(crate) fn shedding(&self) -> LoadShedding {
         LoadShedding {
             default_percent: Percent::new(self.default_percent.into()).unwrap(),
-            default_policy: if self.default_by_hash { ShedBy::Hash } else { ShedBy::Random },
+            shed_by: if self.default_by_hash { ShedBy::Hash } else { ShedBy::Random },
             session_percent: Percent::new(self.session_percent.into()).unwrap(),
         }
     }
 
-    fn described(&self) -> Pool<()> {
-        let mut pool = Pool::new(self.name);
-        pool.state = self.service.state();
-        pool.minimum_origins = self.minimum_origins;
-        pool.shedding = self.shedding();
-        pool.endpoints = self.endpoints.iter().map(NaiveEndpoint::described).collect();
-        pool
+    fn described(&self) -> Pool<EndpointId> {
+        let pool = Pool::new(self.name)
+            .with_state(self.service.state())
+            .with_minimum_origins(self.minimum_origins)
+            .with_shedding(self.shedding());
+        self.endpoints.iter().fold(pool, |pool, e| pool.with_endpoint(e.described()))
     }
 
-    /// manual::concepts, Who is who: "*critical* pool | fewer than `minimum_origins` of its
-    /// endpoints are healthy and enabled". An endpoint of weight 0 counts, a draining one does not.
+    /// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints
+    /// are healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts, a
+    /// draining one does not."
     pub(crate) fn is_critical(&self) -> bool {
         let good =
             self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
         good < self.minimum_origins as usize
     }
 
-    /// manual::concepts, Who is who: "*open* pool | enabled, not critical, and one of its endpoints
+    /// manual::concepts, Words: "*open* pool | enabled, not critical, and one of its endpoints
     /// takes new sessions"
     pub(crate) fn is_open(&self) -> bool {
         let enabled = self.service == Service::Enabled;
@@ -190,13 +193,16 @@ impl NaiveEndpoint {
         }
     }
 
-    fn described(&self) -> Endpoint<()> {
-        Endpoint {
-            weight: Weight::new(self.weight.into()).unwrap(),
-            health: self.health(),
-            state: self.service.state(),
-            ..Endpoint::new(self.name, ())
-        }
+    /// Its target is its id, so that a target tells its endpoint.
+    fn described(&self) -> Endpoint<EndpointId> {
+        Endpoint::new(self.name, self.id)
+            .with_weight(self.weight())
+            .with_health(self.health())
+            .with_state(self.service.state())
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::new(self.weight.into()).unwrap()
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -210,18 +216,18 @@ impl World {
     }
 
     /// The same pools for the crate.
-    pub(crate) fn describe(&self, mut builder: PoolsBuilder<()>) -> Pools<()> {
+    pub(crate) fn describe(&self, mut builder: PoolsBuilder<EndpointId>) -> Pools<EndpointId> {
         for (index, pool) in self.pools.iter().enumerate() {
             builder = match (pool.in_order, self.fallback == Some(index)) {
                 (true, _) => builder.pool(pool.described()),
-                (false, true) => builder.fallback_pool(pool.described()),
+                (false, true) => builder.fallback_apart(pool.described()),
                 (false, false) => builder,
             };
         }
         if let Some(index) = self.fallback {
             let pool = &self.pools[index];
             if pool.in_order {
-                builder = builder.fallback(pool.name);
+                builder = builder.fallback_in_order(pool.name);
             }
         }
         builder.build().unwrap()
@@ -229,19 +235,22 @@ impl World {
 
     /// A changed copy of the crate's snapshot that says the same as this world. The
     /// membership is the same.
-    pub(crate) fn edit(&self, pools: &Pools<()>) -> Pools<()> {
-        let mut edit = pools.edit();
-        for pool in self.pools.iter().filter(|pool| pools.pool(pool.name).is_some()) {
-            edit.pool_state(pool.name, pool.service.state()).unwrap();
-            edit.minimum_origins(pool.name, pool.minimum_origins).unwrap();
-            edit.shedding(pool.name, pool.shedding()).unwrap();
-            for endpoint in &pool.endpoints {
-                edit.health(endpoint.id, endpoint.health()).unwrap();
-                edit.state(endpoint.id, endpoint.service.state()).unwrap();
-                edit.weight(endpoint.id, Weight::new(endpoint.weight.into()).unwrap()).unwrap();
+    pub(crate) fn edit(&self, pools: &Pools<EndpointId>) -> Pools<EndpointId> {
+        let known = |pool: &&NaivePool| pools.pool(pool.name).is_some();
+        let change = |edit: &mut PoolsEdit<_>| -> Result<(), NotInSnapshot> {
+            for pool in self.pools.iter().filter(known) {
+                edit.pool_state(pool.name, pool.service.state())?;
+                edit.pool_minimum_origins(pool.name, pool.minimum_origins)?;
+                edit.pool_shedding(pool.name, pool.shedding())?;
+                for endpoint in &pool.endpoints {
+                    edit.health(endpoint.id, endpoint.health())?;
+                    edit.state(endpoint.id, endpoint.service.state())?;
+                    edit.weight(endpoint.id, endpoint.weight())?;
+                }
             }
-        }
-        edit.build()
+            Ok(())
+        };
+        pools.edited(change).unwrap()
     }
 
     pub(crate) fn find(&self, id: EndpointId) -> Option<(usize, NaiveEndpoint)> {
@@ -347,7 +356,7 @@ impl World {
         if fresh.is_empty() { usable(true) } else { fresh }
     }
 
-    /// Who takes a new session when exactly these pools shed it.
+    /// The endpoints that may take a new session when exactly these pools shed it.
     fn for_new(&self, sheds: &dyn Fn(usize) -> bool, now: u64) -> Vec<EndpointId> {
         let open = self.open();
         let willing: Vec<usize> = open.iter().copied().filter(|pool| !sheds(*pool)).collect();
@@ -360,7 +369,7 @@ impl World {
         if fallback.is_empty() { self.first_of(&open, &[], now) } else { fallback }
     }
 
-    /// All who may take a new session: where a pool's shedding is drawn, both ways.
+    /// All endpoints that may take a new session: where a pool's shedding is drawn, both ways.
     fn all_for_new(&self, ask: &Ask) -> Vec<EndpointId> {
         let share = |pool: usize| -> Option<bool> {
             let pool = &self.pools[pool];
@@ -381,12 +390,12 @@ impl World {
         all
     }
 
-    /// Whether this pool sheds this client's live sessions.
+    /// Returns whether this pool sheds this client's live sessions.
     pub(crate) fn sheds_session(&self, pool: usize, ask: &Ask) -> bool {
         ask.hash.is_some_and(|hash| is_shed(hash, self.pools[pool].session_percent))
     }
 
-    /// Why a live session's endpoint does not take it any more.
+    /// The reason for which a live session's endpoint does not take it.
     fn why_moved(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> Moved {
         if !self.in_service(pool, e) && !self.is_draining(pool, e, now) {
             if self.rules.drain_duration == 0 { Moved::Disabled } else { Moved::Drained }
@@ -447,7 +456,8 @@ impl World {
         kept
     }
 
-    /// Where failover looks from this pool: the pool itself, then perhaps the other open ones.
+    /// The pools that failover tries from this one: the pool itself, then perhaps the other open
+    /// ones.
     fn reachable(&self, own: usize) -> Vec<usize> {
         let mut pools = vec![own];
         if self.rules.across_pools {
@@ -456,7 +466,7 @@ impl World {
         pools
     }
 
-    /// Who is there that is no suspect?
+    /// The endpoints that failover may try next and that are not suspect.
     fn others(&self, own: usize, tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
         let mut first = self.first_of(&self.reachable(own), tried, now);
         first.retain(|id| self.find(*id).is_some_and(|(_, e)| !self.is_suspect(&e, now)));
@@ -504,7 +514,7 @@ impl Walk {
             Session::New(_) | Session::Unbound => None,
         };
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
-        // manual::tables, Cooling off: "Where nobody else is there, the suspect is tried." A
+        // manual::tables, Cooling off: "Where no other endpoint is left, the suspect is tried." A
         // suspect pin that was passed over comes after all trusted endpoints and before other
         // suspects.
         let back = |pin: &EndpointId| {
@@ -546,9 +556,10 @@ pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Wri
         (Outcome::Moved(_), false) => Write::Replace,
         (Outcome::Created(_), false) => match record {
             Record::Absent | Record::Unreachable => Write::Create,
-            Record::Unreadable | Record::Found(_) => Write::Replace,
+            Record::Unreadable | Record::Found { .. } => Write::Replace,
         },
         (Outcome::Unbound | Outcome::NoEndpoint | Outcome::GaveUp, _) => Write::Nothing,
+        (outcome, _) => panic!("the tables do not know {outcome}"),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Where the server is, and as whom it is asked.
+//! The URL of the server, its users and passwords.
 
-use session_affinity::*;
+use session_affinity::store::{Record, RedisError, RedisStore};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
@@ -16,12 +16,12 @@ fn the_database_is_that_of_the_url() {
     assert_eq!(Client::at(&format!("{}/3", server.url())).pinned(1), Some(endpoint(7)));
     let missing = Client::at(&format!("{}/99", server.url())).load(1).unwrap_err();
     let message =
-        "there is no connection to Redis: it refused the database, or asks for a password";
+        "there is no connection to Redis: the server refused the database, or requires a password";
     assert_eq!(missing.to_string(), message);
 }
 
 #[test]
-fn a_unix_socket_does_as_well() {
+fn a_unix_socket_works_as_well() {
     let server = RedisServer::start_with(&["--unixsocket", "redis.sock"]);
     let client = Client::at(&server.unix_url());
     client.save(create(1, 7)).unwrap();
@@ -31,7 +31,7 @@ fn a_unix_socket_does_as_well() {
 }
 
 #[test]
-fn both_versions_of_the_protocol_do() {
+fn both_versions_of_the_protocol_work() {
     let server = RedisServer::start();
     let client = Client::at(&format!("{}/?protocol=resp3", server.url()));
     assert_eq!(client.load(1), Ok(Record::Absent));
@@ -45,7 +45,7 @@ const PASSWORD: &str = "hunter2 @/:#%";
 const ENCODED: &str = "hunter2%20%40%2F%3A%23%25";
 
 #[test]
-fn a_password_opens_the_door_and_is_never_shown() {
+fn a_password_is_sent_and_never_shown() {
     let server = RedisServer::start_for(&format!(":{ENCODED}@"), &["--requirepass", PASSWORD]);
     let client = Client::of(&server);
     client.save(create(1, 7)).unwrap();
@@ -59,7 +59,7 @@ fn a_password_opens_the_door_and_is_never_shown() {
     let error = wrong.load(1).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no connection to Redis: it refused the user or the password"
+        "there is no connection to Redis: the server refused the user or the password"
     );
     let shown = format!("{:?} {:?} {error:?} {error}", client.store, wrong.store);
     assert!(!shown.contains("hunter"), "{shown}");
@@ -72,7 +72,7 @@ fn a_password_opens_the_door_and_is_never_shown() {
     );
 }
 
-/// RedisStore: "The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`."
+/// The user of the server needs the commands GET, SET, EXPIRE and PING.
 #[test]
 fn a_user_needs_no_more_than_four_commands_and_the_keys() {
     let server = RedisServer::start();
@@ -96,7 +96,7 @@ fn a_user_needs_no_more_than_four_commands_and_the_keys() {
 }
 
 #[test]
-fn a_url_that_is_not_one_of_redis_is_refused_and_not_repeated() {
+fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
     for url in [
         "",
         "redis",
@@ -114,7 +114,7 @@ fn a_url_that_is_not_one_of_redis_is_refused_and_not_repeated() {
         let error = RedisStore::new(&shop(), url).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the URL is not one of Redis; allowed: redis://[user:password@]host[:port][/database] and \
+            "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database] and \
              redis+unix:///path, and rediss:// where the crate redis is built with TLS"
         );
         assert!(!format!("{error:?}").contains("hunter2"));

@@ -1,10 +1,10 @@
-//! A server that answers, but not as one would wish.
+//! A server that answers with an error, or with something else than asked for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use session_affinity::*;
+use session_affinity::store::{Record, RedisError};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
@@ -12,7 +12,7 @@ use crate::store_laws::endpoint;
 use crate::stubs::{answering, refusing};
 
 #[test]
-fn an_error_that_the_server_answers_with_is_told_by_its_code_and_at_once() {
+fn an_error_of_the_server_is_returned_at_once_by_its_code() {
     for (answer, code) in [
         ("-LOADING Redis is loading the dataset in memory\r\n", "LOADING"),
         ("-NOAUTH Authentication required.\r\n", "NOAUTH"),
@@ -24,7 +24,7 @@ fn an_error_that_the_server_answers_with_is_told_by_its_code_and_at_once() {
         ("-MASTERDOWN Link with MASTER is down\r\n", "MASTERDOWN"),
         ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"),
         ("-ERR unknown command 'GET', with args beginning with: 'hunter2'\r\n", "ERR"),
-        ("-hunter2 is no code\r\n", "of no name"),
+        ("-hunter2 is not a code\r\n", "(no code)"),
     ] {
         let client = Client::at(&answering(move |_| Some(answer)));
         let (loaded, elapsed) = timed(|| client.load(1));
@@ -38,7 +38,7 @@ fn an_error_that_the_server_answers_with_is_told_by_its_code_and_at_once() {
 }
 
 #[test]
-fn what_does_not_speak_its_protocol_is_no_connection() {
+fn a_server_of_another_protocol_is_not_connected() {
     for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\0", "*-5\r\n:x\r\n"] {
         let client = Client::at(&answering(move |_| Some(answer)));
         let (loaded, elapsed) = timed(|| client.load(1));
@@ -55,7 +55,7 @@ fn an_answer_of_the_wrong_kind_is_an_unreadable_record() {
 }
 
 #[test]
-fn a_server_that_hangs_up_on_every_get_is_not_hurried() {
+fn a_server_that_hangs_up_on_every_get_is_not_flooded_with_connections() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counter = connections.clone();
     let url = answering(move |words| match words[0].as_str() {
@@ -79,10 +79,10 @@ fn a_replica_is_read_and_refuses_writes() {
     let server = RedisServer::start();
     let client = Client::of(&server);
     client.save(create(1, 7)).unwrap();
-    let nobody = refusing();
-    server.ask::<()>(&["REPLICAOF", "127.0.0.1", nobody.rsplit(':').next().unwrap()]);
+    let unreachable = refusing();
+    server.ask::<()>(&["REPLICAOF", "127.0.0.1", unreachable.rsplit(':').next().unwrap()]);
     assert_eq!(client.pinned(1), Some(endpoint(7)));
-    let ours = || -> Vec<String> {
+    let connections = || -> Vec<String> {
         let list: String = server.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
         list.lines()
             .filter(|line| !line.contains("cmd=client"))
@@ -90,10 +90,10 @@ fn a_replica_is_read_and_refuses_writes() {
             .map(String::from)
             .collect()
     };
-    let before = ours();
+    let before = connections();
     assert_eq!(client.save(replace(1, 8)), Err(RedisError::Refused("READONLY".into())));
-    wait_until("another connection: the name may be another's by now", || {
-        ours().len() == 1 && ours() != before
+    wait_until("another connection, as the name may lead to another server by now", || {
+        connections().len() == 1 && connections() != before
     });
     server.ask::<()>(&["REPLICAOF", "NO", "ONE"]);
     client.save(replace(1, 8)).unwrap();

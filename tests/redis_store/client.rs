@@ -1,25 +1,27 @@
-//! A store for tests that are no futures, and what they ask of it.
+//! A store for synchronous tests, and the calls that they make.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_affinity::*;
+use session_affinity::EndpointId;
+use session_affinity::limits::StoreDeadline;
+use session_affinity::store::{Lookup, Record, RedisError, RedisStore, StoreWrite, WriteKind};
 use tokio::runtime::Runtime;
 
 use crate::redis_server::RedisServer;
-use crate::store_laws::{endpoint, found, key};
+use crate::store_laws::{endpoint, found, key, ttl};
 use crate::support::{NOW, shop};
 
 pub(crate) const TTL: u64 = 1_800;
 
-/// Of key 1 in the scope of `shop()`.
+/// The name of key 1 of `shop()` on the server.
 pub(crate) const RAW_KEY: &str =
     "session-affinity:1:shop.example.com:00000000000000000000000000000001";
-/// Endpoint 7 at `NOW`, by the table in the documentation.
+/// Endpoint 7, issued at `NOW`, by the table in the documentation.
 pub(crate) const RAW_VALUE: [u8; 14] = [1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0x6b, 0x49, 0xd2, 0];
 
-/// A store and a runtime, for tests that are no futures. Its deadline is longer than a busy
-/// machine needs.
+/// A store and a runtime, for synchronous tests. The deadline is longer than a busy machine
+/// needs.
 pub(crate) struct Client {
     pub(crate) store: Arc<RedisStore>,
     pub(crate) runtime: Runtime,
@@ -51,7 +53,7 @@ impl Client {
     }
 
     pub(crate) fn pinned(&self, number: u64) -> Option<EndpointId> {
-        found(self.load(number).unwrap()).map(|(endpoint, ..)| endpoint)
+        found(self.load(number).unwrap()).map(|(endpoint, _)| endpoint)
     }
 
     pub(crate) fn save(&self, write: StoreWrite) -> Result<(), RedisError> {
@@ -63,25 +65,29 @@ impl Client {
     }
 }
 
-/// A runtime with a thread of its own, so that what runs in the background does.
+/// A runtime with a thread of its own, so that background tasks run between calls.
 pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 pub(crate) fn lookup(number: u64) -> Lookup {
-    Lookup { key: key(number), ttl: TTL, now: NOW }
+    Lookup { key: key(number), ttl: ttl(TTL), now: NOW }
 }
 
 pub(crate) fn create(number: u64, pinned: u64) -> StoreWrite {
-    StoreWrite::Create { key: key(number), endpoint: endpoint(pinned), ttl: TTL, now: NOW }
+    write(number, WriteKind::Create(endpoint(pinned)))
 }
 
 pub(crate) fn replace(number: u64, pinned: u64) -> StoreWrite {
-    StoreWrite::Replace { key: key(number), endpoint: endpoint(pinned), ttl: TTL, now: NOW }
+    write(number, WriteKind::Replace(endpoint(pinned)))
 }
 
 pub(crate) fn touch(number: u64) -> StoreWrite {
-    StoreWrite::Touch { key: key(number), ttl: TTL, now: NOW }
+    write(number, WriteKind::Touch)
+}
+
+fn write(number: u64, kind: WriteKind) -> StoreWrite {
+    StoreWrite { key: key(number), ttl: ttl(TTL), now: NOW, kind }
 }
 
 pub(crate) fn timed<T>(call: impl FnOnce() -> T) -> (T, Duration) {

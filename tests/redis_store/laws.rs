@@ -1,8 +1,9 @@
-//! The laws of the trait, and how time passes for a server whose clock cannot be set.
+//! The laws of the trait, on a server whose records are made older.
 
 use std::sync::Arc;
 
-use session_affinity::*;
+use session_affinity::UnixTime;
+use session_affinity::store::{Lookup, Record, StoreWrite};
 
 use crate::client::Client;
 use crate::redis_server::RedisServer;

@@ -1,10 +1,12 @@
-//! What stands in the server, and by which commands it came there.
+//! The keys and values on the server, and the commands that write them.
 
-use session_affinity::*;
+use session_affinity::LoadBalancer;
+use session_affinity::limits::StoreDeadline;
+use session_affinity::store::{Lookup, Record, RedisStore, StoreWrite, WriteKind};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
-use crate::store_laws::{endpoint, found, key};
+use crate::store_laws::{endpoint, found, key, ttl};
 use crate::support::NOW;
 
 #[test]
@@ -16,7 +18,7 @@ fn keys_and_values_are_those_of_the_documentation_to_the_byte() {
     assert_eq!(server.ask::<Vec<u8>>(&["GET", RAW_KEY]), RAW_VALUE);
     server.ask::<()>(&["FLUSHALL"]);
     server.set(RAW_KEY, &RAW_VALUE);
-    assert_eq!(found(client.load(1).unwrap()), Some((endpoint(7), NOW, NOW.saturating_add(TTL))));
+    assert_eq!(found(client.load(1).unwrap()), Some((endpoint(7), NOW)));
 }
 
 #[test]
@@ -40,13 +42,11 @@ fn the_time_to_live_is_on_the_server() {
 fn the_server_drops_a_record_by_its_own_clock() {
     let server = RedisServer::start();
     let client = Client::of(&server);
-    let (_, now) = (
-        client.save(StoreWrite::Create { key: key(1), endpoint: endpoint(7), ttl: 1, now: NOW }),
-        NOW,
-    );
-    wait_until("its end", || {
-        client.runtime.block_on(client.store.load(&Lookup { key: key(1), ttl: 1, now }))
-            == Ok(Record::Absent)
+    let (key, ttl, now) = (key(1), ttl(1), NOW);
+    let kind = WriteKind::Create(endpoint(7));
+    client.save(StoreWrite { key, ttl, now, kind }).unwrap();
+    wait_until("the end of the record", || {
+        client.runtime.block_on(client.store.load(&Lookup { key, ttl, now })) == Ok(Record::Absent)
     });
 }
 
@@ -72,8 +72,7 @@ fn a_load_is_one_get_and_a_write_one_command() {
     assert_eq!(all(), [1, 2, 1]);
 }
 
-/// RedisStore, Layout: "A value of another version or length is [`Record::Unreadable`], and
-/// replaced."
+/// A value of another version or length is unreadable, and a replace writes over it.
 #[test]
 fn a_record_that_cannot_be_read_says_so_and_is_replaced() {
     let server = RedisServer::start();
@@ -108,7 +107,7 @@ fn load_balancers_on_one_server_do_not_see_each_others_sessions() {
     let shop = Client::of(&server);
     shop.save(create(1, 7)).unwrap();
     for name in ["blog.example.com", "shop.example.com:1", "shop", "SHOP.example.com"] {
-        let other = RedisStore::new(&Name::new(name).unwrap(), &server.url()).unwrap();
+        let other = RedisStore::new(&LoadBalancer::new(name).unwrap(), &server.url()).unwrap();
         assert_eq!(
             shop.runtime.block_on(other.with_deadline(StoreDeadline::MAX).load(&lookup(1))),
             Ok(Record::Absent)

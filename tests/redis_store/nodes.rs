@@ -1,13 +1,14 @@
-//! Several stores on one server, and visits and settlements by way of them.
+//! Several stores on one server, and requests whose sessions are kept there.
 
 use http::{HeaderMap, HeaderValue};
-use session_affinity::*;
+use session_affinity::Affinity;
+use session_affinity::store::{Record, WriteKind};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
 use crate::store_laws::{endpoint, found};
 use crate::stubs::refusing;
-use crate::support::{self, NOW, pools, request, shop};
+use crate::support::{NOW, cookie_policy, header, pools, request};
 
 /// Of two first requests that race on two nodes one wins, and both nodes agree from then on.
 #[test]
@@ -37,56 +38,48 @@ fn of_two_stores_that_race_one_wins_and_both_agree() {
 fn a_failover_on_one_node_is_remembered_on_the_other() {
     let server = RedisServer::start();
     let nodes = [Client::of(&server), Client::of(&server)];
-    let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let affinity = Affinity::new(&shop(), policy);
+    let affinity = Affinity::new(header());
     let pools = pools(&["a", "b", "c"]);
     let headers =
         HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
     let visit = || affinity.recall(&request(&headers), NOW);
 
     let visit_1 = visit();
-    let record = nodes[0].runtime.block_on(nodes[0].store.record(&visit_1));
+    let record = nodes[0].runtime.block_on(nodes[0].store.record(visit_1.lookup()));
     assert_eq!(record, Record::Absent);
-    let attempt = affinity.route(visit_1, record, &pools, || 0).unwrap();
+    let (attempt, _) = affinity.route(visit_1, record, &pools, || 0).unwrap();
     let refused = attempt.endpoint();
-    let attempt = affinity.failover(attempt, &pools).unwrap();
+    let (attempt, _) = affinity.failover(attempt, &pools).unwrap();
     let served = attempt.endpoint();
-    let settlement = affinity.settle(attempt, &pools);
-    nodes[0].runtime.block_on(nodes[0].store.settle(&settlement)).unwrap();
+    let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new());
+    nodes[0].runtime.block_on(nodes[0].store.commit(write)).unwrap();
 
     let visit_2 = visit();
-    let record = nodes[1].runtime.block_on(nodes[1].store.record(&visit_2));
-    let attempt = affinity.route(visit_2, record, &pools, || 0).unwrap();
+    let record = nodes[1].runtime.block_on(nodes[1].store.record(visit_2.lookup()));
+    let (attempt, _) = affinity.route(visit_2, record, &pools, || 0).unwrap();
     assert_eq!((attempt.outcome().label(), attempt.endpoint()), ("kept", served));
     assert_ne!(served, refused);
-    let settlement = affinity.settle(attempt, &pools);
-    assert!(matches!(settlement.store_write, Some(StoreWrite::Touch { .. })));
-    nodes[1].runtime.block_on(nodes[1].store.settle(&settlement)).unwrap();
-    nodes[1].runtime.block_on(nodes[1].store.settle(&Settlement::nothing())).unwrap();
+    let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new());
+    assert_eq!(write.map(|write| write.kind), Some(WriteKind::Touch));
+    nodes[1].runtime.block_on(nodes[1].store.commit(write)).unwrap();
+    nodes[1].runtime.block_on(nodes[1].store.commit(None)).unwrap();
 }
 
 #[test]
-fn a_visit_without_a_lookup_asks_nobody() {
+fn a_visit_without_a_lookup_sends_no_command() {
     let client = Client::at(&refusing());
-    let affinity = Affinity::new(&shop(), support::cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let visit = affinity.recall(&request(&HeaderMap::new()), NOW);
-    assert_eq!(client.runtime.block_on(client.store.record(&visit)), Record::Absent);
+    assert_eq!(client.runtime.block_on(client.store.record(visit.lookup())), Record::Absent);
 }
 
 #[test]
 fn a_store_that_cannot_be_reached_is_a_record_that_says_so() {
     let client = Client::at(&refusing());
-    let secret = Secret::new([5; 32]).unwrap();
-    let policy =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
     let headers =
         HeaderMap::from_iter([("x-user".parse().unwrap(), HeaderValue::from_static("ann"))]);
-    let visit = Affinity::new(&shop(), policy).recall(&request(&headers), NOW);
-    assert_eq!(client.runtime.block_on(client.store.record(&visit)), Record::Unreachable);
+    let visit = Affinity::new(header()).recall(&request(&headers), NOW);
+    assert_eq!(client.runtime.block_on(client.store.record(visit.lookup())), Record::Unreachable);
 }
 
 #[test]
@@ -107,7 +100,7 @@ fn many_calls_share_one_connection() {
             assert_eq!(found(task.await.unwrap()).unwrap().0, endpoint(number));
         }
     });
-    // Ours, and the one that asks.
+    // That of the store, and that of the test.
     assert_eq!(server.ask::<String>(&["CLIENT", "LIST"]).lines().count(), 2);
 }
 

@@ -1,6 +1,6 @@
-//! In which runtimes it works.
+//! The runtimes that a store works in.
 
-use session_affinity::*;
+use session_affinity::store::{Record, RedisError, RedisStore};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
@@ -25,7 +25,7 @@ fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
     drop(runtime);
     assert!(matches!(
         runtime_of_one_thread().block_on(store.load(&lookup(1))),
-        Ok(Record::Found(_))
+        Ok(Record::Found { .. })
     ));
 }
 

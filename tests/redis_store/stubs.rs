@@ -1,4 +1,4 @@
-//! Servers that are none.
+//! Servers that are not Redis: ports that refuse, hang, or answer as a test says.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::client::runtime_of_one_thread;
 
-/// A URL of a port at which connections are refused.
+/// The URL of a port that refuses connections.
 pub(crate) fn refusing() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port())
 }
 
-/// A port at which a connection is neither made nor refused: a listener that accepts nothing,
-/// with a full queue. And what keeps it so.
+/// The URL of a port that neither accepts nor refuses connections: a listener with a full queue.
+/// It lasts as long as the second value is kept.
 pub(crate) fn blackhole() -> (String, impl Sized) {
     let runtime = runtime_of_one_thread();
     let _guard = runtime.enter();
@@ -27,7 +27,7 @@ pub(crate) fn blackhole() -> (String, impl Sized) {
     (format!("redis://{address}"), (listener, queue))
 }
 
-/// Answers each command with these bytes.
+/// The URL of a server that answers each command with the bytes that `answer` returns.
 pub(crate) fn answering(
     answer: impl Fn(&[String]) -> Option<&'static str> + Send + Clone + 'static,
 ) -> String {
@@ -42,7 +42,7 @@ pub(crate) fn answering(
     url
 }
 
-/// Until the other side closes, or `answer` says that it has had enough.
+/// Answers commands until the client closes the connection or `answer` returns `None`.
 fn converse(
     mut stream: &TcpStream,
     answer: impl Fn(&[String]) -> Option<&'static str>,

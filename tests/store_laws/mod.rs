@@ -1,23 +1,25 @@
-//! The laws of [`SessionStore`], for each store that claims to keep them.
+//! The laws of [`SessionStore`](session_affinity::store::SessionStore), as tests for any store.
 
 use std::collections::HashMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use session_affinity::*;
+use session_affinity::limits::Ttl;
+use session_affinity::store::{Lookup, Record, SessionKey, StoreWrite, WriteKind};
+use session_affinity::{EndpointId, UnixTime};
 
-/// A store, and the time by which its records grow old.
+/// A store, and a time that a test can let pass.
 pub trait Subject {
     fn load(&self, lookup: &Lookup) -> Record;
     fn save(&self, write: &StoreWrite);
-    /// How many records are live.
+    /// The number of live records.
     fn live(&self) -> usize;
     fn now(&self) -> UnixTime;
     /// Lets this many seconds pass.
     fn wait(&mut self, seconds: u64);
 }
 
-/// A test for each law, of a subject that is new to it.
+/// One test for each law, with a new subject.
 macro_rules! laws {
     ($subject:expr) => {
         $crate::store_laws::laws! { $subject =>
@@ -29,8 +31,8 @@ macro_rules! laws {
             a_create_keeps_what_came_first_and_a_replace_does_not
             a_create_that_comes_second_does_not_restart_the_timer
             a_key_shows_no_record_but_its_own
-            an_idle_time_of_nothing_leaves_no_record
-            the_longest_idle_time_can_be_stored
+            the_shortest_idle_time_ends_after_one_second
+            the_longest_idle_time_lasts_until_one_second_before_its_end
         }
     };
     ($subject:expr => $($law:ident)*) => {$(
@@ -52,52 +54,47 @@ pub fn endpoint(number: u64) -> EndpointId {
     EndpointId::from_u64(number)
 }
 
-/// Endpoint, issued and expires.
-pub type Found = (EndpointId, UnixTime, UnixTime);
+pub fn ttl(seconds: u64) -> Ttl {
+    Ttl::new(seconds).unwrap()
+}
+
+/// The endpoint and the time of issue.
+pub type Found = (EndpointId, UnixTime);
 
 pub fn found(record: Record) -> Option<Found> {
     match record {
-        Record::Found(pin) => Some((pin.endpoint, pin.issued, pin.expires)),
+        Record::Found { endpoint, issued } => Some((endpoint, issued)),
         Record::Absent => None,
         other => panic!("{other:?}"),
     }
 }
 
-fn load(store: &impl Subject, number: u64, ttl: u64) -> Option<Found> {
-    found(store.load(&Lookup { key: key(number), ttl, now: store.now() }))
+fn load(store: &impl Subject, number: u64, seconds: u64) -> Option<Found> {
+    found(store.load(&Lookup { key: key(number), ttl: ttl(seconds), now: store.now() }))
 }
 
-fn create(store: &impl Subject, number: u64, pinned: u64, ttl: u64) {
-    store.save(&StoreWrite::Create {
-        key: key(number),
-        endpoint: endpoint(pinned),
-        ttl,
-        now: store.now(),
-    });
+fn save(store: &impl Subject, number: u64, seconds: u64, kind: WriteKind) {
+    store.save(&StoreWrite { key: key(number), ttl: ttl(seconds), now: store.now(), kind });
 }
 
-fn replace(store: &impl Subject, number: u64, pinned: u64, ttl: u64) {
-    store.save(&StoreWrite::Replace {
-        key: key(number),
-        endpoint: endpoint(pinned),
-        ttl,
-        now: store.now(),
-    });
+fn create(store: &impl Subject, number: u64, pinned: u64, seconds: u64) {
+    save(store, number, seconds, WriteKind::Create(endpoint(pinned)));
 }
 
-fn touch(store: &impl Subject, number: u64, ttl: u64) {
-    store.save(&StoreWrite::Touch { key: key(number), ttl, now: store.now() });
+fn replace(store: &impl Subject, number: u64, pinned: u64, seconds: u64) {
+    save(store, number, seconds, WriteKind::Replace(endpoint(pinned)));
 }
 
-/// A record idles out at its last use + TTL, and is alive one second before. SessionStore, Laws: a
-/// store never returns "a record `ttl` seconds or more after its last `Touch`, `Create` or
-/// `Replace`".
+fn touch(store: &impl Subject, number: u64, seconds: u64) {
+    save(store, number, seconds, WriteKind::Touch);
+}
+
+/// A record is live for less than `ttl` seconds after its last touch, create or replace.
 pub fn a_record_is_alive_until_one_second_before_its_idle_time_is_over(store: &mut impl Subject) {
     let begun = store.now();
     create(store, 1, 7, 30);
     store.wait(29);
-    let last = begun.saturating_add(29);
-    assert_eq!(load(store, 1, 30), Some((endpoint(7), begun, last.saturating_add(30))));
+    assert_eq!(load(store, 1, 30), Some((endpoint(7), begun)));
     touch(store, 1, 30);
     store.wait(29);
     assert!(load(store, 1, 30).is_some(), "a touch restarts the timer");
@@ -105,7 +102,7 @@ pub fn a_record_is_alive_until_one_second_before_its_idle_time_is_over(store: &m
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// The idle time of a replacement counts from the replacement.
+/// A replace begins the idle time again, with the `ttl` of the write.
 pub fn a_replacement_lives_for_its_own_time(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(29);
@@ -116,8 +113,7 @@ pub fn a_replacement_lives_for_its_own_time(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 60), None);
 }
 
-/// SessionStore, Laws: the time counts from the "last `Touch`, `Create` or `Replace`", and not from
-/// a load.
+/// The idle time runs from the last touch, create or replace. A load leaves it as it is.
 pub fn a_load_does_not_restart_the_timer(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(29);
@@ -126,7 +122,7 @@ pub fn a_load_does_not_restart_the_timer(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// SessionStore, Laws: never "let `Touch` make one".
+/// A touch does nothing without a live record: where a record was never created, or has idled out.
 pub fn a_touch_makes_no_record_and_wakes_none(store: &mut impl Subject) {
     touch(store, 1, 30);
     assert_eq!(load(store, 1, 30), None);
@@ -136,8 +132,7 @@ pub fn a_touch_makes_no_record_and_wakes_none(store: &mut impl Subject) {
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// SessionStore, Laws: never let `Touch` "change its endpoint", so it does not undo the move of
-/// another node.
+/// A touch restarts the idle timer and changes nothing else, so a move made by another node stays.
 pub fn a_touch_keeps_endpoint_and_time_of_the_record(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(5);
@@ -145,10 +140,10 @@ pub fn a_touch_keeps_endpoint_and_time_of_the_record(store: &mut impl Subject) {
     replace(store, 1, 8, 30);
     store.wait(5);
     touch(store, 1, 30);
-    assert_eq!(load(store, 1, 30), Some((endpoint(8), moved, store.now().saturating_add(30))));
+    assert_eq!(load(store, 1, 30), Some((endpoint(8), moved)));
 }
 
-/// A create keeps a live record that came first; a replacement overwrites it.
+/// A create leaves a live record as it is. A replace writes over any record.
 pub fn a_create_keeps_what_came_first_and_a_replace_does_not(store: &mut impl Subject) {
     for (number, expected) in [(1, 1), (2, 1)] {
         create(store, 1, number, 30);
@@ -156,14 +151,14 @@ pub fn a_create_keeps_what_came_first_and_a_replace_does_not(store: &mut impl Su
     }
     store.wait(1);
     replace(store, 1, 3, 30);
-    let (pinned, issued, _) = load(store, 1, 30).unwrap();
+    let (pinned, issued) = load(store, 1, 30).unwrap();
     assert_eq!((pinned, issued), (endpoint(3), store.now()));
     store.wait(100);
     create(store, 1, 4, 30);
     assert_eq!(load(store, 1, 30).unwrap().0, endpoint(4), "what has idled out does not stay");
 }
 
-/// SessionStore, Laws: never "let `Create` change a live record", its timer included.
+/// A create changes neither a live record nor its idle time.
 pub fn a_create_that_comes_second_does_not_restart_the_timer(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     store.wait(20);
@@ -172,8 +167,7 @@ pub fn a_create_that_comes_second_does_not_restart_the_timer(store: &mut impl Su
     assert_eq!(load(store, 1, 30), None);
 }
 
-/// SessionStore, Laws: "It must *never* return a record of another key, or one that was never
-/// written"
+/// A load returns the record of its own key, and only a record that was written.
 pub fn a_key_shows_no_record_but_its_own(store: &mut impl Subject) {
     create(store, 1, 7, 30);
     assert_eq!(load(store, 2, 30), None);
@@ -182,33 +176,47 @@ pub fn a_key_shows_no_record_but_its_own(store: &mut impl Subject) {
     assert_eq!(load(store, 2, 30).unwrap().0, endpoint(8));
 }
 
-/// SessionStore, Laws: never return "a record `ttl` seconds or more after its last `Touch`,
-/// `Create` or `Replace`", where `ttl` is 0.
-pub fn an_idle_time_of_nothing_leaves_no_record(store: &mut impl Subject) {
-    create(store, 1, 7, 0);
-    assert_eq!(load(store, 1, 0), None);
+/// A record of the shortest idle time, `Ttl::MIN`, is live for less than one second: in the second
+/// of its write.
+pub fn the_shortest_idle_time_ends_after_one_second(store: &mut impl Subject) {
+    let shortest = Ttl::MIN.get();
+    assert_eq!(shortest, 1);
+    create(store, 1, 7, shortest);
+    assert_eq!(load(store, 1, shortest).map(|found| found.0), Some(endpoint(7)));
+    store.wait(1);
+    assert_eq!(load(store, 1, shortest), None);
+
     create(store, 1, 7, 30);
-    create(store, 1, 8, 0);
+    create(store, 1, 8, shortest);
+    store.wait(1);
     assert_eq!(load(store, 1, 30).unwrap().0, endpoint(7), "a create changes no live record");
-    touch(store, 1, 0);
-    assert_eq!(load(store, 1, 30), None);
+    touch(store, 1, shortest);
+    assert_eq!(load(store, 1, shortest).map(|found| found.0), Some(endpoint(7)));
+    store.wait(1);
+    assert_eq!(load(store, 1, 30), None, "a touch shortens as well");
+
     create(store, 1, 7, 30);
-    replace(store, 1, 8, 0);
+    replace(store, 1, 8, shortest);
+    assert_eq!(load(store, 1, shortest).map(|found| found.0), Some(endpoint(8)));
+    store.wait(1);
     assert_eq!(load(store, 1, 30), None);
 }
 
-pub fn the_longest_idle_time_can_be_stored(store: &mut impl Subject) {
-    create(store, 1, 7, u64::MAX);
-    replace(store, 2, 8, u64::MAX);
-    touch(store, 1, u64::MAX);
-    assert_eq!(
-        load(store, 1, u64::MAX).map(|found| (found.0, found.2)),
-        Some((endpoint(7), UnixTime::MAX))
-    );
-    assert_eq!(
-        load(store, 2, u64::MAX).map(|found| (found.0, found.2)),
-        Some((endpoint(8), UnixTime::MAX))
-    );
+/// A record of the longest idle time, `Ttl::MAX`, is live for less than ten years of 365 days.
+pub fn the_longest_idle_time_lasts_until_one_second_before_its_end(store: &mut impl Subject) {
+    let longest = Ttl::MAX.get();
+    create(store, 1, 7, longest);
+    replace(store, 2, 8, longest);
+    create(store, 3, 9, 30);
+    touch(store, 3, longest);
+    store.wait(longest - 1);
+    for (number, pinned) in [(1, 7), (2, 8), (3, 9)] {
+        assert_eq!(load(store, number, longest).map(|found| found.0), Some(endpoint(pinned)));
+    }
+    store.wait(1);
+    for number in 1..=3 {
+        assert_eq!(load(store, number, longest), None);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -231,37 +239,38 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// With room for all, a store is a map whose records idle out. Each case has an empty store.
+/// A store that has room for every record is a map whose records idle out. Each case begins with
+/// an empty store.
 pub fn it_behaves_as_a_map_does<S: Subject>(cases: u32, empty: impl Fn() -> S) {
     let steps = proptest::collection::vec(step(), 1..300);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&steps, |steps| {
         let (mut store, ttl) = (empty(), 30);
-        let mut map: HashMap<u64, Found> = HashMap::new();
+        // Each record, and its end.
+        let mut map: HashMap<u64, (Found, UnixTime)> = HashMap::new();
         for step in steps {
             let now = store.now();
             let end = now.saturating_add(ttl);
             match step {
                 Step::Load(number) => {
-                    let expected =
-                        map.get(&number).map(|(endpoint, issued, _)| (*endpoint, *issued, end));
+                    let expected = map.get(&number).map(|(found, _)| *found);
                     prop_assert_eq!(load(&store, number, ttl), expected);
                 }
                 Step::Touch(number) => {
                     touch(&store, number, ttl);
-                    map.entry(number).and_modify(|record| record.2 = end);
+                    map.entry(number).and_modify(|record| record.1 = end);
                 }
                 Step::Create(number, pinned) => {
                     create(&store, number, pinned, ttl);
-                    map.entry(number).or_insert((endpoint(pinned), now, end));
+                    map.entry(number).or_insert(((endpoint(pinned), now), end));
                 }
                 Step::Replace(number, pinned) => {
                     replace(&store, number, pinned, ttl);
-                    map.insert(number, (endpoint(pinned), now, end));
+                    map.insert(number, ((endpoint(pinned), now), end));
                 }
                 Step::Wait(seconds) => {
                     store.wait(seconds);
-                    map.retain(|_, (_, _, end)| *end > store.now());
+                    map.retain(|_, (_, end)| *end > store.now());
                 }
             }
             prop_assert_eq!(store.live(), map.len());

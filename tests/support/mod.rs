@@ -6,10 +6,13 @@ use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::limits::Ttl;
+use session_affinity::policy::{Claim, Life, Recall, Served};
+use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::{
-    AffinityPolicy, Claim, CookieName, CookiePolicy, Endpoint, EndpointId, HeaderPolicy,
-    IpCookiePolicy, Ipv6Prefix, Key, Keyring, Name, NoAffinity, Pin, Pool, Pools, Recall,
-    RequestMeta, Require, Scheme, Secret, Served, SetCookie, Settlement, TokenCodec, UnixTime,
+    AffinityPolicy, CookiePolicy, Endpoint, EndpointId, HeaderPolicy, IpCookiePolicy, Key, Keyring,
+    LoadBalancer, NoAffinity, Pool, Pools, RequestMeta, Scheme, Secret, Settlement, UnixTime,
 };
 
 /// Friday, 15 January 2027, 08:00:00 UTC.
@@ -19,8 +22,8 @@ pub fn at(seconds: u64) -> UnixTime {
     UnixTime::from_secs(seconds)
 }
 
-pub fn shop() -> Name {
-    Name::new("shop.example.com").unwrap()
+pub fn shop() -> LoadBalancer {
+    LoadBalancer::new("shop.example.com").unwrap()
 }
 
 pub fn key(id: u8) -> Key {
@@ -46,24 +49,25 @@ pub fn cookie_policy() -> CookiePolicy {
 }
 
 pub fn ip_cookie(keyring: &Keyring) -> IpCookiePolicy {
-    IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie(keyring))
+    IpCookiePolicy::new(cookie(keyring))
 }
 
 /// The policy `header` with the one field `x-user`.
 pub fn header() -> HeaderPolicy {
     let secret = Secret::new([9; 32]).unwrap();
-    HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default()).unwrap()
+    HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap()
 }
 
 /// A request with these headers over http, without a client address.
 pub fn request(headers: &HeaderMap) -> RequestMeta<'_> {
-    RequestMeta { headers, client_ip: None, scheme: Scheme::Http }
+    RequestMeta::new(headers, Scheme::Http)
 }
 
 /// One pool, `eu`, of healthy endpoints of full weight whose targets are their names.
 pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
-    let pool =
-        names.iter().fold(Pool::new("eu"), |pool, name| pool.endpoint(Endpoint::new(*name, *name)));
+    let pool = names
+        .iter()
+        .fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(*name, *name)));
     Pools::builder().pool(pool).build().unwrap()
 }
 
@@ -84,7 +88,7 @@ impl Kind {
             Self::Cookie => Box::new(cookie(keyring)),
             Self::IpCookie => Box::new(ip_cookie(keyring)),
             Self::Header => Box::new(header()),
-            Self::NoAffinity => Box::new(NoAffinity),
+            Self::NoAffinity => Box::new(NoAffinity::new(&shop())),
         }
     }
 
@@ -129,7 +133,7 @@ impl Client {
     }
 
     pub fn request(&self) -> RequestMeta<'_> {
-        RequestMeta { headers: &self.headers, client_ip: self.ip, scheme: Scheme::Https }
+        RequestMeta::new(&self.headers, Scheme::Https).with_client_ip(self.ip)
     }
 }
 
@@ -141,18 +145,44 @@ pub fn token_of(settlement: &Settlement) -> Option<String> {
 }
 
 /// A policy whose sessions all carry the same pin: a test steers a request by it.
-#[derive(Clone, Copy, Debug)]
-pub struct PinnedTo(pub EndpointId);
+#[derive(Clone, Debug)]
+pub struct PinnedTo {
+    load_balancer: LoadBalancer,
+    endpoint: EndpointId,
+}
+
+impl PinnedTo {
+    pub fn new(endpoint: EndpointId) -> Self {
+        Self { load_balancer: shop(), endpoint }
+    }
+}
 
 impl AffinityPolicy for PinnedTo {
-    fn recall(&self, _: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        let pin = Pin { endpoint: self.0, issued: now, expires: UnixTime::MAX };
-        Recall { claim: Claim::Carried(pin), seed: None }
+    fn load_balancer(&self) -> &LoadBalancer {
+        &self.load_balancer
     }
 
-    fn remember(&self, _: &Served) -> Settlement {
+    fn read(&self, _: &RequestMeta<'_>, now: UnixTime) -> Recall {
+        let pin = Pin { endpoint: self.endpoint, issued: now, expires: UnixTime::MAX };
+        Recall::from(Claim::Carried(pin))
+    }
+
+    fn remember(&self, _: &Served<'_>) -> Settlement {
         Settlement::nothing()
     }
+
+    fn cookie_name(&self) -> Option<&CookieName> {
+        None
+    }
+
+    fn life(&self) -> Life {
+        Life::Unknown
+    }
+}
+
+/// A time to live of this many seconds.
+pub fn ttl(seconds: u64) -> Ttl {
+    Ttl::new(seconds).unwrap()
 }
 
 /// A source of decisions: random numbers, or the bytes of a fuzzer.

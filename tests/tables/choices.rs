@@ -2,7 +2,7 @@
 //!
 //! | | `cookie` | `ip_cookie` | `header` | `none` |
 //! |---|---|---|---|---|
-//! | the pin lives | in the client | in the client | in a store of yours | nowhere |
+//! | the pin lives | in the client | in the client | in a session store | nowhere |
 //! | first choice by | random bits (the address in pools that steer by `hash`) | the client's address | the session key | random bits or address |
 //! | the client's address changes | no effect | no effect while it has the cookie | no effect | – |
 //!
@@ -11,13 +11,18 @@
 
 use std::collections::HashSet;
 
-use session_affinity::{Keyring, Pin, Pools, Record, steering};
+use session_affinity::failover::FailoverScope;
+use session_affinity::limits::{CoolingOff, Percent};
+use session_affinity::pools::{LoadShedding, ShedBy};
+use session_affinity::token::Pin;
+use session_affinity::{Affinity, Endpoint, EndpointId, Keyring, Pool, Pools, Record, steering};
 
 use crate::site::{NOW, Site, eu, pin, pool, site};
-use crate::support::{Client, at, header, ip_cookie, key, keyring};
+use crate::support::{Client, PinnedTo, at, cookie, header, ip_cookie, key, keyring};
 
-/// The choice for a live session is seeded by its pin, so concurrent requests of one session agree
-/// on every node.
+/// manual::tables, The choice of an endpoint: "a live session that is moved or lent | its pin
+/// (endpoint and time of issue), or its session key | weights alone", "the concurrent requests of a
+/// live session agree on every node".
 #[test]
 fn concurrent_requests_of_one_session_move_to_the_same_endpoint_on_every_node() {
     let six = || Pools::builder().pool(pool("eu", 6)).build().unwrap();
@@ -37,7 +42,8 @@ fn concurrent_requests_of_one_session_move_to_the_same_endpoint_on_every_node() 
 }
 
 /// manual::choosing, The policy: the first choice is by "the client's address", whose change has
-/// "no effect while it has the cookie". Without an address a random number decides.
+/// "no effect while it has the cookie". manual::tables, The choice of an endpoint: "the client's
+/// address; random bits where the address is not known".
 #[test]
 fn ip_cookie_chooses_by_address_and_a_valid_cookie_beats_it() {
     let first = |number, draws| {
@@ -62,7 +68,8 @@ fn ip_cookie_chooses_by_address_and_a_valid_cookie_beats_it() {
 /// manual::choosing, The policy: "random bits (the address in pools that steer by `hash`)"
 #[test]
 fn a_cookie_session_begins_by_address_where_the_pool_steers_by_hash() {
-    let hashing = || Pools::builder().pool(pool("eu", 4).steering(steering::Hash)).build().unwrap();
+    let hashing =
+        || Pools::builder().pool(pool("eu", 4).with_steering(steering::IpHash)).build().unwrap();
     let mut site = site().pools(hashing());
     for number in 0..32 {
         let first = site.answer(&Client::number(number)).endpoint;
@@ -100,5 +107,79 @@ fn rotating_signing_keys_moves_no_first_choice() {
             Site::new(ip_cookie(&keyring)).answer(&Client::number(number)).endpoint
         };
         assert_eq!(choice(1), choice(2));
+    }
+}
+
+/// A pool of one endpoint, `NAME-1`: its steering, whether it is a suspect, and whether it sheds
+/// every new session by the hash of the address.
+type Row = (&'static str, Steered, bool, bool);
+
+#[derive(Clone, Copy)]
+enum Steered {
+    ByAddress,
+    ByEntropy,
+}
+use Steered::{ByAddress, ByEntropy};
+
+/// The number of times that entropy is drawn for a new session in these pools.
+fn draws(rows: &[Row], scope: FailoverScope) -> u32 {
+    let cooling_off = CoolingOff::new(30).unwrap();
+    let pools = rows.iter().fold(Pools::builder(), |builder, (name, steered, _, sheds)| {
+        let percent = Percent::new(if *sheds { 100 } else { 0 }).unwrap();
+        let shedding = LoadShedding {
+            default_percent: percent,
+            shed_by: ShedBy::Hash,
+            ..LoadShedding::default()
+        };
+        let pool = Pool::new(*name)
+            .with_endpoint(Endpoint::new(format!("{name}-1"), ()))
+            .with_shedding(shedding);
+        builder.pool(match steered {
+            ByAddress => pool.with_steering(steering::IpHash),
+            ByEntropy => pool,
+        })
+    });
+    let pools = pools.build().unwrap();
+    let client = Client::number(7);
+    for (name, ..) in rows.iter().filter(|(_, _, is_suspect, _)| *is_suspect) {
+        let id = EndpointId::new(name, &format!("{name}-1"));
+        let pinned = Affinity::new(PinnedTo::new(id)).with_cooling_off(cooling_off);
+        let visit = pinned.recall(&client.request(), at(NOW));
+        let (attempt, ()) = pinned.route(visit, Record::Absent, &pools, || 0).unwrap();
+        assert!(pinned.failover(attempt, &pools).is_err());
+    }
+    let affinity =
+        Affinity::new(cookie(&keyring())).with_cooling_off(cooling_off).with_failover_scope(scope);
+    let mut count = 0;
+    let visit = affinity.recall(&client.request(), at(NOW));
+    let routed = affinity.route(visit, Record::Absent, &pools, || {
+        count += 1;
+        4
+    });
+    assert!(routed.is_ok());
+    count
+}
+
+/// manual::tables, The choice of an endpoint: the seed is drawn for the pool that is chosen from,
+/// and for no other one.
+#[test]
+fn entropy_is_drawn_where_the_pool_that_is_chosen_from_steers_by_it() {
+    use FailoverScope::{AllPools, OwnPool};
+    let cases: [(&[Row], FailoverScope, u32); 9] = [
+        (&[("a", ByAddress, false, false), ("b", ByEntropy, false, false)], AllPools, 0),
+        (&[("a", ByEntropy, false, false), ("b", ByAddress, false, false)], AllPools, 1),
+        // Trusted endpoints of a later pool come before suspects.
+        (&[("a", ByEntropy, true, false), ("b", ByAddress, false, false)], AllPools, 0),
+        (&[("a", ByAddress, true, false), ("b", ByEntropy, false, false)], AllPools, 1),
+        (&[("a", ByAddress, true, false), ("b", ByEntropy, false, false)], OwnPool, 0),
+        // With suspects alone, the first pool is chosen from.
+        (&[("a", ByAddress, true, false), ("b", ByEntropy, true, false)], AllPools, 0),
+        (&[("a", ByEntropy, true, false), ("b", ByAddress, true, false)], AllPools, 1),
+        // Where every pool sheds, the first is chosen from after all; so with suspects.
+        (&[("a", ByAddress, false, true), ("b", ByEntropy, false, true)], AllPools, 0),
+        (&[("a", ByEntropy, true, true), ("b", ByAddress, false, true)], AllPools, 0),
+    ];
+    for (number, (rows, scope, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(draws(rows, scope), expected, "case {number}");
     }
 }

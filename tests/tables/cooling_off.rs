@@ -12,12 +12,13 @@
 //! | new session, any mode | goes to others, if there are any |
 //!
 //! > Suspects come last in their pool, and before other pools unless `failover_across_pools` is
-//! > on. Where nobody else is there, the suspect is tried. So a dead endpoint is waited for once
-//! > and not by every request.
+//! > on. Where no other endpoint is left, the suspect is tried. So a dead endpoint is waited for
+//! > once and not by every request; only with `none` each request of its own sessions still waits.
 
 use std::collections::HashSet;
 
-use session_affinity::{CookiePolicy, FailoverMode, GaveUp, Health, Lent, Moved, Outcome, Pools};
+use session_affinity::outcome::{Lent, Moved};
+use session_affinity::{CookiePolicy, FailoverMode, Health, Outcome, Pools};
 
 use crate::site::{MODES, NOW, Site, eu, live, pool, site, us};
 
@@ -53,12 +54,12 @@ fn a_live_session_does_not_wait_on_a_suspect_and_has_its_retry_still() {
         let attempt = site.route(&live(eu(1))).unwrap();
         assert_ne!(attempt.endpoint(), eu(1));
         assert_eq!(attempt.outcome(), outcome);
-        assert_eq!(site.affinity.failover(attempt, &site.pools).unwrap().outcome(), then);
+        assert_eq!(site.failover(attempt).unwrap().outcome(), then);
     }
 }
 
-/// manual::tables, Cooling off: "live session, `none` | tries its own endpoint", "Where nobody else
-/// is there, the suspect is tried."
+/// manual::tables, Cooling off: "live session, `none` | tries its own endpoint", "Where no other
+/// endpoint is left, the suspect is tried."
 #[test]
 fn a_suspect_pin_is_tried_in_mode_none_and_when_nobody_else_is_there() {
     let mut none = site().cooling_off(60);
@@ -72,8 +73,8 @@ fn a_suspect_pin_is_tried_in_mode_none_and_when_nobody_else_is_there() {
     }
 }
 
-/// A session that was lent because its endpoint is suspect comes back to that endpoint when the
-/// others fail.
+/// manual::tables, Cooling off: "A session that was lent or moved because its endpoint is suspect
+/// returns to that endpoint as the last resort".
 #[test]
 fn a_lent_session_comes_back_to_its_suspect_pin_as_the_last_resort() {
     let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
@@ -81,7 +82,7 @@ fn a_lent_session_comes_back_to_its_suspect_pin_as_the_last_resort() {
     site.after(1, &live(eu(1)));
     let lent = site.route(&live(eu(1))).unwrap();
     assert_eq!((lent.endpoint(), lent.outcome()), (eu(2), Outcome::Lent(Lent::Suspect)));
-    let back = site.affinity.failover(lent, &site.pools).unwrap();
+    let back = site.failover(lent).unwrap();
     assert_eq!((back.endpoint(), back.outcome()), (eu(1), Outcome::Kept));
 }
 
@@ -94,7 +95,7 @@ fn a_lent_session_does_not_come_back_to_a_suspect_pin_that_takes_it_no_more() {
     site.after(1, &live(eu(1)));
     let lent = site.route(&live(eu(1))).unwrap();
     site.unhealthy(&[eu(1)]);
-    assert_eq!(site.affinity.failover(lent, &site.pools).err(), Some(GaveUp));
+    assert_eq!(site.failover(lent).unwrap_err().outcome(), Outcome::GaveUp);
 }
 
 /// manual::tables, Cooling off: "a passive failure makes its endpoint *suspect* for that many
@@ -110,21 +111,20 @@ fn an_endpoint_is_suspect_for_cooling_off_seconds() {
 }
 
 /// manual::tables, Cooling off: "When it fails again afterwards the time doubles, up to eight
-/// times; one answer ends it." A failure of an endpoint that is suspect already does not double the
-/// time.
+/// times; one answer ends it. A failure of an endpoint that is suspect already changes nothing."
 #[test]
 fn the_time_doubles_up_to_eight_times_and_an_answer_clears_it() {
     let mut site = site().mode(FailoverMode::Temporary).cooling_off(10);
     for seconds in [10, 20, 40, 80, 80, 80] {
         let refused_at = site.now;
         site.after(1, &live(eu(1)));
-        // Refused once more while suspect, by a session that has nobody else.
+        // A failure while it is suspect, of a session that has no other endpoint.
         let mut alone =
             Site { draws: 0, affinity: site.affinity, pools: site.pools, ..self::site() };
         alone.now = refused_at + 5;
         alone.unhealthy(&[eu(2)]);
         assert!(alone.gives_up(&live(eu(1))));
-        alone.edit(|edit| edit.health(eu(2), Health::Healthy).unwrap());
+        alone.edit(|edit| edit.health(eu(2), Health::Healthy));
         site = alone;
         site.now = refused_at + seconds - 1;
         assert_eq!(
@@ -138,7 +138,7 @@ fn the_time_doubles_up_to_eight_times_and_an_answer_clears_it() {
     assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
     site.after(1, &live(eu(1)));
     site.now += 10;
-    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept, "an answer starts anew");
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept, "an answer ends the doubling");
 }
 
 /// manual::tables, Cooling off: "new session, any mode | goes to others, if there are any"
@@ -147,7 +147,7 @@ fn new_sessions_avoid_suspects_in_every_mode() {
     for mode in MODES {
         let mut site = site().mode(mode).cooling_off(60);
         let attempt = site.route(&live(eu(1))).unwrap();
-        drop(site.affinity.failover(attempt, &site.pools));
+        drop(site.failover(attempt));
         assert_eq!(site.new_sessions(), HashSet::from([eu(2)]));
     }
 }
@@ -159,7 +159,7 @@ fn suspects_come_before_other_pools_unless_failover_goes_across() {
     let suspects = |site: &mut Site<CookiePolicy>| {
         for id in [eu(1), eu(2)] {
             let attempt = site.route(&live(id)).unwrap();
-            assert!(site.affinity.failover(attempt, &site.pools).is_err());
+            assert!(site.failover(attempt).is_err());
         }
     };
     let mut within = site().cooling_off(60);
@@ -170,7 +170,7 @@ fn suspects_come_before_other_pools_unless_failover_goes_across() {
     assert_eq!(across.new_sessions(), HashSet::from([us(1), us(2)]));
 }
 
-/// manual::tables, Cooling off: "So a dead endpoint is waited for once and not by every request."
+/// manual::tables, Cooling off: "So a dead endpoint is waited for once and not by every request".
 #[test]
 fn a_dead_endpoint_is_waited_on_once() {
     let mut site = site().mode(FailoverMode::Temporary).cooling_off(60);
@@ -179,7 +179,7 @@ fn a_dead_endpoint_is_waited_on_once() {
         let mut attempt = site.route(&live(eu(1))).unwrap();
         if attempt.endpoint() == eu(1) {
             waits += 1;
-            attempt = site.affinity.failover(attempt, &site.pools).unwrap();
+            attempt = site.failover(attempt).unwrap();
         }
         assert_eq!(site.settle(attempt).endpoint, eu(2));
     }

@@ -9,13 +9,14 @@
 //! >   (the gateway was restarted), sessions may exist that it has not seen: then at least
 //! >   `disabled_at + ttl`.
 
-use session_affinity::{
-    Affinity, Census, CookiePolicy, CookieTtl, Created, DrainDuration, DrainPhase, DrainSessions,
-    FailoverMode, NoAffinity, Outcome, Pin, Record, State,
-};
+use session_affinity::drain::{Census, DrainPhase, DrainSessions};
+use session_affinity::limits::DrainDuration;
+use session_affinity::outcome::Created;
+use session_affinity::token::Pin;
+use session_affinity::{Affinity, CookiePolicy, FailoverMode, NoAffinity, Outcome, State};
 
-use crate::site::{IDLE, NOW, Site, TTL, eu, live, pin, site, stored, us};
-use crate::support::{Client, at, cookie, keyring, shop, token_of};
+use crate::site::{IDLE, NOW, Site, TTL, eu, live, pin, record, site, stored, us};
+use crate::support::{Client, at, cookie, keyring, shop, token_of, ttl};
 
 /// A node whose census began one TTL and ten seconds before `NOW`.
 fn drained_site() -> Site<CookiePolicy> {
@@ -28,20 +29,20 @@ fn drained_site() -> Site<CookiePolicy> {
 }
 
 /// manual::draining, When it is drained: "Each gateway notes, for each endpoint, the latest end of
-/// the sessions that it has seen", when an attempt is settled: the expiry of a cookie, now + TTL
-/// for a header session.
+/// the sessions that it has seen", "when an attempt is settled: the expiry of a cookie, now + TTL
+/// for a header session".
 #[test]
 fn settling_notes_when_an_endpoint_was_seen_and_its_latest_session_ends() {
     let mut cookies = site();
     let attempt = cookies.route(&live(eu(1))).unwrap();
-    assert_eq!(cookies.pools.census(eu(1)).unwrap().latest_end, None, "routing notes nothing");
+    assert_eq!(cookies.census(eu(1)).latest_end, None, "routing notes nothing");
     cookies.settle(attempt);
-    let census = cookies.pools.census(eu(1)).unwrap();
+    let census = cookies.census(eu(1));
     assert_eq!((census.last_seen, census.latest_end), (Some(at(NOW)), Some(pin(eu(1)).expires)));
     cookies.now = NOW + 50;
     cookies.unhealthy(&[eu(1)]);
     cookies.answer(&live(eu(1)));
-    let census = cookies.pools.census(eu(2)).unwrap();
+    let census = cookies.census(eu(2));
     assert_eq!(
         (census.last_seen, census.latest_end),
         (Some(at(NOW + 50)), Some(at(NOW + 50 + TTL))),
@@ -51,31 +52,32 @@ fn settling_notes_when_an_endpoint_was_seen_and_its_latest_session_ends() {
     let (mut headers, client) = stored(eu(1));
     headers.now = NOW + 20;
     headers.answer(&client);
-    assert_eq!(headers.pools.census(eu(1)).unwrap().latest_end, Some(at(NOW + 20 + IDLE)));
+    assert_eq!(headers.census(eu(1)).latest_end, Some(at(NOW + 20 + IDLE)));
 }
 
 /// manual::draining, When it is drained: "**Lent sessions** (mode `temporary`) count for the
-/// endpoint that they are pinned to." The endpoint that served is noted as seen.
+/// endpoint that they are pinned to." "The endpoint that answered is noted as seen."
 #[test]
 fn a_lent_request_notes_the_pinned_endpoints_session_and_the_one_that_served_as_seen() {
     let mut site = site().mode(FailoverMode::Temporary);
     site.after(1, &live(eu(1)));
-    let (pinned, served) = (site.pools.census(eu(1)).unwrap(), site.pools.census(eu(2)).unwrap());
+    let (pinned, served) = (site.census(eu(1)), site.census(eu(2)));
     assert_eq!((pinned.last_seen, pinned.latest_end), (None, Some(pin(eu(1)).expires)));
     assert_eq!((served.last_seen, served.latest_end), (Some(at(NOW)), None));
 }
 
-/// The policy `none` has no sessions to wait for.
+/// manual::draining, When it is drained: "So is every endpoint under the policy `none`, which has
+/// no sessions."
 #[test]
 fn without_affinity_an_endpoint_is_drained_at_once() {
     let cookies = drained_site();
     cookies.settle(drained_site().route(&live(eu(1))).unwrap());
-    let affinity =
-        Affinity::new(&shop(), NoAffinity).with_drain_duration(DrainDuration::new(600).unwrap());
-    let mut edit = cookies.pools.edit();
-    edit.state(eu(1), State::Disabled { at: Some(at(NOW + 5)) }).unwrap();
-    let pools = edit.build();
-    let drain = affinity.drain(&pools, eu(1), pools.census(eu(1)).unwrap(), at(NOW + 5)).unwrap();
+    let affinity = Affinity::new(NoAffinity::new(&shop()))
+        .with_drain_duration(DrainDuration::new(600).unwrap());
+    let disabled = State::Disabled { at: Some(at(NOW + 5)) };
+    let pools = cookies.pools.edited(|edit| edit.state(eu(1), disabled)).unwrap();
+    let endpoint = pools.endpoint(eu(1)).unwrap();
+    let drain = affinity.drain(endpoint, endpoint.census(), at(NOW + 5));
     assert_eq!((drain.phase, drain.last_seen), (DrainPhase::Draining, Some(at(NOW))));
     assert!(
         matches!(drain.sessions, DrainSessions::Drained { since: Some(since) } if since <= at(NOW + 5)),
@@ -83,7 +85,8 @@ fn without_affinity_an_endpoint_is_drained_at_once() {
     );
 }
 
-/// An endpoint of which an old census has noted nothing is drained at once, with no end to name.
+/// manual::draining, When it is drained: "An endpoint of which an older census has noted nothing is
+/// drained at once, with no end to name."
 #[test]
 fn with_nothing_noted_and_an_old_census_an_endpoint_is_drained_at_once() {
     let mut site = drained_site();
@@ -152,7 +155,7 @@ fn a_drain_ends_with_its_duration_at_the_latest() {
 fn reenabling_ends_the_drain() {
     let mut site = drained_site();
     site.disable(eu(1), Some(NOW));
-    site.edit(|edit| edit.state(eu(1), State::Enabled).unwrap());
+    site.edit(|edit| edit.state(eu(1), State::Enabled));
     let drain = site.drain_of(eu(1));
     assert_eq!((drain.phase, drain.sessions), (DrainPhase::InService, DrainSessions::Open));
     assert_eq!(site.takes(eu(1)), (true, true));
@@ -176,8 +179,7 @@ fn the_drain_of_a_disabled_pool_is_that_of_its_endpoints() {
 fn a_lowered_ttl_ends_the_sessions_and_their_drain_sooner() {
     let mut site = drained_site();
     let begun = site.answer(&Client::number(7));
-    let short = CookieTtl::new(1_800).unwrap();
-    let policy = cookie(&keyring()).map_codec(|codec| codec.with_ttl(short));
+    let policy = cookie(&keyring()).with_ttl(ttl(1_800));
     let lowered = Site { pools: site.pools, ..Site::new(policy) };
     let mut lowered = lowered.drain(604_800);
     lowered.disable(begun.endpoint, Some(NOW));
@@ -193,17 +195,17 @@ fn a_lowered_ttl_ends_the_sessions_and_their_drain_sooner() {
     );
 }
 
-/// manual::draining, When it is drained: "Merge their censuses with [`Census::merge`]", which takes
-/// the later time of each. For header sessions "no single gateway's word is enough".
+/// manual::draining, When it is drained: "Merge their censuses with [`Census::merge`], which takes
+/// the later time of each field". For header sessions "no single gateway's word is enough".
 #[test]
 fn the_censuses_of_two_nodes_merge_by_taking_the_greater() {
     let (mut one, client) = stored(eu(1));
     let (mut two, _) = stored(eu(1));
     for site in [&mut one, &mut two] {
         site.now = NOW - IDLE - 10;
-        site.record = Record::Found(pin(us(1)));
+        site.record = record(us(1));
         site.answer(&client);
-        site.record = Record::Found(pin(eu(1)));
+        site.record = record(eu(1));
     }
     (one.now, two.now) = (NOW - 100, NOW - 50);
     one.answer(&client);
@@ -211,17 +213,16 @@ fn the_censuses_of_two_nodes_merge_by_taking_the_greater() {
     let mut one = one.drain(3_600);
     one.now = NOW;
     one.disable(eu(1), Some(NOW));
-    let merged = one.pools.census(eu(1)).unwrap().merge(two.pools.census(eu(1)).unwrap());
+    let merged = one.census(eu(1)).merge(two.census(eu(1)));
     assert_eq!(merged.last_seen, Some(at(NOW - 50)));
     assert_eq!(merged.latest_end, Some(at(NOW - 50 + IDLE)));
-    let drain = one.affinity.drain(&one.pools, eu(1), merged, at(NOW)).unwrap();
-    assert_eq!(drain.sessions, DrainSessions::EndBy(at(NOW - 50 + IDLE)));
+    assert_eq!(one.drain_by(eu(1), merged).sessions, DrainSessions::EndBy(at(NOW - 50 + IDLE)));
     assert_eq!(
         one.drain_of(eu(1)).sessions,
         DrainSessions::EndBy(at(NOW - 100 + IDLE)),
         "one node alone"
     );
-    assert_eq!(merged, two.pools.census(eu(1)).unwrap().merge(one.pools.census(eu(1)).unwrap()));
+    assert_eq!(merged, two.census(eu(1)).merge(one.census(eu(1))));
     assert_eq!(merged.merge(merged), merged);
     assert_eq!(Census::default().merge(merged).latest_end, merged.latest_end);
 }

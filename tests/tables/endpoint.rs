@@ -13,7 +13,10 @@
 //! > Disabled without a time stamp means that the drain is over. An endpoint that becomes
 //! > unhealthy while it drains loses its sessions at once.
 
-use session_affinity::{Moved, Outcome, State};
+use std::collections::HashSet;
+
+use session_affinity::outcome::Moved;
+use session_affinity::{Outcome, State};
 
 use crate::site::{NOW, Site, eu, live, site, us};
 
@@ -48,7 +51,7 @@ fn a_disabled_endpoint_takes_nothing_once_its_drain_is_over_or_where_there_is_no
     let mut none = site();
     none.disable(eu(1), Some(NOW));
     assert_eq!(none.takes(eu(1)), (false, false));
-    // Nor does one that a clock ahead of ours has disabled.
+    // So does one that was disabled by a clock that is ahead.
     none.disable(eu(1), Some(NOW + 5));
     assert_eq!(none.takes(eu(1)), (false, false));
 }
@@ -113,25 +116,39 @@ fn disabled_without_a_stamp_the_drain_is_over() {
     assert_eq!(site.takes(us(1)), (false, false), "the pool's drain has always been over");
 }
 
-/// manual::concepts, Who is who: "*critical* pool | fewer than `minimum_origins` of its endpoints
-/// are healthy and enabled". An endpoint of weight 0 counts, a draining one does not.
+/// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints are
+/// healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts, a draining
+/// one does not."
 #[test]
 fn a_pool_is_critical_with_too_few_healthy_enabled_endpoints() {
     let critical = |site: &Site<_>| site.pools.pool("eu").unwrap().is_critical();
     let mut site = site().drain(600);
-    site.edit(|edit| edit.minimum_origins("eu", 2).unwrap());
+    site.edit(|edit| edit.pool_minimum_origins("eu", 2));
     assert!(!critical(&site));
     site.weight(eu(1), 0);
     assert!(!critical(&site), "weight 0 counts");
     site.disable(eu(1), Some(NOW));
     assert!(critical(&site), "draining does not");
-    site.edit(|edit| edit.state(eu(1), State::Enabled).unwrap());
+    site.edit(|edit| edit.state(eu(1), State::Enabled));
     site.unhealthy(&[eu(2)]);
     assert!(critical(&site), "unhealthy does not");
 }
 
-/// manual::concepts, Who is who: "*open* pool | enabled, not critical, and one of its endpoints
-/// takes new sessions"
+/// manual::cloudflare, Features: "gets no **new** sessions; live ones on its healthy endpoints are
+/// kept, so that a drain does not break the others"
+#[test]
+fn a_drain_that_makes_a_pool_critical_does_not_break_its_other_sessions() {
+    let mut site = site().drain(600);
+    site.edit(|edit| edit.pool_minimum_origins("eu", 2));
+    site.disable(eu(1), Some(NOW));
+    assert!(site.pools.pool("eu").unwrap().is_critical());
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Kept);
+    assert_eq!(site.answer(&live(eu(2))).outcome, Outcome::Kept);
+    assert_eq!(site.new_sessions(), HashSet::from([us(1), us(2)]));
+}
+
+/// manual::concepts, Words: "*open* pool | enabled, not critical, and one of its endpoints takes
+/// new sessions"
 #[test]
 fn an_open_pool_is_enabled_and_not_critical_and_somebody_takes_new_sessions() {
     let open = |change: &dyn Fn(&mut Site<_>)| {
@@ -141,13 +158,13 @@ fn an_open_pool_is_enabled_and_not_critical_and_somebody_takes_new_sessions() {
     };
     assert!(open(&|_| {}));
     assert!(!open(&|site| site.disable_pool("eu", None)));
-    assert!(!open(&|site| site.edit(|edit| edit.minimum_origins("eu", 3).unwrap())));
+    assert!(!open(&|site| site.edit(|edit| edit.pool_minimum_origins("eu", 3))));
     assert!(!open(&|site| {
         site.weight(eu(1), 0);
         site.weight(eu(2), 0);
     }));
     assert!(!open(&|site| {
-        site.edit(|edit| edit.minimum_origins("eu", 0).unwrap());
+        site.edit(|edit| edit.pool_minimum_origins("eu", 0));
         site.unhealthy(&[eu(1), eu(2)]);
     }));
 }

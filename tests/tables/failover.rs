@@ -1,27 +1,30 @@
 //! Failover: a connection that could not be made. From manual::tables, A failed connection:
 //!
-//! | mode | pinned | not pinned | nobody left to try |
+//! | mode | pinned | not pinned | no endpoint left to try |
 //! |---|---|---|---|
 //! | `none` | give up; the pin stays | try the next one | give up |
 //! | `temporary` | lend: the next one serves this once; the pin stays | try the next one | give up |
 //! | `sticky` | rebind: pin it to the next one, if that answers | try the next one | give up |
 //!
 //! > - **Next** is the untried endpoint of the same pool that is preferred for this session and
-//! >   takes new ones; after them, with `failover_across_pools`, those of the other open pools.
-//! > - **How many**: `retries` endpoints more than the first, by default one. None is tried twice
-//! >   for one request.
+//! >   takes new ones; after them, with `failover_across_pools`, those of the other open pools, in
+//! >   order. The attempt's own pool is searched whether it is critical or not.
+//! > - **How many**: `retries` endpoints more than the first, by default one. No endpoint is tried
+//! >   twice for one request.
 
 use std::collections::HashSet;
 
+use session_affinity::outcome::{Created, Lent, Moved};
+use session_affinity::store::WriteKind;
+use session_affinity::token::Pin;
 use session_affinity::{
-    Affinity, Created, EndpointId, FailoverMode, Health, Lent, Moved, NoAffinity, Outcome, Pin,
-    Pools, Record, StoreWrite,
+    Affinity, EndpointId, FailoverMode, Health, NoAffinity, Outcome, Pools, Record, StoreWrite,
 };
 
 use crate::site::{
     IDLE, MODES, NOW, Site, TTL, eu, is_nothing, live, pin_in, pool, site, stored, us,
 };
-use crate::support::{Chance, Client, Random, at, header, shop};
+use crate::support::{Chance, Client, Random, at, header, shop, ttl};
 
 /// manual::tables, A failed connection: "`none` | give up; the pin stays"
 #[test]
@@ -50,7 +53,9 @@ fn a_lent_header_session_is_touched() {
     let (site, client) = stored(eu(1));
     let lent = site.mode(FailoverMode::Temporary).after(1, &client);
     assert_eq!(lent.outcome, Outcome::Lent(Lent::ConnectFailed));
-    assert!(matches!(lent.settlement.store_write, Some(StoreWrite::Touch { ttl: IDLE, .. })));
+    let key = header().session_key(&client.request()).unwrap();
+    let touch = StoreWrite { key, ttl: ttl(IDLE), now: at(NOW), kind: WriteKind::Touch };
+    assert_eq!(lent.settlement.store_write, Some(touch));
 }
 
 /// manual::tables, A failed connection: "rebind: pin it to the next one, if that answers"
@@ -78,13 +83,13 @@ fn created_moved_and_unbound_attempts_are_pinned_to_the_one_that_answers_in_ever
         assert_eq!(moved.outcome, Outcome::Moved(Moved::ConnectFailed));
         assert_eq!(pin_in(&moved.settlement, NOW).unwrap().endpoint, moved.endpoint);
 
-        let unbound = Site::new(NoAffinity).mode(mode).after(1, &Client::number(7));
+        let unbound = Site::new(NoAffinity::new(&shop())).mode(mode).after(1, &Client::number(7));
         assert_eq!(unbound.outcome, Outcome::Unbound);
         assert!(is_nothing(&unbound.settlement));
     }
 }
 
-/// manual::tables, A failed connection: "nobody left to try" is "give up" in every mode.
+/// manual::tables, A failed connection: "no endpoint left to try" is "give up" in every mode.
 #[test]
 fn with_nobody_left_to_try_every_mode_gives_up() {
     for mode in MODES {
@@ -96,18 +101,19 @@ fn with_nobody_left_to_try_every_mode_gives_up() {
 }
 
 /// manual::tables, A failed connection: "**Next** is the untried endpoint of the same pool that is
-/// preferred for this session and takes new ones", also where that pool is critical.
+/// preferred for this session and takes new ones", "The attempt's own pool is searched whether it
+/// is critical or not."
 #[test]
 fn failover_stays_in_a_pool_that_is_critical() {
     let mut site = site().mode(FailoverMode::Temporary);
-    site.edit(|edit| edit.minimum_origins("eu", 9).unwrap());
+    site.edit(|edit| edit.pool_minimum_origins("eu", 9));
     assert_eq!(site.after(1, &live(eu(1))).endpoint, eu(2));
     site.weight(eu(2), 0);
     assert!(site.gives_up(&live(eu(1))), "weight 0 takes no new sessions");
 }
 
 /// manual::tables, A failed connection: "after them, with `failover_across_pools`, those of the
-/// other open pools", in their order.
+/// other open pools, in order."
 #[test]
 fn failover_leaves_the_pool_only_across_pools_and_then_in_order() {
     let three = || {
@@ -124,12 +130,12 @@ fn failover_leaves_the_pool_only_across_pools_and_then_in_order() {
     let mut across = within.across_pools().retries(2);
     assert_eq!(across.after(1, &live(us(1))).endpoint, eu(1));
     assert_eq!(across.after(2, &live(us(1))).endpoint, asia);
-    across.edit(|edit| edit.minimum_origins("eu", 2).unwrap());
+    across.edit(|edit| edit.pool_minimum_origins("eu", 2));
     assert_eq!(across.after(1, &live(us(1))).endpoint, asia, "a critical pool is not open");
 }
 
 /// manual::tables, A failed connection: "`retries` endpoints more than the first, by default one.
-/// None is tried twice for one request." manual::cloudflare, Features: "up to eight retries
+/// No endpoint is tried twice for one request." manual::cloudflare, Features: "up to eight retries
 /// (`retries`)".
 #[test]
 fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
@@ -147,7 +153,7 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
         for client in [live(us(1)), Client::number(7)] {
             let mut attempt = site.route(&client).unwrap();
             let mut tried = vec![attempt.endpoint()];
-            while let Ok(next) = site.affinity.failover(attempt, &site.pools) {
+            while let Ok(next) = site.failover(attempt) {
                 attempt = next;
                 tried.push(attempt.endpoint());
                 assert!(tried.len() <= retries + 1, "{tried:?}");
@@ -158,8 +164,9 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
     }
 }
 
-/// manual::design, Why rendezvous hashing: "one seed puts all endpoints in an order". The number
-/// drawn for the first choice decides the next one too.
+/// manual::design, Why rendezvous hashing: "one seed puts all endpoints in an order".
+/// manual::tables, The choice of an endpoint: "The number that made the first choice makes the next
+/// one after a failure too."
 #[test]
 fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
     let pools = Pools::builder().pool(pool("eu", 9)).build().unwrap();
@@ -167,16 +174,15 @@ fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
     let mut random = Random(1);
     for drawn in (1..100).map(|_| random.next()) {
         let site = site().pools(pools.clone());
-        let (client, now) = (Client::number(1), at(NOW));
-        let visit = || site.affinity.recall(&client.request(), now);
-        let first = site.affinity.route(visit(), Record::Absent, &site.pools, || drawn).unwrap();
+        let route = |pools: &Pools<()>| {
+            let visit = site.affinity.recall(&Client::number(1).request(), at(NOW));
+            site.affinity.route(visit, Record::Absent, pools, || drawn).unwrap().0
+        };
+        let first = route(&site.pools);
         let failed = first.endpoint();
-        let second = site.affinity.failover(first, &site.pools).unwrap().endpoint();
-        let mut edit = site.pools.edit();
-        edit.health(failed, Health::Unhealthy).unwrap();
-        let without =
-            site.affinity.route(visit(), Record::Absent, &edit.build(), || drawn).unwrap();
-        assert_eq!(second, without.endpoint());
+        let second = site.failover(first).unwrap().endpoint();
+        let without = pools.edited(|edit| edit.health(failed, Health::Unhealthy)).unwrap();
+        assert_eq!(second, route(&without).endpoint());
         next.insert(second);
     }
     assert_eq!(next.len(), 9);
@@ -185,7 +191,7 @@ fn failover_goes_to_whom_the_same_number_prefers_without_the_one_that_failed() {
 /// manual::choosing, The failover mode: "`header` refuses `sticky`, as Cloudflare does."
 #[test]
 fn sticky_header_sessions_are_refused() {
-    let refused = Affinity::new(&shop(), header()).with_failover(FailoverMode::Sticky);
+    let refused = Affinity::new(header()).with_failover_mode(FailoverMode::Sticky);
     assert_eq!(refused.err().unwrap().mode, FailoverMode::Sticky);
 }
 

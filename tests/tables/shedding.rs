@@ -3,9 +3,13 @@
 //! > `default_percent` of new sessions and of unbound requests, and `session_percent` of live
 //! > ones, are sent to the pools after.
 //! >
-//! > - Live sessions are shed by a hash of the client's address: who is shed at 30 % is shed at
-//! >   60 %, on every node. Without an address none is.
-//! > - New ones are shed at random, or by the same hash (`default_policy`).
+//! > - Live sessions are shed by a hash of the client's address: a client that is shed at 30 % is
+//! >   shed at 60 %, on every node. A live session without an address is never shed.
+//! > - New ones are shed at random, or by the same hash (`default_policy`). Without an address they
+//! >   are shed at random under `hash` too.
+//! > - A client is shed when `hash × 100 < percent × 2^64`. The hash is SipHash-2-4 of the address,
+//! >   under a key that is made of the load balancer's name and differs from the key that chooses
+//! >   endpoints: being shed says nothing about the endpoint chosen.
 //! > - A session that is moved for another reason is not subject to `default_percent`.
 //! > - New, and shed by every open pool: the fallback pool, and without one the first open pool
 //! >   after all. Live, and no open pool after its own: the fallback pool, and without one it is
@@ -15,7 +19,8 @@
 
 use std::collections::HashSet;
 
-use session_affinity::{EndpointId, Moved, Outcome, Pools};
+use session_affinity::outcome::Moved;
+use session_affinity::{EndpointId, Outcome, Pools};
 
 use crate::naive::{self, shedding_hash};
 use crate::site::{Site, eu, live, pin, pool, site, us};
@@ -32,7 +37,7 @@ fn shed_at(percent: u64) -> HashSet<u16> {
     (0..2_000).filter(moved).collect()
 }
 
-/// manual::tables, Shedding: "who is shed at 30 % is shed at 60 %"
+/// manual::tables, Shedding: "a client that is shed at 30 % is shed at 60 %"
 #[test]
 fn who_is_shed_at_30_percent_is_shed_at_60_percent() {
     let (third, most) = (shed_at(30), shed_at(60));
@@ -43,8 +48,8 @@ fn who_is_shed_at_30_percent_is_shed_at_60_percent() {
 }
 
 /// manual::tables, Shedding: "Live sessions are shed by a hash of the client's address", "New ones
-/// are shed at random, or by the same hash (`default_policy`)." The hash is SipHash-2-4 under a key
-/// made of the load balancer's name; a client is shed when hash × 100 < percent × 2^64.
+/// are shed at random, or by the same hash (`default_policy`).", "A client is shed when `hash × 100
+/// < percent × 2^64`. The hash is SipHash-2-4 of the address".
 #[test]
 fn every_node_sheds_the_same_clients_by_the_documented_hash() {
     let shed: HashSet<u16> = (0..2_000)
@@ -63,8 +68,7 @@ fn every_node_sheds_the_same_clients_by_the_documented_hash() {
     }
 }
 
-/// The hash that sheds and the hash that chooses an endpoint have different keys: one says nothing
-/// of the other.
+/// manual::tables, Shedding: "being shed says nothing about the endpoint chosen".
 #[test]
 fn who_is_shed_says_nothing_of_the_endpoint_chosen() {
     let mut site = Site::new(ip_cookie(&keyring()));
@@ -80,8 +84,8 @@ fn who_is_shed_says_nothing_of_the_endpoint_chosen() {
     assert!((45..=55).contains(&among_others), "{among_others} %");
 }
 
-/// manual::tables, Shedding: "Without an address none is." New sessions without an address are shed
-/// by a random number, also where `default_policy` is `hash`.
+/// manual::tables, Shedding: "A live session without an address is never shed.", of new ones:
+/// "Without an address they are shed at random under `hash` too."
 #[test]
 fn without_an_address_live_sessions_are_never_shed_and_new_ones_by_a_number_drawn() {
     let mut site = site();
@@ -114,7 +118,7 @@ fn a_new_session_that_every_open_pool_sheds_goes_to_the_fallback_or_else_to_the_
     let apart = Pools::builder()
         .pool(pool("eu", 2))
         .pool(pool("us", 2))
-        .fallback_pool(pool("asia", 2))
+        .fallback_apart(pool("asia", 2))
         .build()
         .unwrap();
     let asia = |number: u8| EndpointId::new("asia", &format!("asia-{number}"));

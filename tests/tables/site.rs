@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 
+use session_affinity::drain::{Census, Drain};
+use session_affinity::failover::FailoverScope;
+use session_affinity::limits::{CoolingOff, DrainDuration, Percent, Retries};
+use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit, ShedBy};
+use session_affinity::token::Pin;
 use session_affinity::{
-    AcrossPools, Affinity, AffinityPolicy, Attempt, CookiePolicy, CoolingOff, Drain, DrainDuration,
-    Endpoint, EndpointId, FailoverMode, HeaderPolicy, Health, LoadShedding, NoEndpoint, Outcome,
-    Percent, Pin, Pool, Pools, PoolsEdit, Record, Retries, Settlement, ShedBy, State, Weight,
+    Affinity, AffinityPolicy, Attempt, CookiePolicy, Endpoint, EndpointId, FailoverMode, GaveUp,
+    HeaderPolicy, Health, NoEndpoint, Outcome, Pool, Pools, Record, Settlement, State, Weight,
 };
 
 use crate::support::{
-    self, Chance, Client, Random, at, codec, cookie_policy, header, keyring, shop, token_of,
+    self, Chance, Client, Random, at, codec, cookie_policy, header, keyring, token_of,
 };
 
 pub(crate) const NOW: u64 = support::NOW.as_secs();
@@ -48,7 +52,7 @@ pub(crate) fn site() -> Site<CookiePolicy> {
 /// A node of header sessions, and a client whose record names this endpoint.
 pub(crate) fn stored(endpoint: EndpointId) -> (Site<HeaderPolicy>, Client) {
     let mut site = Site::new(header());
-    site.record = Record::Found(pin(endpoint));
+    site.record = record(endpoint);
     (site, Client::number(7).with_user("ann"))
 }
 
@@ -62,6 +66,11 @@ pub(crate) fn pin(endpoint: EndpointId) -> Pin {
     Pin { endpoint, issued: at(NOW - 60), expires: at(NOW - 60 + TTL) }
 }
 
+/// The record of a header session that was pinned a minute ago.
+pub(crate) fn record(endpoint: EndpointId) -> Record {
+    Record::Found { endpoint, issued: pin(endpoint).issued }
+}
+
 pub(crate) fn eu(number: u8) -> EndpointId {
     EndpointId::new("eu", &format!("eu-{number}"))
 }
@@ -72,8 +81,20 @@ pub(crate) fn us(number: u8) -> EndpointId {
 
 /// A pool of this many endpoints, which are named after it.
 pub(crate) fn pool(name: &str, endpoints: u8) -> Pool<()> {
-    (1..=endpoints)
-        .fold(Pool::new(name), |pool, n| pool.endpoint(Endpoint::new(format!("{name}-{n}"), ())))
+    (1..=endpoints).fold(Pool::new(name), |pool, n| {
+        pool.with_endpoint(Endpoint::new(format!("{name}-{n}"), ()))
+    })
+}
+
+/// The pools `eu` and `us` in order, one of which is the fallback pool too.
+pub(crate) fn with_fallback(name: &str) -> Pools<()> {
+    let in_order = Pools::builder().pool(pool("eu", 2)).pool(pool("us", 2));
+    in_order.fallback_in_order(name).build().unwrap()
+}
+
+/// The pool `eu` in order, and the fallback pool `us` outside of the order.
+pub(crate) fn with_fallback_apart() -> Pools<()> {
+    Pools::builder().pool(pool("eu", 2)).fallback_apart(pool("us", 2)).build().unwrap()
 }
 
 /// The pin in a settlement's cookie.
@@ -89,13 +110,7 @@ pub(crate) fn is_nothing(settlement: &Settlement) -> bool {
 impl<P: AffinityPolicy> Site<P> {
     pub(crate) fn new(policy: P) -> Self {
         let pools = Pools::builder().pool(pool("eu", 2)).pool(pool("us", 2)).build().unwrap();
-        Self {
-            affinity: Affinity::new(&shop(), policy),
-            pools,
-            now: NOW,
-            record: Record::Absent,
-            draws: 0,
-        }
+        Self { affinity: Affinity::new(policy), pools, now: NOW, record: Record::Absent, draws: 0 }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(Affinity<P>) -> Affinity<P>) -> Self {
@@ -104,11 +119,11 @@ impl<P: AffinityPolicy> Site<P> {
     }
 
     pub(crate) fn mode(self, mode: FailoverMode) -> Self {
-        self.with(|affinity| affinity.with_failover(mode).unwrap())
+        self.with(|affinity| affinity.with_failover_mode(mode).unwrap())
     }
 
     pub(crate) fn across_pools(self) -> Self {
-        self.with(|affinity| affinity.with_across_pools(AcrossPools::Yes))
+        self.with(|affinity| affinity.with_failover_scope(FailoverScope::AllPools))
     }
 
     pub(crate) fn retries(self, retries: u64) -> Self {
@@ -128,46 +143,50 @@ impl<P: AffinityPolicy> Site<P> {
         self
     }
 
-    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut PoolsEdit<()>)) {
-        let mut edit = self.pools.edit();
-        change(&mut edit);
-        self.pools = edit.build();
+    pub(crate) fn edit(
+        &mut self,
+        change: impl FnOnce(&mut PoolsEdit<()>) -> Result<(), NotInSnapshot>,
+    ) {
+        self.pools = self.pools.edited(change).unwrap();
     }
 
     pub(crate) fn unhealthy(&mut self, endpoints: &[EndpointId]) {
-        self.edit(|edit| {
-            endpoints.iter().for_each(|id| edit.health(*id, Health::Unhealthy).unwrap())
-        });
+        self.edit(|edit| endpoints.iter().try_for_each(|id| edit.health(*id, Health::Unhealthy)));
     }
 
     pub(crate) fn disable(&mut self, endpoint: EndpointId, since: Option<u64>) {
-        self.edit(|edit| edit.state(endpoint, State::Disabled { at: since.map(at) }).unwrap());
+        self.edit(|edit| edit.state(endpoint, State::Disabled { at: since.map(at) }));
     }
 
     pub(crate) fn disable_pool(&mut self, pool: &str, since: Option<u64>) {
-        self.edit(|edit| edit.pool_state(pool, State::Disabled { at: since.map(at) }).unwrap());
+        self.edit(|edit| edit.pool_state(pool, State::Disabled { at: since.map(at) }));
     }
 
     pub(crate) fn weight(&mut self, endpoint: EndpointId, weight: u64) {
-        self.edit(|edit| edit.weight(endpoint, Weight::new(weight).unwrap()).unwrap());
+        self.edit(|edit| edit.weight(endpoint, Weight::new(weight).unwrap()));
     }
 
     pub(crate) fn shed(&mut self, pool: &str, default: u64, session: u64) {
         let shedding = LoadShedding {
             default_percent: Percent::new(default).unwrap(),
-            default_policy: ShedBy::Hash,
+            shed_by: ShedBy::Hash,
             session_percent: Percent::new(session).unwrap(),
         };
-        self.edit(|edit| edit.shedding(pool, shedding).unwrap());
+        self.edit(|edit| edit.pool_shedding(pool, shedding));
     }
 
     pub(crate) fn route(&mut self, client: &Client) -> Result<Attempt, NoEndpoint> {
         let visit = self.affinity.recall(&client.request(), at(self.now));
         let draws = &mut self.draws;
-        self.affinity.route(visit, self.record, &self.pools, || {
+        let (attempt, ()) = self.affinity.route(visit, self.record, &self.pools, || {
             *draws += 1;
             Random(*draws).next()
-        })
+        })?;
+        Ok(attempt)
+    }
+
+    pub(crate) fn failover(&self, attempt: Attempt) -> Result<Attempt, GaveUp> {
+        self.affinity.failover(attempt, &self.pools).map(|(next, ())| next)
     }
 
     pub(crate) fn answer(&mut self, client: &Client) -> Answered {
@@ -184,7 +203,7 @@ impl<P: AffinityPolicy> Site<P> {
     pub(crate) fn after(&mut self, failures: usize, client: &Client) -> Answered {
         let mut attempt = self.route(client).unwrap();
         for _ in 0..failures {
-            attempt = self.affinity.failover(attempt, &self.pools).unwrap();
+            attempt = self.failover(attempt).unwrap();
         }
         self.settle(attempt)
     }
@@ -192,7 +211,7 @@ impl<P: AffinityPolicy> Site<P> {
     /// Routes a request, has one connection refused, and returns whether that ends the request.
     pub(crate) fn gives_up(&mut self, client: &Client) -> bool {
         let attempt = self.route(client).unwrap();
-        self.affinity.failover(attempt, &self.pools).is_err()
+        self.failover(attempt).is_err()
     }
 
     /// The endpoints of 64 new sessions, which differ in address and in random number.
@@ -210,7 +229,15 @@ impl<P: AffinityPolicy> Site<P> {
     }
 
     pub(crate) fn drain_of(&self, endpoint: EndpointId) -> Drain {
-        let census = self.pools.census(endpoint).unwrap();
-        self.affinity.drain(&self.pools, endpoint, census, at(self.now)).unwrap()
+        self.drain_by(endpoint, self.census(endpoint))
+    }
+
+    /// The drain of an endpoint by the census of several nodes.
+    pub(crate) fn drain_by(&self, endpoint: EndpointId, census: Census) -> Drain {
+        self.affinity.drain(self.pools.endpoint(endpoint).unwrap(), census, at(self.now))
+    }
+
+    pub(crate) fn census(&self, endpoint: EndpointId) -> Census {
+        self.pools.endpoint(endpoint).unwrap().census()
     }
 }

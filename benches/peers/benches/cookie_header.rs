@@ -1,4 +1,4 @@
-//! Finding our cookie among the others of a header.
+//! Finding the affinity cookie among the cookies of a header.
 
 use std::hint::black_box;
 
@@ -6,7 +6,7 @@ use cookie::Cookie;
 use http::HeaderMap;
 use http::header::COOKIE;
 use memchr::memmem::Finder;
-use session_affinity::CookieName;
+use session_affinity::cookies::CookieName;
 
 use crate::measure::{Bench, Race};
 use crate::scene::{NAME, Place, codec, cookie_header, pin};

@@ -1,9 +1,11 @@
-//! How cost grows with what there is much of.
+//! The growth of cost with the numbers of endpoints, sessions, keys and cookies.
 
 use std::hint::black_box;
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use session_affinity::cookies::CookieName;
+use session_affinity::token::TokenCodec;
 use session_affinity::*;
 
 use crate::measure::{Bench, Race};
@@ -36,7 +38,7 @@ pub fn run(bench: &Bench, report: &mut Report) -> Vec<Panel> {
 }
 
 fn endpoints(bench: &Bench, known: bool) -> Panel {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let mut with_cookie = HeaderMap::new();
     with_cookie
         .insert(COOKIE, format!("{NAME}={}", codec().seal(&pin())).parse().expect("it is ASCII"));
@@ -47,7 +49,7 @@ fn endpoints(bench: &Bench, known: bool) -> Panel {
         let serve = || {
             seed = seed.wrapping_add(1);
             let visit = affinity.recall(black_box(&request(&headers)), NOW);
-            let attempt = affinity
+            let (attempt, _) = affinity
                 .route(visit, Record::Absent, &pools, || seed)
                 .expect("there is an endpoint");
             affinity.settle(attempt, &pools)
@@ -102,7 +104,7 @@ fn keys(bench: &Bench) -> Panel {
 }
 
 fn cookies(bench: &Bench) -> Panel {
-    let affinity = Affinity::new(&shop(), cookie_policy());
+    let affinity = Affinity::new(cookie_policy());
     let pools = pools(3, Mix::Weights);
     let point = |count: usize| {
         let mut line: String =
@@ -111,7 +113,7 @@ fn cookies(bench: &Bench) -> Panel {
         let headers = headers(&line);
         let serve = || {
             let visit = affinity.recall(black_box(&request(&headers)), NOW);
-            let attempt =
+            let (attempt, _) =
                 affinity.route(visit, Record::Absent, &pools, || 0).expect("there is an endpoint");
             affinity.settle(attempt, &pools)
         };

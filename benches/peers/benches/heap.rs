@@ -1,4 +1,4 @@
-//! What the current thread allocates.
+//! The allocations of the current thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,8 +15,8 @@ fn note(count: usize, bytes: isize) {
     HELD.with(|cell| cell.set(cell.get() + bytes));
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting touches nothing
-// but thread-local cells without a destructor.
+// SAFETY: every call is passed on unchanged to the system's allocator. Counting touches only
+// thread-local cells without a destructor.
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -43,14 +43,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations this makes.
+/// Returns the number of allocations that this makes.
 pub fn allocations<T>(work: impl FnOnce() -> T) -> usize {
     let before = COUNT.with(Cell::get);
     std::hint::black_box(work());
     COUNT.with(Cell::get) - before
 }
 
-/// How many bytes are held that were not before.
+/// Returns the result and the number of bytes that are held after this and were not before.
 pub fn held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.with(Cell::get);
     let result = work();

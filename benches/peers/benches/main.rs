@@ -1,5 +1,5 @@
-//! What everything costs beside what it must cost at least, and beside what others take:
-//! `cargo bench --bench ratios`. How to read it is in `benches/README.md`.
+//! The cost of each operation beside a lower bound and beside other libraries:
+//! `cargo bench --bench ratios`. `benches/README.md` explains the output.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ mod token;
 
 type Subject = fn(&measure::Bench, &mut table::Report);
 
-/// In the order in which they are printed.
+/// The subjects in the order in which they are printed.
 const SUBJECTS: [(&str, Subject); 9] = [
     ("token", token::run),
     ("requests", requests::run),
@@ -46,7 +46,7 @@ fn main() -> std::io::Result<()> {
             other => wanted.push(other.to_owned()),
         }
     }
-    // `cargo test --benches` runs this without `--bench`, and nobody waits for numbers then.
+    // `cargo test --benches` runs this without `--bench`, and without need for numbers.
     if !measure {
         println!("to measure: cargo bench --bench ratios");
         return Ok(());

@@ -1,8 +1,9 @@
-//! What the marks cost: the census that settle writes, and the check for suspects.
+//! The cost of the marks: the census that settle writes, and the check for suspects.
 
 use std::hint::black_box;
 
 use http::HeaderMap;
+use session_affinity::limits::CoolingOff;
 use session_affinity::*;
 
 use crate::measure::{Bench, Case};
@@ -16,7 +17,7 @@ fn attempt(
     pools: &Pools<usize>,
 ) -> Attempt {
     let visit = affinity.recall(black_box(&request(headers)), NOW);
-    affinity.route(visit, Record::Absent, pools, || 0).expect("there is an endpoint")
+    affinity.route(visit, Record::Absent, pools, || 0).expect("there is an endpoint").0
 }
 
 pub fn run(bench: &Bench, report: &mut Report) {
@@ -27,9 +28,9 @@ pub fn run(bench: &Bench, report: &mut Report) {
     let headers = cookie_header(300, Place::Last, codec().seal(&pin()).as_str());
     let (few, many) = (pools(3, Mix::Weights), pools(64, Mix::Weights));
     let cooling_off = CoolingOff::new(10).unwrap();
-    let calm = Affinity::new(&shop(), cookie_policy());
+    let calm = Affinity::new(cookie_policy());
     let wary = calm.clone().with_cooling_off(cooling_off);
-    let free = Affinity::new(&shop(), NoAffinity);
+    let free = Affinity::new(NoAffinity::new(&shop()));
     let wary_free = free.clone().with_cooling_off(cooling_off);
     let settled = || calm.settle(attempt(&calm, &headers, &few), &few);
     let routed = || attempt(&calm, &headers, &few);

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// How long to measure.
+/// The length of a measurement.
 #[derive(Clone, Copy)]
 pub struct Bench {
     pub rounds: usize,
     pub batch: Duration,
     pub quick: bool,
-    /// How much of a batch to run before it without a clock.
+    /// The share of a batch that runs before it without a clock.
     pub warm_up: f64,
 }
 
@@ -19,16 +19,16 @@ impl Bench {
         Self { rounds, batch: Duration::from_micros(batch), quick, warm_up: 0.0 }
     }
 
-    /// Fewer and longer batches, each after half a one: for what needs its cache warm, as
-    /// the others have just filled it with theirs.
+    /// Returns a bench of fewer and longer batches, each after half a batch. It is for cases that
+    /// need a warm cache, which other cases have just filled.
     pub fn long(self) -> Self {
         let batch = Duration::from_millis(if self.quick { 2 } else { 10 });
         Self { rounds: 31, batch, warm_up: 0.5, ..self }
     }
 
-    /// Runs the cases in turn, again and again, so that what disturbs one disturbs all:
-    /// a neighbour on the same core, a change of clock rate. Every other round goes
-    /// backwards, so that nobody always comes after the same one.
+    /// Runs the cases in turn, again and again, so that a disturbance affects all of them: a
+    /// neighbour on the same core, a change of clock rate. Every other round goes backwards, so
+    /// that no case always follows the same one.
     pub fn run(&self, cases: &mut [Case<'_>]) -> Vec<Series> {
         let iterations: Vec<u64> = cases.iter_mut().map(|case| self.calibrate(case)).collect();
         let mut series = vec![Series(Vec::with_capacity(self.rounds)); cases.len()];
@@ -46,7 +46,7 @@ impl Bench {
         series
     }
 
-    /// How many iterations fill a batch.
+    /// Returns the number of iterations that fill a batch.
     fn calibrate(&self, case: &mut Case<'_>) -> u64 {
         let mut iterations = 1_u64;
         loop {
@@ -60,7 +60,7 @@ impl Bench {
     }
 }
 
-/// Something to measure: runs this many times and says how long it took.
+/// A piece of work to measure: a function that runs it this many times and returns the duration.
 pub struct Case<'a>(Box<dyn FnMut(u64) -> Duration + 'a>);
 
 impl<'a> Case<'a> {
@@ -74,13 +74,13 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// One that reads the clock itself, to leave out what it prepares.
+    /// Creates a case that reads the clock itself, to leave out its preparations.
     pub fn timed(run: impl FnMut(u64) -> Duration + 'a) -> Self {
         Self(Box::new(run))
     }
 }
 
-/// What one case took in each round, in ns.
+/// The cost of one case in each round, in ns.
 #[derive(Clone)]
 pub struct Series(Vec<f64>);
 
@@ -89,13 +89,13 @@ impl Series {
         median(self.0.clone())
     }
 
-    /// The median of the rounds' ratios: both sides of each were measured within a
-    /// moment of each other.
+    /// Returns the median of the rounds' ratios. Both sides of each were measured within a moment
+    /// of each other.
     pub fn over(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(this, that)| this / that).collect())
     }
 
-    /// The median of the rounds' differences.
+    /// Returns the median of the rounds' differences.
     pub fn less(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(this, that)| this - that).collect())
     }
@@ -106,7 +106,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Ours beside the least it could cost and what others take for the same.
+/// An operation of this crate beside its lower bound and beside other libraries.
 pub struct Race<'a> {
     operation: String,
     ours: Case<'a>,
@@ -161,7 +161,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// How a race ended.
+/// The result of a race.
 pub struct Finish {
     pub operation: String,
     pub ours: Series,
@@ -170,12 +170,12 @@ pub struct Finish {
 }
 
 impl Finish {
-    /// How many times the limit ours takes.
+    /// Returns the cost of this crate's operation as a multiple of the limit.
     pub fn over_limit(&self) -> f64 {
         self.limit.as_ref().map_or(f64::NAN, |(_, limit)| self.ours.over(limit))
     }
 
-    /// How many times faster than this one ours is.
+    /// Returns the cost of this rival as a multiple of this crate's operation.
     pub fn faster_than(&self, rival: &str) -> f64 {
         self.rivals
             .iter()
@@ -183,7 +183,7 @@ impl Finish {
             .map_or(f64::NAN, |(_, series)| series.over(&self.ours))
     }
 
-    /// The fastest rival.
+    /// Returns the fastest rival.
     pub fn best(&self) -> Option<&(&'static str, Series)> {
         self.rivals.iter().min_by(|(_, a), (_, b)| a.median().total_cmp(&b.median()))
     }

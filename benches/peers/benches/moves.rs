@@ -1,4 +1,4 @@
-//! Who moves when an endpoint fails, returns, joins or leaves. Nothing is timed here.
+//! The sessions that move when an endpoint fails, returns, joins or leaves. Nothing is timed here.
 
 use session_affinity::*;
 
@@ -7,15 +7,15 @@ use crate::scene::{Mix, pool, pools, shop};
 use crate::steering::route;
 use crate::table::{Budget, Grid, Report, figure};
 
-/// The choice of each of so many seeds.
+/// Returns the choices of this many seeds.
 fn choices(pools: &Pools<usize>, count: usize) -> Vec<EndpointId> {
-    let affinity = Affinity::new(&shop(), NoAffinity);
+    let affinity = Affinity::new(NoAffinity::new(&shop()));
     let choose = route(&affinity, pools);
     std::iter::repeat_with(choose).take(count).collect()
 }
 
-/// How many have moved, and how many of them needn't have: they neither were where they
-/// cannot stay nor are where somebody has come.
+/// Returns the number of moves, and the number of needless ones: from an endpoint that has not
+/// changed to another that has not changed.
 fn moved(
     before: &[EndpointId],
     after: &[EndpointId],
@@ -90,15 +90,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
     grid.print();
 }
 
-/// Endpoints that stay, that change, and sessions: enough for a thousand to move, so that
-/// chance is some percent.
+/// The numbers of endpoints that stay, of endpoints that change, and of sessions: enough for a
+/// thousand to move, so that chance is some percent.
 const SIZES: [(usize, usize, usize); 4] =
     [(9, 1, 200_000), (63, 1, 200_000), (999, 1, 1_000_000), (9_900, 100, 100_000)];
 
 fn with_health(pools: &Pools<usize>, ids: &[EndpointId], health: Health) -> Pools<usize> {
-    let mut edit = pools.edit();
-    for id in ids {
-        edit.health(*id, health).expect("it is in the snapshot");
-    }
-    edit.build()
+    let edit = pools.edited(|edit| ids.iter().try_for_each(|id| edit.health(*id, health)));
+    edit.expect("the endpoints are in the snapshot")
 }

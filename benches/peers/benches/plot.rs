@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::table::figure;
 
-/// One curve: what there is more and more of, what is measured, and (how many, ns).
+/// One curve: the variable, the cost that is measured, and the points (number, ns).
 pub struct Panel {
     pub what: &'static str,
     pub cost: &'static str,
@@ -15,13 +15,13 @@ pub struct Panel {
 const COLUMNS: usize = 3;
 const WIDTH: f64 = 330.0;
 const HEIGHT: f64 = 250.0;
-/// Room around the curve: left, right, above and below.
+/// The room around the curve, beginning with that to the left.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 26.0;
 const ABOVE: f64 = 54.0;
 const BELOW: f64 = 48.0;
 
-/// All panels share one scale of cost, so that they can be compared.
+/// Draws the panels with one scale of cost, so that they can be compared.
 pub fn svg(panels: &[Panel]) -> String {
     let costs = || panels.iter().flat_map(|panel| &panel.points).map(|(_, ns)| ns.log10());
     let low = costs().fold(f64::INFINITY, f64::min).floor();
@@ -120,7 +120,7 @@ fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
     }
 }
 
-/// 10 000 as 10 k.
+/// Formats 10 000 as 10 k.
 fn short(size: usize) -> String {
     match size {
         size if size >= 1_000_000 => format!("{} M", size / 1_000_000),

@@ -1,11 +1,13 @@
-//! Whole requests: recall, route and settle, for each policy and each way they can end.
+//! Whole requests: recall, route and settle, for each policy and each outcome.
 
 use std::collections::HashMap;
 use std::hint::black_box;
 
 use cookie::time::{Duration, OffsetDateTime};
-use cookie::{Cookie, CookieJar, SameSite as TheirSameSite};
+use cookie::{Cookie, CookieJar, SameSite};
 use http::{HeaderMap, HeaderValue};
+use session_affinity::policy::Claim;
+use session_affinity::token::Rejected;
 use session_affinity::*;
 
 use crate::heap::allocations;
@@ -14,7 +16,7 @@ use crate::scene::*;
 use crate::table::{Budget, Report};
 use crate::token::{VALUE, key, other, signed_value, verify_with_cookie};
 
-/// One request after another, each with a seed of its own.
+/// Returns a function that serves one request, each time with another seed.
 fn serve<'a, P: AffinityPolicy>(
     affinity: &'a Affinity<P>,
     pools: &'a Pools<usize>,
@@ -24,21 +26,21 @@ fn serve<'a, P: AffinityPolicy>(
     move || {
         seed = seed.wrapping_add(1);
         let visit = affinity.recall(black_box(&request(headers)), NOW);
-        let attempt =
+        let (attempt, target) =
             affinity.route(visit, Record::Absent, pools, || seed).expect("there is an endpoint");
-        black_box(pools.target(attempt.endpoint()));
+        black_box(target);
         affinity.settle(attempt, pools)
     }
 }
 
-/// A signed cookie as one writes it with `cookie`, up to the header value.
+/// Writes a signed cookie with the crate `cookie`, up to the header value.
 fn set_with_cookie(key: &cookie::Key, expires: Option<OffsetDateTime>) -> Option<HeaderValue> {
     let mut cookie = Cookie::build((NAME, VALUE))
         .path("/")
         .max_age(Duration::seconds(82_800))
         .http_only(true)
         .secure(true)
-        .same_site(TheirSameSite::None)
+        .same_site(SameSite::None)
         .build();
     if let Some(expires) = expires {
         cookie.set_expires(expires);
@@ -73,11 +75,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
     };
     assert!(verified().is_some());
 
-    let cookie = Affinity::new(&shop(), cookie_policy());
-    let ip_cookie = Affinity::new(
-        &shop(),
-        IpCookiePolicy::new(&shop(), Ipv6Prefix::default(), cookie_policy()),
-    );
+    let cookie = Affinity::new(cookie_policy());
+    let ip_cookie = Affinity::new(IpCookiePolicy::new(cookie_policy()));
     let mut rows = Vec::new();
 
     let kept = Race::new("kept, cookie", serve(&cookie, &three, &known))
@@ -131,12 +130,14 @@ pub fn run(bench: &Bench, report: &mut Report) {
     rows.push((created("created, cookie, three endpoints", &three).run(bench), vec![]));
 
     let temporary =
-        Affinity::new(&shop(), cookie_policy()).with_failover(FailoverMode::Temporary).unwrap();
+        Affinity::new(cookie_policy()).with_failover_mode(FailoverMode::Temporary).unwrap();
     let lent = Race::new("lent: one connection refused", || {
         let visit = temporary.recall(black_box(&request(&known)), NOW);
-        let attempt =
+        let (attempt, _) =
             temporary.route(visit, Record::Absent, &three, || 0).expect("there is an endpoint");
-        let attempt = temporary.failover(attempt, &three).expect("there is another endpoint");
+        let (attempt, target) =
+            temporary.failover(attempt, &three).expect("there is another endpoint");
+        black_box(target);
         temporary.settle(attempt, &three)
     });
     rows.push((lent.limit("2C", two).run(bench), vec![]));
@@ -155,19 +156,17 @@ pub fn run(bench: &Bench, report: &mut Report) {
     report.races(rows);
 }
 
-/// A header session is not signed: its limit is another.
+/// Returns the race of a header session. It is not signed, so `2C` is not its limit.
 fn header_session<'a>(known: &'a HeaderMap, pools: &'a Pools<usize>) -> Race<'a> {
     let secret = Secret::new([5; 32]).unwrap();
-    let header =
-        HeaderPolicy::new(&shop(), &secret, &["x-user"], Require::Any, CookieName::default())
-            .unwrap();
-    let affinity = Affinity::new(&shop(), header);
+    let affinity = Affinity::new(HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap());
     let store = MemoryStore::new(100_000).unwrap();
     Race::new("kept, header, with its MemoryStore", move || {
         let visit = affinity.recall(black_box(&request(known)), NOW);
-        let record = store.record(&visit);
-        let attempt = affinity.route(visit, record, pools, || 0).expect("there is an endpoint");
-        black_box(pools.target(attempt.endpoint()));
-        store.settle(&affinity.settle(attempt, pools))
+        let record = store.record(visit.lookup());
+        let (attempt, target) =
+            affinity.route(visit, record, pools, || 0).expect("there is an endpoint");
+        black_box(target);
+        store.commit(affinity.settle(attempt, pools).store_write)
     })
 }

@@ -1,35 +1,36 @@
-//! What else could hold sessions, each behind the same few calls. All hash with [`Plain`]:
-//! the keys are hashes already, and nobody shall lose by hashing them again.
+//! The rivals of the memory store, behind the same few calls. All hash with [`Plain`]: the keys are
+//! hashes already, and hashing them again would slow the rivals down.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use session_affinity::limits::Ttl;
+use session_affinity::store::{Lookup, SessionKey, WriteKind};
 use session_affinity::{
-    EndpointId, Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, UnixTime,
+    EndpointId, HeaderPolicy, MemoryStore, Record, SessionStore, StoreWrite, UnixTime,
 };
 
 use crate::scene::mix;
 
-pub const TTL: u64 = 1_800;
+const TTL: Ttl = HeaderPolicy::DEFAULT_TTL;
 
-/// The key of the session of this number.
+/// Returns the key of the session with this number.
 pub fn key(number: u64) -> SessionKey {
     let (high, low) = (mix(number ^ 0x5e55_1011), mix(number.wrapping_add(0x9e37_79b9_7f4a_7c15)));
     SessionKey((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
-/// Sessions by key, with what a request needs.
+/// Sessions by key, with the calls that a request makes.
 pub trait Sessions {
     fn with_room_for(capacity: usize) -> Self;
-    /// Takes in a session that is not there.
+    /// Creates a session that does not exist.
     fn create(&self, key: SessionKey, now: UnixTime);
     /// Reads a session and restarts its idle timer.
     fn hit(&self, key: SessionKey, now: UnixTime) -> Option<u64>;
-    /// How many sessions there are.
+    /// Returns the number of sessions.
     fn count(&self, now: UnixTime) -> usize;
 }
 
@@ -39,18 +40,15 @@ impl Sessions for MemoryStore {
     }
 
     fn create(&self, key: SessionKey, now: UnixTime) {
-        let Ok(()) = self.save(&StoreWrite::Create {
-            key,
-            endpoint: EndpointId::from_u64(7),
-            ttl: TTL,
-            now,
-        });
+        let kind = WriteKind::Create(EndpointId::from_u64(7));
+        let Ok(()) = self.save(&StoreWrite { key, ttl: TTL, now, kind });
     }
 
     fn hit(&self, key: SessionKey, now: UnixTime) -> Option<u64> {
-        let Ok(Record::Found(pin)) = self.load(&Lookup { key, ttl: TTL, now }) else { return None };
-        let Ok(()) = self.save(&StoreWrite::Touch { key, ttl: TTL, now });
-        Some(pin.endpoint.as_u64())
+        let lookup = Lookup { key, ttl: TTL, now };
+        let Ok(Record::Found { endpoint, .. }) = self.load(&lookup) else { return None };
+        let Ok(()) = self.save(&StoreWrite { key, ttl: TTL, now, kind: WriteKind::Touch });
+        Some(endpoint.as_u64())
     }
 
     fn count(&self, now: UnixTime) -> usize {
@@ -58,7 +56,7 @@ impl Sessions for MemoryStore {
     }
 }
 
-/// Eight bytes of the key, as they are.
+/// A hash that is eight bytes of the key, unchanged.
 #[derive(Default)]
 pub struct Plain(u64);
 
@@ -84,11 +82,11 @@ impl Hash for Id {
     }
 }
 
-/// What is kept of a session: endpoint, issued, end.
+/// The record of a session: endpoint, issued, end.
 type Session = (u64, u64, Cell<u64>);
 
 fn end(now: UnixTime) -> u64 {
-    now.as_secs() + TTL
+    now.as_secs() + TTL.get()
 }
 
 /// Restarts the timer of a session that has not ended.
@@ -99,7 +97,7 @@ fn touched((endpoint, _, until): &Session, now: UnixTime) -> Option<u64> {
     })
 }
 
-/// One map of one thread: the least it could cost.
+/// One map of one thread: the lower bound.
 pub struct Unlocked(std::cell::RefCell<HashMap<Id, Session, Build>>);
 
 impl Sessions for Unlocked {
@@ -125,7 +123,7 @@ pub struct Sharded(Vec<Mutex<HashMap<Id, Session, Build>>>);
 
 impl Sharded {
     fn shard(&self, key: SessionKey) -> std::sync::MutexGuard<'_, HashMap<Id, Session, Build>> {
-        self.0[usize::from(key.0[15] % 64)].lock().expect("nobody panics")
+        self.0[usize::from(key.0[15] % 64)].lock().expect("no thread panics")
     }
 }
 
@@ -147,7 +145,7 @@ impl Sessions for Sharded {
     }
 
     fn count(&self, _: UnixTime) -> usize {
-        self.0.iter().map(|shard| shard.lock().expect("nobody panics").len()).sum()
+        self.0.iter().map(|shard| shard.lock().expect("no thread panics").len()).sum()
     }
 }
 
@@ -173,7 +171,7 @@ impl Sessions for Dash {
     }
 }
 
-/// It hands out clones of its values: what is to change stands behind an `Arc`.
+/// A session behind an `Arc`, because the cache returns clones of its values.
 type Shared = Arc<(u64, u64, AtomicU64)>;
 type QuickCache = quick_cache::sync::Cache<Id, Shared, quick_cache::UnitWeighter, Build>;
 
@@ -202,14 +200,14 @@ impl Sessions for Quick {
     }
 }
 
-/// It has an idle timer of its own, by its own clock.
+/// A cache with an idle timer and a clock of its own.
 pub struct Moka(moka::sync::Cache<Id, (u64, u64), Build>);
 
 impl Sessions for Moka {
     fn with_room_for(capacity: usize) -> Self {
         let builder =
             moka::sync::Cache::builder().max_capacity(capacity as u64).initial_capacity(capacity);
-        Self(builder.time_to_idle(Duration::from_secs(TTL)).build_with_hasher(Build::default()))
+        Self(builder.time_to_idle(TTL.into()).build_with_hasher(Build::default()))
     }
 
     fn create(&self, key: SessionKey, now: UnixTime) {

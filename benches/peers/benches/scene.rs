@@ -1,15 +1,19 @@
-//! What the subjects have in common: names, keys, pools, headers, and the limit.
+//! The parts that the subjects share: names, keys, pools, headers, and the limit.
+
+use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::*;
 use sha2::block_api::compress256;
 
 pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 pub const NAME: &str = "__cflb";
 
-pub fn shop() -> Name {
-    Name::new("shop.example.com").unwrap()
+pub fn shop() -> LoadBalancer {
+    LoadBalancer::new("shop.example.com").unwrap()
 }
 
 pub fn keyring() -> Keyring {
@@ -29,10 +33,10 @@ pub fn pin() -> Pin {
 }
 
 pub fn request(headers: &HeaderMap) -> RequestMeta<'_> {
-    RequestMeta { headers, client_ip: Some([192, 0, 2, 1].into()), scheme: Scheme::Https }
+    RequestMeta::new(headers, Scheme::Https).with_client_ip(IpAddr::from([192, 0, 2, 1]))
 }
 
-/// How the endpoints of a pool differ.
+/// The differences between the endpoints of a pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     Equal,
@@ -65,8 +69,8 @@ impl Mix {
 pub fn pool(count: usize, mix: Mix) -> Pool<usize> {
     (0..count).fold(Pool::new("eu"), |pool, number| {
         let weight = Weight::new(mix.weight(number)).unwrap();
-        let health = mix.health(number);
-        pool.endpoint(Endpoint { weight, health, ..Endpoint::new(format!("eu-{number}"), number) })
+        let endpoint = Endpoint::new(format!("eu-{number}"), number);
+        pool.with_endpoint(endpoint.with_weight(weight).with_health(mix.health(number)))
     })
 }
 
@@ -74,7 +78,7 @@ pub fn pools(count: usize, mix: Mix) -> Pools<usize> {
     Pools::builder().pool(pool(count, mix)).build().unwrap()
 }
 
-/// Where our cookie stands in a header.
+/// The place of the affinity cookie in a header.
 #[derive(Clone, Copy)]
 pub enum Place {
     First,
@@ -82,7 +86,7 @@ pub enum Place {
     Absent,
 }
 
-/// A Cookie header of this many bytes, with other people's cookies around ours.
+/// Returns headers with a Cookie line of this many bytes: the affinity cookie among others.
 pub fn cookie_header(length: usize, place: Place, value: &str) -> HeaderMap {
     let ours = format!("{NAME}={value}");
     let room = match place {
@@ -113,8 +117,8 @@ pub fn headers(cookies: &str) -> HeaderMap {
     headers
 }
 
-/// `2C`: two compressions of SHA-256 on stored midstates, the second over the result of
-/// the first. An HMAC-SHA-256 over so few bytes cannot be had for less.
+/// The limit `2C`: two compressions of SHA-256 on stored midstates, the second over the result of
+/// the first. It is the least that an HMAC-SHA-256 over so few bytes takes.
 pub struct TwoCompressions {
     inner: [u32; 8],
     outer: [u32; 8],

@@ -21,11 +21,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
     let bench = Bench { rounds: 31, ..*bench };
     let before = pools(COUNT, Mix::Weights);
     let id = EndpointId::new("eu", "eu-5000");
-    let flip = |health| {
-        let mut edit = before.edit();
-        edit.health(id, health).expect("it is in the snapshot");
-        edit.build()
-    };
+    let flip = |health| before.edited(|edit| edit.health(id, health)).expect("a known endpoint");
     let build = || {
         Case::timed(|iterations| {
             let mut time = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! Steering: who is preferred among 3 to 10 000 endpoints.
+//! Steering: the choice among 3 to 10 000 endpoints.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use pingora_ketama::{Bucket, Continuum};
-use session_affinity::steering::{Candidate, Seed, Steering};
+use session_affinity::steering::{Candidate, Candidates, Seed, Steering};
 use session_affinity::*;
 
 use crate::measure::{Bench, Case};
 use crate::scene::{Mix, NOW, Numbers, mix, pool, pools, request, shop};
 use crate::table::{Budget, Grid, Report, figure};
 
-/// Asks the library's own choice so often for each request that the request itself no
-/// longer counts.
+/// Steering that repeats the library's own choice so often that the rest of the request no longer
+/// counts.
 struct Repeated;
 
 const TIMES: u64 = 64;
@@ -28,7 +28,7 @@ impl<T> Steering<T> for Repeated {
     }
 }
 
-/// Requests without a session: steering chooses each time.
+/// Returns a function that routes a request without a session: steering chooses each time.
 pub fn route<'a>(
     affinity: &'a Affinity<NoAffinity>,
     pools: &'a Pools<usize>,
@@ -37,14 +37,13 @@ pub fn route<'a>(
     let mut seeds = Numbers(1);
     move || {
         let visit = affinity.recall(&request(&headers), NOW);
-        affinity
-            .route(visit, Record::Absent, pools, || seeds.draw())
-            .expect("there is an endpoint")
-            .endpoint()
+        let routed = affinity.route(visit, Record::Absent, pools, || seeds.draw());
+        let (attempt, _) = routed.expect("there is an endpoint");
+        attempt.endpoint()
     }
 }
 
-/// What steering costs by itself, per choice.
+/// Returns the cost of steering by itself, per choice.
 pub fn alone<'a>(affinity: &'a Affinity<NoAffinity>, pools: &'a Pools<usize>) -> Case<'a> {
     let mut route = route(affinity, pools);
     Case::timed(move |iterations| {
@@ -58,10 +57,10 @@ pub fn alone<'a>(affinity: &'a Affinity<NoAffinity>, pools: &'a Pools<usize>) ->
 }
 
 pub fn pools_of_repeated(count: usize, mix: Mix) -> Pools<usize> {
-    Pools::builder().pool(pool(count, mix).steering(Repeated)).build().unwrap()
+    Pools::builder().pool(pool(count, mix).with_steering(Repeated)).build().unwrap()
 }
 
-/// The same rendezvous as one writes it: -ln(u) / weight in floating point.
+/// The same rendezvous in its plain form: -ln(u) / weight in floating point.
 struct Float(Vec<(u64, f64, Health)>);
 
 impl Float {
@@ -113,7 +112,7 @@ impl Ketama {
     }
 }
 
-/// One more column for each thing that is measured side by side.
+/// The heads of the columns.
 const HEADS: [&str; 11] = [
     "endpoints",
     "which are",
@@ -133,7 +132,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
         "Steering",
         "Route: a whole request without a session, and the same less what it costs with one endpoint. Alone: the choice repeated\n64 times within a request. f64 ln: the same weighted rendezvous in floating point. Ketama: a lookup in the ring of\npingora-ketama with a tenth of the weights, past the unhealthy; its building is in the table of snapshots. Budgets are for\nsteering alone.",
     );
-    let affinity = Affinity::new(&shop(), NoAffinity);
+    let affinity = Affinity::new(NoAffinity::new(&shop()));
     let single = pools(1, Mix::Equal);
     let mut grid = Grid::new(HEADS.map(String::from).to_vec());
     for mix in [Mix::Equal, Mix::Weights, Mix::HalfUnhealthy] {

@@ -1,4 +1,4 @@
-//! The memory store: hits of live sessions, a flood of new ones, and what is left after it.
+//! The memory store: hits of live sessions, a flood of new ones, and the survivors of the flood.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -131,17 +131,17 @@ impl<S: Sessions> Filled<S> {
         })
     }
 
-    /// Each hit needs the result of the one before to know its session.
+    /// Returns the case in which each hit needs the result of the one before.
     fn chained<'a>(&'a self, trace: &'a [u32]) -> Case<'a> {
         let (mut at, mut last) = (0, 0);
         Case::new(move || {
             at = (at + 1) % trace.len();
-            // All endpoints have small ids, so nothing is added: but only the result says so.
+            // The ids of the endpoints are small, so 0 is added, which only the result can tell.
             last = self.store.hit(key(u64::from(trace[at]) + (last >> 32)), NOW).unwrap_or(0);
         })
     }
 
-    /// New sessions, one after another.
+    /// Returns the case of new sessions, one after another.
     fn flood(&self) -> Case<'_> {
         let mut next = self.sessions as u64;
         Case::new(move || {
@@ -152,7 +152,7 @@ impl<S: Sessions> Filled<S> {
 }
 
 impl<S: Sessions + Sync> Filled<S> {
-    /// Two threads at once, each with half of the trace.
+    /// Returns the case of two threads at once, each with half of the trace.
     fn two<'a>(&'a self, trace: &'a [u32]) -> Case<'a> {
         Case::timed(move |iterations| {
             let barrier = Barrier::new(2);
@@ -167,13 +167,13 @@ impl<S: Sessions + Sync> Filled<S> {
             let (first, second) = trace.split_at(trace.len() / 2);
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| work(second));
-                work(first).max(other.join().expect("nobody panics"))
+                work(first).max(other.join().expect("no thread panics"))
             })
         })
     }
 }
 
-/// How many percent of the sessions that were used twice are left after a flood.
+/// Returns the percentage of sessions, used twice, that are left after a flood.
 fn survivors<S: Sessions>(size: usize) -> f64 {
     let store = S::with_room_for(size);
     let sessions = 0..size as u64;
@@ -200,7 +200,7 @@ pub fn uniform_below(sessions: usize) -> Vec<u32> {
     (0..DRAWS).map(|_| (numbers.draw() % sessions as u64) as u32).collect()
 }
 
-/// The session of rank r comes with a probability in proportion to 1 / r.
+/// Returns a trace in which the session of rank r has a probability in proportion to 1 / r.
 fn zipf() -> Vec<u32> {
     let mut sums = Vec::with_capacity(SESSIONS);
     let mut sum = 0.0;

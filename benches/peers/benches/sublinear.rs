@@ -1,5 +1,5 @@
-//! What was tried so that steering among ten thousand need not look at all of them, and what
-//! each of it gives up. Prototypes: floating point, no health, no suspects.
+//! Schemes for steering among ten thousand endpoints without looking at all of them, and the costs
+//! of each. Prototypes: floating point, no health, no suspects.
 
 use session_affinity::EndpointId;
 
@@ -7,7 +7,7 @@ use crate::measure::{Bench, Case};
 use crate::scene::{Mix, Numbers, mix};
 use crate::table::{Grid, Report, figure};
 
-/// Somebody who is chosen in proportion to the weight: id, weight in hundredths, number.
+/// An endpoint that is chosen in proportion to its weight: id, weight in hundredths, number.
 type Runner = (u64, u64, usize);
 
 fn runners(count: usize) -> Vec<Runner> {
@@ -15,7 +15,7 @@ fn runners(count: usize) -> Vec<Runner> {
     (0..count).map(|number| (id(number), Mix::Weights.weight(number), number)).collect()
 }
 
-/// The place of the one with the least -ln(hash) / weight; most are out by 1 - x <= -ln(x).
+/// Returns the place of the least -ln(hash) / weight. Most are excluded by 1 - x <= -ln(x).
 fn race(seed: u64, runners: impl Iterator<Item = (u64, f64)>) -> usize {
     let (mut winner, mut least) = (0, f64::INFINITY);
     for (place, (id, weight)) in runners.enumerate() {
@@ -33,7 +33,7 @@ trait Scheme {
     fn choose(&self, seed: u64) -> usize;
 }
 
-/// The rendezvous itself: everybody is looked at.
+/// The rendezvous itself, which looks at every endpoint.
 struct Flat(Vec<Runner>);
 
 impl Scheme for Flat {
@@ -46,7 +46,8 @@ impl Scheme for Flat {
     }
 }
 
-/// 128 groups by id: first a race of groups by the sum of their weights, then one within.
+/// The scheme of 128 groups by id: first a choice of a group by the sum of its weights, then a
+/// choice within it.
 struct Groups(Vec<(u64, f64, Vec<Runner>)>);
 
 impl Scheme for Groups {
@@ -68,14 +69,14 @@ impl Scheme for Groups {
     }
 }
 
-/// A table of four slots or more for each endpoint, a power of two, each endpoint in the first
-/// free one of a sequence of its own; slots are drawn until one is taken and its weight holds.
+/// A table of at least four slots for each endpoint, a power of two. Each endpoint has the first
+/// free slot of a sequence of its own. Slots are drawn until one is taken and passes by its weight.
 struct Slots(Vec<Option<Runner>>);
 
 impl Scheme for Slots {
     fn of(count: usize) -> Self {
         let mut runners = runners(count);
-        // In the order of the ids, so that the order of the list means nothing.
+        // In the order of the ids, so that the order of the list does not matter.
         runners.sort_unstable();
         let mut slots = vec![None; (4 * count).next_power_of_two()];
         for runner in runners {
@@ -104,7 +105,7 @@ fn slot(number: u64, slots: &[Option<Runner>]) -> usize {
     number as usize & (slots.len() - 1)
 }
 
-/// The rendezvous' winner for each of 65 536 buckets.
+/// The choice of the rendezvous for each of 65 536 buckets.
 struct Winners(Vec<u32>);
 
 impl Scheme for Winners {
@@ -159,7 +160,7 @@ fn uneven<S: Scheme>() -> f64 {
     let share = |number: usize| {
         f64::from(chosen[number]) * sum as f64 / (total as u64 * Mix::Weights.weight(number)) as f64
     };
-    // Light ones are chosen so seldom that chance alone makes them uneven.
+    // Light endpoints are chosen so seldom that chance alone makes them uneven.
     (0..COUNT).filter(|number| Mix::Weights.weight(*number) >= 50).map(share).fold(0.0, f64::max)
 }
 

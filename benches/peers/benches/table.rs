@@ -2,7 +2,7 @@
 
 use crate::measure::Finish;
 
-/// One budget of the design and what was measured.
+/// One budget of the design and its measurement.
 pub struct Budget {
     what: String,
     allowed: String,
@@ -38,7 +38,7 @@ impl Budget {
     }
 }
 
-/// All tables go through here; the budgets are summed up at the end.
+/// The report: it prints all tables, and keeps the budgets for the summary at the end.
 #[derive(Default)]
 pub struct Report {
     budgets: Vec<Budget>,
@@ -49,7 +49,7 @@ impl Report {
         println!("\n## {title}\n\n{note}\n");
     }
 
-    /// A row for each race, with the budgets that are about it.
+    /// Prints a table with a row for each race and its budgets.
     pub fn races(&mut self, rows: Vec<(Finish, Vec<Budget>)>) {
         let heads = [
             "operation",
@@ -105,7 +105,7 @@ impl Report {
         }
     }
 
-    /// The cell for these budgets; they are kept for the summary.
+    /// Returns the cell for these budgets, and keeps them for the summary.
     pub fn judge(&mut self, budgets: Vec<Budget>) -> String {
         let cell = |budget: &Budget| {
             format!("{}: {} {}", budget.allowed, budget.measured, budget.verdict())
@@ -181,12 +181,12 @@ impl Grid {
     }
 }
 
-/// Nothing to be said.
+/// The content of an empty cell.
 pub fn dash() -> String {
     "–".into()
 }
 
-/// A number in as many digits as mean something; thousands in groups.
+/// Formats a number with its significant digits, and thousands in groups.
 pub fn figure(number: f64) -> String {
     match number.abs() {
         size if size >= 100.0 => grouped(number.round() as i64),

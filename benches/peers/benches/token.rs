@@ -1,4 +1,4 @@
-//! Tokens: opening, sealing, refusing a forgery, and from a header to an opened pin.
+//! Tokens: opening, sealing, refusing a forgery, and the way from a header to an opened pin.
 
 use std::hint::black_box;
 
@@ -7,14 +7,14 @@ use cookie::{Cookie, CookieJar};
 use http::HeaderMap;
 use http::header::COOKIE;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use session_affinity::CookieName;
+use session_affinity::cookies::CookieName;
 
 use crate::heap::allocations;
 use crate::measure::{Bench, Race};
 use crate::scene::{NAME, NOW, Place, TwoCompressions, codec, cookie_header, headers, pin};
 use crate::table::{Budget, Report};
 
-/// What others sign in the place of a pin.
+/// The value that other libraries sign in the place of a pin.
 pub const VALUE: &str = "bf54fd3b4b4ea9db.1800000000.1800003600";
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -28,15 +28,15 @@ pub fn key() -> cookie::Key {
     cookie::Key::from(&[7; 64])
 }
 
-/// The value of a cookie that `cookie` has signed.
+/// Returns the value of a cookie that the crate `cookie` has signed.
 pub fn signed_value() -> String {
     let mut jar = CookieJar::new();
     jar.signed_mut(&key()).add(Cookie::new(NAME, VALUE));
     jar.get(NAME).expect("it was added").value().into()
 }
 
-/// How one reads one signed cookie with `cookie`: the header is parsed as far as it, and
-/// nothing else is kept.
+/// Reads one signed cookie with the crate `cookie`: parses the header as far as that cookie, and
+/// keeps nothing else.
 pub fn verify_with_cookie(
     headers: &HeaderMap,
     jar: &CookieJar,
@@ -47,7 +47,7 @@ pub fn verify_with_cookie(
     jar.signed(key).verify(found.into_owned())
 }
 
-/// A character other than this one.
+/// Returns a character other than this one.
 pub fn other(character: u8) -> u8 {
     if character == b'A' { b'B' } else { b'A' }
 }

@@ -1,5 +1,5 @@
-//! Where an endpoint is: `10.0.0.1:8080`, `[::1]:8080`, `shop.internal:8080`, or without the
-//! port, which then is 80.
+//! The address of an endpoint: `10.0.0.1:8080`, `[::1]:8080`, `shop.internal:8080`, or one of these
+//! without the port, which then is 80.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Ip(SocketAddr),
-    /// Looked up each time a connection is made.
+    /// A host name and a port. The name is looked up each time a connection is made.
     Name(String, u16),
 }
 
@@ -44,7 +44,7 @@ impl FromStr for Address {
     }
 }
 
-/// As in a `Host` header.
+/// Writes the address as in a `Host` header.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,8 +59,8 @@ fn port(digits: &str) -> Result<u16, ()> {
     digits.parse().ok().filter(|port| is_number && *port != 0).ok_or(())
 }
 
-/// Letters, digits, `-` and `_` in labels; a name whose last label is a number is a mistyped
-/// address.
+/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`. A text whose last
+/// label is a number is a mistyped address.
 fn is_host_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {

@@ -1,4 +1,4 @@
-//! The admin listener: what the gateway is doing, and changing it while it runs.
+//! The admin listener: shows the state of the gateway, and changes it while it runs.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,7 +16,7 @@ use crate::keys::Refused;
 use crate::metrics;
 use crate::state;
 
-/// Why nothing was changed.
+/// A call that is refused and has changed nothing.
 struct Refusal {
     status: StatusCode,
     error: String,
@@ -25,13 +25,13 @@ struct Refusal {
 
 type Answer = Result<Value, Refusal>;
 
-/// What an answer is made of.
+/// The content of an answer.
 enum Content {
     Json(Value),
     Metrics(String),
 }
 
-/// No body that is right comes near it.
+/// The length of the longest body that is read, in bytes. Valid ones are far shorter.
 const LONGEST_BODY: usize = 64 * 1024;
 
 pub(crate) async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -97,8 +97,8 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
     Ok(Content::Json(value))
 }
 
-/// Any page that is open in the browser of whoever can reach this listener could call it, and
-/// send it a key.
+/// Returns whether a web page sent the request. Any page in a browser that can reach this listener
+/// could otherwise call it, and send it a key.
 fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
@@ -113,9 +113,9 @@ fn drain(control: &Control, pool: &str, name: &str) -> Answer {
     let (affinity, pools) =
         (control.gateway.affinity.load_full(), control.gateway.pools.load_full());
     let id = EndpointId::new(pool, name);
-    let census = pools.census(id).ok_or_else(|| unknown_origin(pool, name))?;
-    let drain = affinity.drain(&pools, id, census, control.gateway.clock.now());
-    drain.map(|drain| state::drain(&drain)).ok_or_else(|| unknown_origin(pool, name))
+    let endpoint = pools.endpoint(id).ok_or_else(|| unknown_origin(pool, name))?;
+    let drain = affinity.drain(endpoint, endpoint.census(), control.gateway.clock.now());
+    Ok(state::drain(&drain))
 }
 
 async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
@@ -126,10 +126,8 @@ async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
         return Err(bad(PoolChange::EXPECTED));
     }
     let now = control.gateway.clock.now();
-    let pools = control.change_pools(|pools| {
-        let view = pools.pool(pool).ok_or_else(unknown)?;
-        change.apply(pools, view, now).map_err(|_| unknown())
-    })?;
+    let changed = control.change_pools(|pools| change.apply(pools, pool, now));
+    let pools = changed.map_err(|_| unknown())?;
     pools.pool(pool).map(state::pool).ok_or_else(unknown)
 }
 
@@ -142,10 +140,8 @@ async fn change_origin(control: &Control, pool: &str, name: &str, body: Incoming
         return Err(bad(OriginChange::EXPECTED));
     }
     let now = control.gateway.clock.now();
-    let pools = control.change_pools(|pools| {
-        let view = pools.endpoint(id).ok_or_else(unknown)?;
-        change.apply(pools, view, now).map_err(|_| unknown())
-    })?;
+    let changed = control.change_pools(|pools| change.apply(pools, id, now));
+    let pools = changed.map_err(|_| unknown())?;
     pools.endpoint(id).map(state::origin).ok_or_else(unknown)
 }
 
@@ -167,7 +163,8 @@ async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
     json::object(&body.to_bytes()).map_err(bad)
 }
 
-/// The segments of a path, percent-decoded one by one, so that a name may have a slash in it.
+/// Returns the segments of a path, percent-decoded one by one, so that a name may contain a slash.
+/// `None` for a path that is not UTF-8 or has a `%` without two hexadecimal digits.
 fn decoded(path: &str) -> Option<Vec<String>> {
     path.strip_prefix('/')?.split('/').map(decoded_segment).collect()
 }
@@ -188,7 +185,7 @@ fn digit(byte: u8) -> Option<u8> {
     u8::try_from(char::from(byte).to_digit(16)?).ok()
 }
 
-/// An id as it is written: neither `+1` nor `01`.
+/// Reads the id of a key in its shortest notation: neither `+1` nor `01`.
 fn key_id(text: &str) -> Option<u8> {
     text.parse().ok().filter(|id: &u8| id.to_string() == text)
 }

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) admin: Option<SocketAddr>,
 }
 
-/// Reads the arguments after the program's name; of a flag given twice the last one counts.
+/// Reads the arguments after the program's name. Where a flag is given twice, the last one counts.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, String> {
     let mut arguments = arguments.into_iter();
     let mut args = Args::default();

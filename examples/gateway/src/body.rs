@@ -10,12 +10,11 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use crate::upstream::InFlight;
 
 pub(crate) enum Body {
+    /// A text of the gateway's own.
     Own(Full<Bytes>),
-    /// The endpoint is at work on it until the last byte is through.
-    Endpoint {
-        body: Incoming,
-        _in_flight: InFlight,
-    },
+    /// The stream of an endpoint, which counts the request as in flight until the last byte is
+    /// through.
+    Endpoint { body: Incoming, _in_flight: InFlight },
 }
 
 impl Body {

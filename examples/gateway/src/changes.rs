@@ -1,17 +1,16 @@
-//! Changes of pools and endpoints: `PATCH`, all of it or nothing.
+//! Changes of pools and endpoints by `PATCH`: all of a body takes effect, or nothing.
 
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error};
-use session_affinity::{
-    EndpointId, EndpointView, Health, LoadShedding, Percent, PoolView, Pools, ShedBy, State,
-    UnixTime, UnknownEndpoint, UnknownPool, Weight,
-};
+use session_affinity::limits::Percent;
+use session_affinity::pools::{LoadShedding, NotInSnapshot, ShedBy};
+use session_affinity::{EndpointId, Health, Pools, State, UnixTime, Weight};
 
 use crate::json::{Whole, some, some_object};
 use crate::upstream::Upstream;
 
-/// `PATCH /pools/{pool}`
+/// The body of `PATCH /pools/{pool}`.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PoolChange {
@@ -32,12 +31,20 @@ struct SheddingChange {
     default_policy: Option<ShedBy>,
     #[serde(default, deserialize_with = "some_percent")]
     session_percent: Option<Percent>,
-    /// There is one way, so there is nothing to remember.
+    /// Checked and then dropped: the parameter has one value.
     #[serde(default, deserialize_with = "some", rename = "session_policy")]
-    _session_policy: Option<session_affinity::config::SessionPolicy>,
+    _session_policy: Option<SessionPolicy>,
 }
 
-/// `PATCH /pools/{pool}/origins/{name}`
+/// Cloudflare's `load_shedding.session_policy`, as the crate reads it from a file.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SessionPolicy {
+    #[serde(alias = "")]
+    Hash,
+}
+
+/// The body of `PATCH /pools/{pool}/origins/{name}`.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OriginChange {
@@ -56,23 +63,26 @@ impl PoolChange {
         self.enabled.is_none() && self.minimum_origins.is_none() && self.load_shedding.is_none()
     }
 
+    /// Returns the next snapshot, in which the pool of this name is changed.
     pub(crate) fn apply(
         &self,
         pools: &Pools<Arc<Upstream>>,
-        pool: PoolView<'_, Arc<Upstream>>,
+        name: &str,
         now: UnixTime,
-    ) -> Result<Pools<Arc<Upstream>>, UnknownPool> {
-        let mut edit = pools.edit();
-        if let Some(enabled) = self.enabled {
-            edit.pool_state(pool.name(), state(enabled, pool.state(), now))?;
-        }
-        if let Some(minimum) = self.minimum_origins {
-            edit.minimum_origins(pool.name(), minimum)?;
-        }
-        if let Some(change) = &self.load_shedding {
-            edit.shedding(pool.name(), change.apply(pool.shedding()))?;
-        }
-        Ok(edit.build())
+    ) -> Result<Pools<Arc<Upstream>>, NotInSnapshot> {
+        let pool = pools.pool(name).ok_or_else(|| NotInSnapshot::Pool(name.into()))?;
+        pools.edited(|edit| {
+            if let Some(enabled) = self.enabled {
+                edit.pool_state(name, state(enabled, pool.state(), now))?;
+            }
+            if let Some(minimum) = self.minimum_origins {
+                edit.pool_minimum_origins(name, minimum)?;
+            }
+            if let Some(change) = &self.load_shedding {
+                edit.pool_shedding(name, change.apply(pool.shedding()))?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -80,7 +90,7 @@ impl SheddingChange {
     fn apply(&self, before: LoadShedding) -> LoadShedding {
         LoadShedding {
             default_percent: self.default_percent.unwrap_or(before.default_percent),
-            default_policy: self.default_policy.unwrap_or(before.default_policy),
+            shed_by: self.default_policy.unwrap_or(before.shed_by),
             session_percent: self.session_percent.unwrap_or(before.session_percent),
         }
     }
@@ -93,28 +103,31 @@ impl OriginChange {
         self.healthy.is_none() && self.enabled.is_none() && self.weight.is_none()
     }
 
+    /// Returns the next snapshot, in which the endpoint of this id is changed.
     pub(crate) fn apply(
         &self,
         pools: &Pools<Arc<Upstream>>,
-        origin: EndpointView<'_, Arc<Upstream>>,
+        id: EndpointId,
         now: UnixTime,
-    ) -> Result<Pools<Arc<Upstream>>, UnknownEndpoint> {
-        let id: EndpointId = origin.id();
-        let mut edit = pools.edit();
-        if let Some(healthy) = self.healthy {
-            edit.health(id, if healthy { Health::Healthy } else { Health::Unhealthy })?;
-        }
-        if let Some(enabled) = self.enabled {
-            edit.state(id, state(enabled, origin.state(), now))?;
-        }
-        if let Some(weight) = self.weight {
-            edit.weight(id, weight)?;
-        }
-        Ok(edit.build())
+    ) -> Result<Pools<Arc<Upstream>>, NotInSnapshot> {
+        let origin = pools.endpoint(id).ok_or(NotInSnapshot::Endpoint(id))?;
+        pools.edited(|edit| {
+            if let Some(healthy) = self.healthy {
+                edit.health(id, if healthy { Health::Healthy } else { Health::Unhealthy })?;
+            }
+            if let Some(enabled) = self.enabled {
+                edit.state(id, state(enabled, origin.state(), now))?;
+            }
+            if let Some(weight) = self.weight {
+                edit.weight(id, weight)?;
+            }
+            Ok(())
+        })
     }
 }
 
-/// What is disabled already keeps its stamp: its drain does not begin anew.
+/// Returns the state to set. A disabled pool or endpoint keeps its stamp when it is disabled again,
+/// so that its drain does not start over.
 fn state(enabled: bool, before: State, now: UnixTime) -> State {
     match (enabled, before) {
         (true, _) => State::Enabled,
@@ -138,5 +151,5 @@ fn some_percent<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Percent>, 
 
 fn some_weight<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Weight>, D::Error> {
     let weight = Weight::from_fraction(f64::deserialize(input)?);
-    weight.map(Some).ok_or_else(|| D::Error::custom("expected 0 to 1 in steps of 0.01"))
+    weight.map(Some).map_err(|_| D::Error::custom("expected 0 to 1 in steps of 0.01"))
 }

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use session_affinity::UnixTime;
 
-/// Runs a number of seconds ahead of the real time, or behind, so that expiry can be seen
-/// without waiting for it.
+/// A clock that runs a number of seconds ahead of the real time, or behind it, so that expiry can
+/// be seen without waiting.
 #[derive(Default)]
 pub(crate) struct Clock {
     offset: AtomicI64,

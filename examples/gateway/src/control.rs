@@ -1,8 +1,9 @@
-//! What the administrator changes while the gateway runs.
+//! The changes that the administrator makes while the gateway runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use session_affinity::config::Config;
+use session_affinity::pools::NotInSnapshot;
 use session_affinity::{Affinity, Keyring, Pools};
 
 use crate::json::Whole;
@@ -10,8 +11,8 @@ use crate::keys::{self, NewKey, Refused};
 use crate::proxy::Gateway;
 use crate::upstream::Upstream;
 
-/// Changes are made one after the other, each as a whole: a request sees the gateway before
-/// it or after it.
+/// The one place that changes the gateway. Changes are made one after the other, each as a whole: a
+/// request sees the gateway either before a change or after it.
 pub(crate) struct Control {
     pub(crate) gateway: Arc<Gateway>,
     config: Config,
@@ -24,11 +25,12 @@ impl Control {
         Self { gateway, config, keyring: Mutex::new(keyring), pools: Mutex::new(()) }
     }
 
-    /// Makes the next snapshot of the one that is current.
-    pub(crate) fn change_pools<E>(
+    /// Puts the snapshot that `change` makes of the current one in its place, and returns it.
+    pub(crate) fn change_pools(
         &self,
-        change: impl FnOnce(&Pools<Arc<Upstream>>) -> Result<Pools<Arc<Upstream>>, E>,
-    ) -> Result<Arc<Pools<Arc<Upstream>>>, E> {
+        change: impl FnOnce(&Pools<Arc<Upstream>>) -> Result<Pools<Arc<Upstream>>, NotInSnapshot>,
+    ) -> Result<Arc<Pools<Arc<Upstream>>>, NotInSnapshot> {
+        // Two changes at once would both start from the same snapshot, and one would be lost.
         let _one_at_a_time = lock(&self.pools);
         let next = Arc::new(change(&self.gateway.pools.load())?);
         self.gateway.pools.store(next.clone());
@@ -49,7 +51,7 @@ impl Control {
     ) -> Result<Keyring, Refused> {
         let mut ring = lock(&self.keyring);
         let next = change(&ring)?;
-        // The configuration was accepted with other keys, so it is with these.
+        // The configuration was accepted with other keys, and no check of it depends on the keys.
         let affinity = Affinity::from_config(&self.config, &next)
             .map_err(|_| Refused::Conflict("these keys do not fit"))?;
         self.gateway.affinity.store(Arc::new(affinity));

@@ -1,4 +1,4 @@
-//! Three endpoints in this process, for a first look without anything else.
+//! Three endpoints in this process, for a first look that needs nothing else.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,7 +46,7 @@ impl Demo {
         Ok(Self { addresses })
     }
 
-    /// The file that one would write for them.
+    /// Returns the configuration file that an operator would write for these endpoints.
     pub(crate) fn file(&self) -> Result<File, String> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
@@ -72,7 +72,7 @@ impl Demo {
     }
 }
 
-/// Greets, and dies of a DELETE with all its connections.
+/// Serves one endpoint, which greets, and ends at a DELETE with all its connections.
 async fn endpoint(listener: TcpListener, name: &'static str) {
     let (requests, dying, dead) =
         (Arc::<AtomicU64>::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -94,7 +94,7 @@ async fn endpoint(listener: TcpListener, name: &'static str) {
                     "hello from {name}, request {number}\n"
                 )));
                 if request.method() == Method::DELETE {
-                    // Whoever has the answer finds nobody listening any more.
+                    // The listener is closed before the answer is sent.
                     dying.notify_one();
                     dead.notified().await;
                     *response.body_mut() =
@@ -109,13 +109,13 @@ async fn endpoint(listener: TcpListener, name: &'static str) {
     }
     drop(listener);
     dead.notify_one();
-    // The last words have to get out before the connections are cut.
+    // The last answer must be sent before the connections are cut.
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-/// Lines to copy, in the order in which they tell a story.
+/// Returns commands to copy, in the order in which they tell a story.
 pub(crate) fn what_to_try(gateway: SocketAddr, admin: SocketAddr) -> String {
-    // Each demo has a jar of its own.
+    // Two demos at once must not share a cookie jar.
     let jar = format!("/tmp/affinity-{}.cookies", gateway.port());
     format!(
         "\

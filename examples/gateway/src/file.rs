@@ -1,4 +1,4 @@
-//! The configuration file, as it is written. What it says is checked in `settings.rs`.
+//! The configuration file as it is written. Its values are checked in `settings.rs`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::forwarded::Network;
 use crate::json::{Object, object, of_object, some, some_count, some_object};
 use crate::keys::{KeyEntry, some_secret};
 
-/// `load_balancer` and the pools are read by the crate, as Cloudflare's API writes them. The
-/// rest is the gateway's own, and a key that is not known is an error there.
+/// The configuration file. `load_balancer` and `pools` are read by the crate, as Cloudflare's API
+/// writes them. The other keys are the gateway's own, and an unknown one is an error.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
@@ -54,6 +54,7 @@ pub(crate) struct File {
     pub(crate) pools: Vec<Object<PoolConfig>>,
 }
 
+/// The cookie, as `Extensions` of the crate has it.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cookie {
@@ -61,7 +62,7 @@ pub(crate) struct Cookie {
     pub(crate) name: Option<String>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) path: Option<String>,
-    /// Null is allowed: the host alone.
+    /// The domain of the cookie. Null is allowed, and means the host that set the cookie.
     #[serde(default)]
     pub(crate) domain: Option<String>,
     #[serde(default)]

@@ -1,4 +1,5 @@
-//! Who the client is, and which proxies may say so: `X-Forwarded-For`, `-Proto`, `-Host`.
+//! The address and scheme of the client, and the proxies that are believed about them:
+//! `X-Forwarded-For`, `-Proto`, `-Host`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,10 +12,10 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST_NAME: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The proxies in front of the gateway. Only what they say of their clients is believed.
+/// The proxies in front of the gateway. Only their statements about clients are believed.
 pub(crate) struct TrustedProxies(Vec<Network>);
 
-/// A request's client, as far as trusted proxies tell.
+/// The client of a request, as trusted proxies state it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
     pub(crate) ip: IpAddr,
@@ -26,7 +27,7 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// The client of a request that came from `peer`.
+    /// Returns the client of a request that came from `peer`.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
         let peer = peer.to_canonical();
         match self.trusts(peer) {
@@ -35,8 +36,8 @@ impl TrustedProxies {
         }
     }
 
-    /// From right to left up to the first address that is not trusted; if all are, the
-    /// left-most. What is no bare address ends the walk.
+    /// Returns the right-most address of the chain that is not trusted; the left-most if all are.
+    /// An entry other than a bare address ends the walk.
     fn walk(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines = headers.get_all(FOR).iter().collect::<Vec<_>>().into_iter().rev();
         let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
@@ -51,8 +52,8 @@ impl TrustedProxies {
         last
     }
 
-    /// Tells the endpoint of the client: a trusted proxy's words are added to, anyone
-    /// else's are replaced.
+    /// Sets the fields that tell the endpoint about the client: adds to those of a trusted proxy,
+    /// and replaces those of any other peer.
     pub(crate) fn tell(&self, peer: IpAddr, headers: &mut HeaderMap) {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -81,8 +82,8 @@ impl TrustedProxies {
     }
 }
 
-/// The first entry is the hop that the client spoke to. `wss` is how some proxies call the
-/// scheme of a WebSocket.
+/// Returns the scheme by the first entry, which is of the hop that the client spoke to. Some
+/// proxies write `wss` for a WebSocket over TLS.
 fn scheme(headers: &HeaderMap) -> Scheme {
     let first =
         headers.get(PROTO).and_then(|line| line.as_bytes().split(|byte| *byte == b',').next());
@@ -101,8 +102,8 @@ fn ip(entry: &[u8]) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
-/// Addresses with the same first bits: `10.0.0.0/8`, `fd00::/8`, or one address. The bits
-/// after those mean nothing. An IPv4 address within IPv6 is the IPv4 address.
+/// The addresses with the same first bits: `10.0.0.0/8`, `fd00::/8`, or one address. Bits after the
+/// prefix are ignored. An IPv4-mapped IPv6 address counts as the IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network {
     first: u128,

@@ -1,5 +1,5 @@
-//! What is between two neighbours only: hop-by-hop headers, the form of the request target,
-//! and the wish to switch protocols.
+//! The parts of a message that hold for one connection only: hop-by-hop headers, the form of the
+//! request target, and the wish to switch protocols.
 
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
@@ -8,7 +8,7 @@ use hyper::header::{
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Uri, Version};
 
-/// RFC 9110 section 7.6.1, and what older proxies kept to themselves.
+/// The fields of RFC 9110 section 7.6.1, and those that older proxies removed.
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -21,16 +21,18 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// Removes what is not for the next hop, `Connection` and what it names among it.
+/// Removes the fields that are not for the next hop, among them `Connection` and those that it
+/// names.
 pub(crate) fn remove(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         connection(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    // Framing and routing are not a client's to remove.
+    // A client must not be able to remove the framing or the routing.
     for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
         headers.remove(name);
     }
     if headers.contains_key(TRANSFER_ENCODING) {
-        // It overrides the length, which the next hop must not see then.
+        // Transfer-Encoding overrides the length (RFC 9112 section 6.3), so the length may be
+        // wrong.
         headers.remove(CONTENT_LENGTH);
     }
     for name in &HOP_BY_HOP {
@@ -38,8 +40,8 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     }
 }
 
-/// The protocols that a request wants to switch to. HTTP/2 in the clear is not offered on:
-/// a tunnel of requests would pass the gateway by.
+/// Returns the protocols that a request wants to switch to. HTTP/2 in clear text is not passed on,
+/// because the gateway would not see the requests in that tunnel.
 pub(crate) fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
     let wants = connection(request.headers()).any(|name| name.eq_ignore_ascii_case(b"upgrade"));
     let protocol = request
@@ -50,14 +52,14 @@ pub(crate) fn upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
     (!names.any(|name| name.eq_ignore_ascii_case(b"h2c"))).then(|| protocol.clone())
 }
 
-/// Asks the next hop to switch, or tells it that it is done.
+/// Asks the next hop to switch protocols, or confirms that they have been switched.
 pub(crate) fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
 
-/// Gives the target its origin form, and lets what it names be the `Host`. `None`: it is no
-/// request that a gateway can serve (RFC 9112 section 3.2).
+/// Changes the target to its origin form, and sets `Host` to the authority of an absolute one.
+/// `None` for a request that a gateway cannot serve (RFC 9112 section 3.2).
 pub(crate) fn normalise<B>(request: &mut Request<B>) -> Option<()> {
     let (uri, version) = (request.uri(), request.version());
     let target = uri.path_and_query()?.clone();
@@ -86,7 +88,8 @@ fn is_http(scheme: &Scheme) -> bool {
     [Scheme::HTTP, Scheme::HTTPS].contains(scheme)
 }
 
-/// Empty where the target has no authority; else a name or an address, and perhaps a port.
+/// Returns whether a `Host` is valid: empty, which is for targets without an authority, or a name
+/// or an address, possibly with a port.
 fn is_host(host: &HeaderValue) -> bool {
     host.is_empty()
         || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))

@@ -1,5 +1,5 @@
-//! Reading JSON strictly, and errors of one line that name the field and show no value: it
-//! might be a secret.
+//! Strict reading of JSON. Errors have one line, name the field and show no value, because a value
+//! may be a secret.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,7 +19,8 @@ pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
     Ok(value)
 }
 
-/// `invalid type: string "…", expected a sequence` becomes `expected an array`.
+/// Takes the value out of a message: `invalid type: string "…", expected a sequence` becomes
+/// `expected an array`.
 fn without_value(message: &str) -> String {
     let message = match message.rfind(", expected ") {
         Some(comma) if message.starts_with("invalid ") => {
@@ -27,7 +28,7 @@ fn without_value(message: &str) -> String {
         }
         _ => message,
     };
-    // The words of JSON, not those of Rust.
+    // A reader of the file knows the words of JSON, not those of Rust.
     WORDS
         .iter()
         .fold(message.into(), |message: String, (rust, json)| message.replacen(rust, json, 1))
@@ -39,7 +40,7 @@ const WORDS: [(&str, &str); 3] = [
     ("expected f64", "expected a number"),
 ];
 
-/// A message on one line, whatever names it quotes.
+/// Returns a message on one line: control characters in the names that it quotes are escaped.
 pub(crate) fn one_line(message: &str) -> String {
     message
         .chars()
@@ -53,7 +54,7 @@ pub(crate) fn one_line(message: &str) -> String {
         .collect()
 }
 
-/// A `T` written as an object: what serde derives would take an array too.
+/// A `T` written as an object. A derived `Deserialize` would accept an array of its fields too.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -76,29 +77,29 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// For `deserialize_with`: the value, where null is none.
+/// For `deserialize_with`: reads a value, and refuses null.
 pub(crate) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(input).map(Some)
 }
 
-/// For `deserialize_with`: an object.
+/// For `deserialize_with`: reads an object.
 pub(crate) fn of_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<T, D::Error> {
     Object::deserialize(input).map(|Object(value)| value)
 }
 
-/// For `deserialize_with`: an object, where null is none.
+/// For `deserialize_with`: reads an object, and refuses null.
 pub(crate) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<Option<T>, D::Error> {
     of_object(input).map(Some)
 }
 
-/// A whole number, perhaps written with a fraction of zero. One that is beyond 64 bits
-/// becomes the greatest or the least.
+/// A whole number, possibly written with a fraction of zero. A number beyond 64 bits becomes the
+/// greatest or the least.
 #[derive(Clone, Copy)]
 pub(crate) struct Whole(pub(crate) i64);
 
@@ -141,7 +142,7 @@ impl Visitor<'_> for WholeVisitor {
     }
 }
 
-/// For `deserialize_with`: a whole number that is not negative, where null is none.
+/// For `deserialize_with`: reads a whole number that is not negative, and refuses null.
 pub(crate) fn some_count<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     let count = Whole::deserialize(input)?.not_negative();
     count.map(Some).ok_or_else(|| D::Error::custom("expected a whole number that is not negative"))

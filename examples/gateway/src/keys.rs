@@ -8,7 +8,7 @@ use session_affinity::{Key, Keyring, Secret};
 
 use crate::json::Whole;
 
-/// A key as the file writes it.
+/// A key as it is written in the file.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyEntry {
@@ -24,7 +24,7 @@ impl From<KeyEntry> for Key {
     }
 }
 
-/// A key as the admin listener takes it.
+/// A key as the admin listener receives it.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
@@ -45,7 +45,7 @@ fn id<'de, D: Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
     u8::try_from(id).map_err(|_| D::Error::custom("expected a whole number from 0 to 255"))
 }
 
-/// No error tells anything of the secret.
+/// Reads a secret in base64. No error shows any part of it.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
     let decoded = String::deserialize(input).ok().and_then(|text| STANDARD.decode(text).ok());
     let secret = decoded.and_then(|bytes| Secret::new(bytes).ok());
@@ -58,7 +58,7 @@ pub(crate) fn some_secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<
     secret(input).map(Some)
 }
 
-/// A key that nobody else has.
+/// Draws a key from the random generator of the system.
 pub(crate) fn random() -> Result<Key, String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
@@ -66,13 +66,13 @@ pub(crate) fn random() -> Result<Key, String> {
     Secret::new(bytes).map(|secret| Key::new(1, secret)).map_err(|error| format!("keys: {error}"))
 }
 
-/// Why a change of keys is refused.
+/// The reason for which a change of keys is refused.
 pub(crate) enum Refused {
     Unknown,
     Conflict(&'static str),
 }
 
-/// The keyring with one key more, or with another one that signs.
+/// Returns the keyring with one more key, or with another key that signs.
 pub(crate) fn add(ring: &Keyring, new: NewKey) -> Result<Keyring, Refused> {
     let key = Key::new(new.id, new.secret);
     let others = || ring.keys().filter(|known| known.id() != new.id).cloned();
@@ -89,7 +89,7 @@ pub(crate) fn add(ring: &Keyring, new: NewKey) -> Result<Keyring, Refused> {
     }
 }
 
-/// The keyring without the key of this id.
+/// Returns the keyring without the key of this id.
 pub(crate) fn remove(ring: &Keyring, id: u8) -> Result<Keyring, Refused> {
     match ring.key(id) {
         None => Err(Refused::Unknown),
@@ -101,6 +101,6 @@ pub(crate) fn remove(ring: &Keyring, id: u8) -> Result<Keyring, Refused> {
 }
 
 fn rebuilt(keys: impl Iterator<Item = Key>) -> Result<Keyring, Refused> {
-    // Neither empty nor with an id twice, as each change above sees to it.
+    // Not reached: no change above empties the ring or adds an id that it has.
     Keyring::new(keys).map_err(|_| Refused::Conflict("these keys make no keyring"))
 }

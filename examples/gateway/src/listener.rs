@@ -1,4 +1,4 @@
-//! Accepting connections, and ending them well.
+//! The two listeners: connections are accepted, served, and ended in order.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -17,20 +17,20 @@ use crate::admin;
 use crate::control::Control;
 use crate::proxy::Gateway;
 
-/// How long a client may take for the head of a request, and be idle before it.
+/// The time that a client may take for the head of a request, and be idle before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Serves clients until `stopped` says so and the requests in flight have ended.
+/// Serves clients until `stopped` is true and the requests in flight have ended.
 pub(crate) async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Each connection holds a sender; when the last one is gone, so are all connections.
+    // Each connection holds a sender, so the channel closes when the last connection has ended.
     let (open, mut ended) = mpsc::channel::<Infallible>(1);
     loop {
         let (stream, peer) = tokio::select! {
-            // An error means that nobody can stop the gateway any more.
+            // An error means that the sender is gone, and with it the program that could stop this.
             _ = stopped.wait_for(|stopped| *stopped) => break,
             accepted = accept(&listener) => accepted,
         };
@@ -44,7 +44,7 @@ pub(crate) async fn serve(
     ended.recv().await;
 }
 
-/// One connection. How it ends concerns its client alone.
+/// Serves one connection. Its error is dropped: it concerns the client alone.
 async fn converse(
     stream: TcpStream,
     peer: IpAddr,
@@ -63,7 +63,7 @@ async fn converse(
         _ = connection.as_mut() => return,
         _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
     }
-    // Half a head is no request in flight: a client that has not sent more is not waited for.
+    // Half a head does not count as a request in flight: its client is not waited for.
     let ended = tokio::time::timeout(Duration::from_millis(250), connection.as_mut()).await.is_ok();
     if !ended && begun.load(Relaxed) {
         let _ = connection.await;
@@ -89,13 +89,13 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// The next connection. An error is the connection's own, or the process is out of file
-/// descriptors and has to wait for one.
+/// Returns the next connection. After an error it tries again: either that one connection has
+/// failed, or the process has no file descriptor left and must wait for one.
 async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Without it small responses only wait longer.
+                // An error is harmless: small responses only wait longer.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer.ip());
             }

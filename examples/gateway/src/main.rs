@@ -1,5 +1,5 @@
-//! A reverse proxy for HTTP/1.1 with session affinity: the crate at work, and a pattern to
-//! copy. The crate's calls are in `proxy.rs`.
+//! A reverse proxy for HTTP/1.1 with session affinity: the crate at work, and a pattern to copy.
+//! The calls of the crate are in `proxy.rs`.
 //!
 //! ```text
 //! cargo run -p gateway                        # a demo that needs nothing else
@@ -7,10 +7,10 @@
 //! cargo run --release -p gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! ```
 //!
-//! Beside `"store"` stands `"store_deadline_ms"`, 20 by default: how long a request waits for Redis.
-//! `GET /metrics` of the admin listener is for Prometheus. That listener asks nobody who they are, so it
-//! belongs on loopback; web pages are not answered. A request has 100 header lines at most, an
-//! answer 512; trailers are dropped.
+//! A request waits for Redis for at most `"store_deadline_ms"`, 20 by default. `GET /metrics` of
+//! the admin listener is for Prometheus. That listener has no authentication, so it belongs on
+//! loopback; requests of web pages are refused. A request has at most 100 header lines, an answer
+//! 512. Trailers are dropped.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// From the arguments to the end of the last request in flight.
+/// Runs the gateway until the last request in flight has ended.
 async fn run(args: Args) -> Result<(), String> {
     let (settings, demo) = match &args.config {
         Some(path) => (
@@ -90,7 +90,7 @@ async fn run(args: Args) -> Result<(), String> {
         signals::Signals::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
     let addresses = (listener.local_addr().map_err(unbound)?, admin.local_addr().map_err(unbound)?);
 
-    // Each of the demo's sessions ends with it: that needs no warning.
+    // The demo draws a key at each start on purpose.
     if demo.is_none() {
         settings.warnings.iter().for_each(|warning| warn(warning));
     }
@@ -108,10 +108,10 @@ async fn run(args: Args) -> Result<(), String> {
     }
 
     signals.stop().await;
-    // All receivers may be gone: then nothing is left to stop.
+    // An error means that all receivers are gone, so there is nothing left to stop.
     let _ = stop.send(true);
     serving.await.map_err(|error| format!("the listener failed: {error}"))?;
-    // The responses have gone; what the last of them left to write has not, perhaps.
+    // The store may still be writing the sessions of the last responses.
     gateway.store.finish().await;
     Ok(())
 }
@@ -132,8 +132,8 @@ fn unbound(error: std::io::Error) -> String {
     format!("the bound address is not known: {error}")
 }
 
-/// Whoever reads stdout through a pipe wants the ports at once. That nobody reads is no
-/// reason to stop.
+/// Prints at once, for a program that reads the ports through a pipe. The gateway runs on where
+/// stdout is closed.
 fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -1,5 +1,5 @@
-//! What a Prometheus server scrapes, in the text format of OpenMetrics 1.0. Nothing is counted for it:
-//! a scrape reads what `/state` and `/drain` read.
+//! The numbers that a Prometheus server scrapes, in the text format of OpenMetrics 1.0. They are
+//! not counted apart: a scrape reads the same sources as `/state` and `/drain`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use session_affinity::{Drain, DrainPhase, DrainSessions, EndpointView, Health};
+use session_affinity::Health;
+use session_affinity::drain::{Drain, DrainPhase, DrainSessions};
+use session_affinity::pools::EndpointView;
 
 use crate::proxy::Gateway;
 use crate::upstream::{self, Upstream};
@@ -28,7 +30,7 @@ pub(crate) fn scrape(gateway: &Gateway) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Scrape(Vec<Family>);
 
-/// Series of one name.
+/// The series of one name.
 #[derive(Debug)]
 struct Family {
     name: &'static str,
@@ -57,7 +59,7 @@ impl Collector for Scrape {
     }
 }
 
-/// One snapshot and one time serve the whole scrape.
+/// Returns all series, read from one snapshot at one time.
 fn families(gateway: &Gateway) -> Vec<Family> {
     let (affinity, pools, now) =
         (gateway.affinity.load(), gateway.pools.load(), gateway.clock.now());
@@ -65,19 +67,15 @@ fn families(gateway: &Gateway) -> Vec<Family> {
         .iter()
         .flat_map(|pool| pool.endpoints())
         .map(|view| {
-            let census = pools.census(view.id()).unwrap_or_default();
-            Endpoint {
-                view,
-                is_suspect: view.is_suspect(now),
-                drain: affinity.drain(&pools, view.id(), census, now),
-            }
+            let drain = affinity.drain(view, view.census(), now);
+            Endpoint { view, is_suspect: view.is_suspect(now), drain }
         })
         .collect();
     let outcomes = gateway
         .tally
         .counts()
         .map(|(outcome, count)| (vec![("outcome", outcome.label().into())], count));
-    // Redis does not tell how many there are.
+    // `None` for Redis: the series is then left out.
     let sessions =
         gateway.store.live(now).map(|sessions| (vec![("store", "memory".into())], sessions as u64));
     let open = pools.iter().map(|pool| (vec![("pool", pool.name().into())], pool.is_open().into()));
@@ -99,7 +97,7 @@ fn families(gateway: &Gateway) -> Vec<Family> {
     families.into_iter().chain(gauges).collect()
 }
 
-/// Of each endpoint.
+/// The name, the help text and the value of each gauge of an endpoint.
 const GAUGES: [(&str, &str, fn(&Endpoint<'_>) -> u64); 5] = [
     ("endpoint_in_flight", "Requests that an endpoint has not answered to the end", |endpoint| {
         upstream::in_flight(endpoint.view.target()).into()
@@ -111,24 +109,19 @@ const GAUGES: [(&str, &str, fn(&Endpoint<'_>) -> u64); 5] = [
         endpoint.is_suspect.into()
     }),
     ("endpoint_draining", "Whether it is disabled and keeps its sessions", |endpoint| {
-        endpoint.drain.is_some_and(|drain| drain.phase == DrainPhase::Draining).into()
+        (endpoint.drain.phase == DrainPhase::Draining).into()
     }),
     (
         "endpoint_drained",
         "Whether it is disabled and has no session left, as far as this gateway knows",
-        |endpoint| {
-            endpoint
-                .drain
-                .is_some_and(|drain| matches!(drain.sessions, DrainSessions::Drained { .. }))
-                .into()
-        },
+        |endpoint| matches!(endpoint.drain.sessions, DrainSessions::Drained { .. }).into(),
     ),
 ];
 
 struct Endpoint<'a> {
     view: EndpointView<'a, Arc<Upstream>>,
     is_suspect: bool,
-    drain: Option<Drain>,
+    drain: Drain,
 }
 
 impl Endpoint<'_> {

@@ -1,4 +1,4 @@
-//! What happens to a request: recall, route, failover, settle, in that order.
+//! The path of a request: recall, route, failover, settle, in that order.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use session_affinity::{Affinity, AffinityPolicy, CookieName, Outcome, Pools, RequestMeta};
+use session_affinity::cookies::CookieName;
+use session_affinity::{Affinity, Outcome, Pools, RequestMeta};
 use tokio::sync::watch;
 
 use crate::body::Body;
@@ -24,10 +25,10 @@ use crate::upstream::{Failed, InFlight, Upstream};
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
-/// Everything that requests share. What the admin listener changes is behind an `ArcSwap`: a
-/// request takes one snapshot and keeps it.
+/// The state that all requests share. The parts that the admin listener changes are behind an
+/// `ArcSwap`: a request takes one snapshot of each and keeps it.
 pub(crate) struct Gateway {
-    pub(crate) affinity: ArcSwap<Affinity<Box<dyn AffinityPolicy>>>,
+    pub(crate) affinity: ArcSwap<Affinity>,
     pub(crate) pools: ArcSwap<Pools<Arc<Upstream>>>,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<Store>,
@@ -55,37 +56,30 @@ impl Gateway {
         }
     }
 
-    /// Answers a request: what is none for a gateway is refused, the rest goes to an endpoint.
+    /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an
+    /// endpoint.
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
-            let mut refusal = plain(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this gateway opens no tunnels with CONNECT\n",
-            );
-            refusal.headers_mut().insert(
-                ALLOW,
-                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            );
+            let mut refusal = plain(NO_CONNECT);
+            refusal.headers_mut().insert(ALLOW, ALLOWED);
             return refusal;
         }
-        // The client's end of a tunnel, should the endpoint agree to one.
+        // The client's end of a tunnel, in case the endpoint agrees to one.
         let upgrade =
             hop::upgrade(&request).map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         if hop::normalise(&mut request).is_none() {
-            return plain(
-                StatusCode::BAD_REQUEST,
-                "the request target or the Host header cannot be used\n",
-            );
+            return plain(UNUSABLE);
         }
         self.proxy(request, peer, upgrade).await
     }
 
-    /// The law of the crate: a session is read once, before routing, and written once, after
-    /// an endpoint has answered. One snapshot and one time serve the whole request.
+    /// Proxies a request by the law of the crate: a session is read once, before routing, and
+    /// written once, after an endpoint has answered. One snapshot and one time serve the whole
+    /// request.
     async fn proxy(
         &self,
         mut request: Request<Incoming>,
@@ -96,31 +90,15 @@ impl Gateway {
             (self.affinity.load_full(), self.pools.load_full(), self.clock.now());
         let client = self.trusted.client(peer, request.headers());
 
-        let meta = RequestMeta {
-            headers: request.headers(),
-            client_ip: Some(client.ip),
-            scheme: client.scheme,
-        };
+        let meta = RequestMeta::new(request.headers(), client.scheme).with_client_ip(client.ip);
         let visit = affinity.recall(&meta, now);
-        let record = self.store.record(&visit).await;
-        let mut attempt = match affinity.route(visit, record, &pools, entropy) {
-            Ok(attempt) => attempt,
-            Err(none) => {
-                return self.failure(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "no endpoint to try\n",
-                    none.outcome(),
-                );
-            }
+        let record = self.store.record(visit.lookup()).await;
+        let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
+            Ok(chosen) => chosen,
+            Err(none) => return self.failure(NO_ENDPOINT, none.outcome()),
         };
-        let is_chunked = request.body().size_hint().exact().is_none();
-        self.prepare(request.headers_mut(), peer, upgrade.as_ref());
-        if is_chunked {
-            // hyper would send the body of a GET or HEAD without it to nobody.
-            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-
-        while let Some(endpoint) = pools.target(attempt.endpoint()) {
+        self.prepare(&mut request, peer, upgrade.as_ref());
+        loop {
             let in_flight = InFlight::at(endpoint);
             match endpoint.send(request, self.connect_timeout).await {
                 Ok(mut response) => {
@@ -129,44 +107,40 @@ impl Gateway {
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
-                    if let Some(write) = settlement.apply(response.headers_mut()) {
-                        self.store.save(write);
-                    }
+                    self.store.commit(settlement.apply(response.headers_mut()));
                     return self.pass_on(response, tunnel, in_flight);
                 }
-                Err(Failed::Unconnected(whole)) => match affinity.failover(attempt, &pools) {
-                    Ok(next) => (attempt, request) = (next, *whole),
-                    Err(gave_up) => {
-                        return self.failure(StatusCode::BAD_GATEWAY, UNREACHED, gave_up.outcome());
-                    }
+                Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {
+                    Ok((next, other)) => (attempt, endpoint, request) = (next, other, *unsent),
+                    Err(gave_up) => return self.failure(UNREACHED, gave_up.outcome()),
                 },
-                // Nobody is left to answer; no outcome is the endpoint's.
-                Err(Failed::Abandoned) => {
-                    return plain(StatusCode::BAD_REQUEST, "the request's body broke off\n");
-                }
                 Err(Failed::BrokeOff) => {
-                    return self.failure(
-                        StatusCode::BAD_GATEWAY,
-                        "the endpoint broke off\n",
-                        attempt.give_up().outcome(),
-                    );
+                    return self.failure(BROKE_OFF, attempt.give_up().outcome());
                 }
+                // The client has gone, which is no outcome of an endpoint.
+                Err(Failed::Abandoned) => return plain(ABANDONED),
             }
         }
-        // Not reached: an attempt's endpoint is in the snapshot that it was made with.
-        self.failure(StatusCode::BAD_GATEWAY, UNREACHED, attempt.give_up().outcome())
     }
 
-    /// The headers as the endpoint is to see them.
-    fn prepare(&self, headers: &mut HeaderMap, peer: IpAddr, upgrade: Option<&Upgrade>) {
+    /// Makes the request as the endpoint is to see it: without hop-by-hop fields and the affinity
+    /// cookie, with the address of the client.
+    fn prepare(&self, request: &mut Request<Incoming>, peer: IpAddr, upgrade: Option<&Upgrade>) {
+        let is_chunked = request.body().size_hint().exact().is_none();
+        let headers = request.headers_mut();
         hop::remove(headers);
         self.cookie.strip(headers);
         self.trusted.tell(peer, headers);
         if let Some((protocol, _)) = upgrade {
             hop::set_upgrade(headers, protocol.clone());
         }
+        if is_chunked {
+            // Without the field, hyper would not send the body of a GET or HEAD.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
     }
 
+    /// Makes the response for the client, which counts as in flight until its last byte is sent.
     fn pass_on(
         &self,
         response: Response<Incoming>,
@@ -174,7 +148,7 @@ impl Gateway {
         in_flight: InFlight,
     ) -> Response<Body> {
         let (mut head, body) = response.into_parts();
-        // The endpoint's version is between it and the gateway.
+        // The endpoint's version holds for the connection to the endpoint only.
         head.version = Version::HTTP_11;
         let Some(tunnel) = tunnel else {
             return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight });
@@ -184,14 +158,15 @@ impl Gateway {
         Response::from_parts(head, Body::empty())
     }
 
-    /// The gateway's own 502 and 503, which promise nothing.
-    fn failure(&self, status: StatusCode, line: &'static str, outcome: Outcome) -> Response<Body> {
-        let mut response = plain(status, line);
+    /// Makes a 502 or 503 of the gateway's own, without a cookie.
+    fn failure(&self, answer: Own, outcome: Outcome) -> Response<Body> {
+        let mut response = plain(answer);
         self.note(response.headers_mut(), outcome);
         response
     }
 
-    /// Counts what became of a request, and says it to those who learn.
+    /// Counts the outcome of a request, and adds the header field that explains it where that is
+    /// on.
     fn note(&self, headers: &mut HeaderMap, outcome: Outcome) {
         self.tally.count(outcome);
         if self.explain {
@@ -200,18 +175,32 @@ impl Gateway {
     }
 }
 
-/// The protocols that a client wants to switch to, and its end of the tunnel.
+/// The protocols that a client wants to switch to, and the client's end of the tunnel.
 type Upgrade = (HeaderValue, OnUpgrade);
 
-const UNREACHED: &str = "no endpoint could be connected to\n";
-
-/// 64 random bits, for sessions that begin. Without a random generator any number will do:
-/// choices are then less even, and nothing else.
+/// Draws 64 random bits, for sessions that begin. Where the system has no random numbers, a
+/// constant takes their place: choices are then uneven, and sessions work.
 fn entropy() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
-fn plain(status: StatusCode, line: &'static str) -> Response<Body> {
+/// An answer of the gateway's own: its status and its one line.
+type Own = (StatusCode, &'static str);
+
+const NO_CONNECT: Own =
+    (StatusCode::METHOD_NOT_ALLOWED, "this gateway opens no tunnels with CONNECT\n");
+const UNUSABLE: Own =
+    (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
+const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
+const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
+const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
+const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
+
+/// The methods of the answer to CONNECT.
+const ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+fn plain((status, line): Own) -> Response<Body> {
     let mut response = Response::new(Body::text(line));
     *response.status_mut() = status;
     response

@@ -1,5 +1,4 @@
-//! What the gateway runs with: everything that the file says, checked before anything is
-//! bound.
+//! The settings of the gateway: the contents of the file, checked before any address is bound.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +7,8 @@ use std::time::Duration;
 use session_affinity::config::{
     Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity,
 };
-use session_affinity::{Affinity, AffinityPolicy, CookieName, Keyring, Name, Pools, Secret};
+use session_affinity::cookies::CookieName;
+use session_affinity::{Affinity, Keyring, Pools, Secret};
 
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) explain: bool,
     pub(crate) cookie: CookieName,
-    pub(crate) affinity: Affinity<Box<dyn AffinityPolicy>>,
+    pub(crate) affinity: Affinity,
     pub(crate) pools: Pools<Arc<Upstream>>,
     pub(crate) store: Store,
     pub(crate) warnings: Vec<String>,
@@ -45,7 +45,7 @@ impl Settings {
         let pool_configs: Vec<PoolConfig> =
             std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
         let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
-        let mut config = std::mem::take(&mut file.load_balancer);
+        let mut config = file.load_balancer.clone();
         config.extensions = extensions(&mut file);
         if config.session_affinity == SessionAffinity::Header
             && config.extensions.session_secret.is_none()
@@ -56,16 +56,21 @@ impl Settings {
                     .into(),
             );
         }
+        let cookie = CookieName::new(config.extensions.cookie_name.clone())
+            .map_err(|error| in_the_file(&error.into()))?;
+        let affinity =
+            Affinity::from_config(&config, &keyring).map_err(|error| in_the_file(&error))?;
+        let store =
+            Store::new(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),
             trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies)),
             connect_timeout,
             explain: file.explain,
-            cookie: CookieName::new(config.extensions.cookie_name.clone())
-                .map_err(|error| format!("cookie.name: {error}"))?,
-            affinity: Affinity::from_config(&config, &keyring).map_err(|error| named(&error))?,
-            store: store(&file, &config)?,
+            cookie,
+            affinity,
+            store,
             pools: pools(&config, &pool_configs)?,
             warnings,
             config,
@@ -73,7 +78,7 @@ impl Settings {
         })
     }
 
-    /// What the admin listener will work with, once there is a gateway.
+    /// Returns a function that makes the administrator's control of a gateway with these settings.
     pub(crate) fn control(&self) -> impl FnOnce(Arc<Gateway>) -> Control + use<> {
         let (config, keyring) = (self.config.clone(), self.keyring.clone());
         move |gateway| Control::new(gateway, config, keyring)
@@ -95,12 +100,6 @@ fn keyring(file: &mut File, warnings: &mut Vec<String>) -> Result<Keyring, Strin
 
 fn last(keyring: &Keyring) -> Secret {
     keyring.keys().last().unwrap_or(keyring.signing()).secret().clone()
-}
-
-fn store(file: &File, config: &Config) -> Result<Store, String> {
-    let name =
-        Name::new(config.name.clone()).map_err(|error| format!("load_balancer.name: {error}"))?;
-    Store::new(file.store.as_deref(), file.store_deadline_ms, &name)
 }
 
 fn connect_timeout(milliseconds: Option<u64>) -> Result<Duration, String> {
@@ -133,11 +132,18 @@ fn extensions(file: &mut File) -> Extensions {
     }
 }
 
-/// The crate knows the load balancer's name as `name`; in the file it has company.
-fn named(error: &InvalidConfig) -> String {
-    match error {
-        InvalidConfig::Name(_) => format!("load_balancer.{error}"),
-        other => other.to_string(),
+/// Returns the message of an error with the name that its field has in the file, where it differs
+/// from the name in the crate: the fields of `Extensions` stand at the top, those of the cookie in
+/// `cookie`, and the name of the load balancer in `load_balancer`.
+fn in_the_file(error: &InvalidConfig) -> String {
+    let message = error.to_string();
+    if matches!(error, InvalidConfig::Name(_)) {
+        return format!("load_balancer.{message}");
+    }
+    let Some(extension) = message.strip_prefix("extensions.") else { return message };
+    match extension.strip_prefix("cookie_") {
+        Some(field) => format!("cookie.{field}"),
+        None => extension.into(),
     }
 }
 
@@ -147,11 +153,11 @@ fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, 
             address(pool, origin)?;
         }
     }
-    // Each address has been read once already: the fallback is never asked for.
+    // Each address has been read once already, so the substitute is never used.
     let target = |pool: &PoolConfig, origin: &OriginConfig| {
         Arc::new(Upstream::new(address(pool, origin).unwrap_or(Address::Ip(LOOPBACK))))
     };
-    config.pools(pools, target, upstream::in_flight).map_err(|error| error.to_string())
+    config.pools(pools, target, upstream::in_flight).map_err(|error| in_the_file(&error))
 }
 
 fn address(pool: &PoolConfig, origin: &OriginConfig) -> Result<Address, String> {
@@ -159,4 +165,84 @@ fn address(pool: &PoolConfig, origin: &OriginConfig) -> Result<Address, String> 
         let (pool, name, address) = (&pool.id, &origin.name, &origin.address);
         format!("pools[{pool}].origins[{name}].address is {address:?}; allowed: {ALLOWED}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use session_affinity::{Key, LoadBalancer};
+
+    use super::*;
+
+    fn error(extensions: Extensions) -> InvalidConfig {
+        let config = Config {
+            session_affinity: SessionAffinity::Cookie,
+            extensions,
+            ..Config::new("shop.example.com")
+        };
+        let keyring = Keyring::from(Key::new(1, Secret::new([1; 32]).unwrap()));
+        Affinity::from_config(&config, &keyring).unwrap_err()
+    }
+
+    #[test]
+    fn each_field_of_the_crates_extensions_has_its_name_in_the_file() {
+        let defaults = Extensions::default;
+        for (extensions, field) in [
+            (Extensions { retries: 0, ..defaults() }, "retries is 0;"),
+            (Extensions { ipv6_prefix: 129, ..defaults() }, "ipv6_prefix is 129;"),
+            (Extensions { clock_skew: 86_401, ..defaults() }, "clock_skew is 86401;"),
+            (Extensions { cooling_off: 301, ..defaults() }, "cooling_off is 301;"),
+            (Extensions { cookie_name: "a b".into(), ..defaults() }, "cookie.name is \"a b\";"),
+            (
+                Extensions { cookie_name: "__Host-lb".into(), ..defaults() },
+                "cookie.name is \"__Host-lb\";",
+            ),
+            (Extensions { cookie_path: "shop".into(), ..defaults() }, "cookie.path is \"shop\";"),
+            (
+                Extensions { cookie_domain: Some("a b".into()), ..defaults() },
+                "cookie.domain is \"a b\";",
+            ),
+        ] {
+            let message = in_the_file(&error(extensions));
+            assert!(message.starts_with(&format!("{field} allowed")), "{field} {message}");
+        }
+    }
+
+    #[test]
+    fn a_partitioned_cookie_that_is_never_secure_is_named_as_in_the_file() {
+        let error = session_affinity::cookies::InvalidAttributes::PartitionedWithoutSecure;
+        assert_eq!(
+            in_the_file(&error.into()),
+            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always"
+        );
+    }
+
+    /// Not reached from outside: without a `session_secret`, the last of the keys takes its place.
+    #[test]
+    fn a_missing_session_secret_is_named_as_in_the_file() {
+        assert_eq!(
+            in_the_file(&InvalidConfig::NoSessionSecret),
+            "session_secret is missing; allowed for header: 32 or more secret bytes"
+        );
+    }
+
+    #[test]
+    fn the_name_of_the_load_balancer_is_named_as_in_the_file() {
+        let error = InvalidConfig::Name(LoadBalancer::new("").unwrap_err());
+        assert_eq!(
+            in_the_file(&error),
+            "load_balancer.name is \"\"; allowed: 1 to 255 bytes without control characters"
+        );
+    }
+
+    #[test]
+    fn the_names_of_cloudflares_fields_stay() {
+        let config = Config {
+            session_affinity: SessionAffinity::Cookie,
+            session_affinity_ttl: Some(60),
+            ..Config::new("extensions.cookie_name")
+        };
+        let keyring = Keyring::from(Key::new(1, Secret::new([1; 32]).unwrap()));
+        let error = Affinity::from_config(&config, &keyring).unwrap_err();
+        assert_eq!(in_the_file(&error), error.to_string());
+    }
 }

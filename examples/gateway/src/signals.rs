@@ -5,8 +5,8 @@ use std::io;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals, caught from the moment this is made until the process ends: a second one
-/// changes nothing.
+/// Both signals, caught from its creation until the process ends, so that a second signal changes
+/// nothing.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
@@ -23,7 +23,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the first of them.
+    /// Waits for the first of the two signals.
     pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

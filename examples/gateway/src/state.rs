@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use session_affinity::{
-    Drain, DrainPhase, DrainSessions, EndpointView, Health, Keyring, PoolView, ShedBy, State,
-    Weight,
-};
+use session_affinity::drain::{Drain, DrainPhase, DrainSessions};
+use session_affinity::pools::{EndpointView, PoolView, ShedBy};
+use session_affinity::{Health, Keyring, State, Weight};
 
 use crate::proxy::Gateway;
 use crate::upstream::Upstream;
@@ -30,7 +29,7 @@ pub(crate) fn pool(pool: PoolView<'_, Arc<Upstream>>) -> Value {
         "minimum_origins": pool.minimum_origins(),
         "load_shedding": {
             "default_percent": shedding.default_percent.get(),
-            "default_policy": match shedding.default_policy {
+            "default_policy": match shedding.shed_by {
                 ShedBy::Random => "random",
                 ShedBy::Hash => "hash",
             },
@@ -56,7 +55,7 @@ pub(crate) fn clock(gateway: &Gateway) -> Value {
     json!({ "clock": gateway.clock.now().as_secs(), "offset_seconds": gateway.clock.offset() })
 }
 
-/// Ids alone: secrets are never shown.
+/// Returns the ids of the keys. Secrets are never shown.
 pub(crate) fn keys(ring: &Keyring) -> Value {
     json!({ "signing": ring.signing().id(), "keys": ring.keys().map(|key| key.id()).collect::<Vec<_>>() })
 }
@@ -82,7 +81,7 @@ fn disabled_at(state: State) -> Option<u64> {
     }
 }
 
-/// 0 and 1 as whole numbers, as the file writes them.
+/// Returns a weight from 0 to 1; these two as whole numbers, as the file writes them.
 fn weight(weight: Weight) -> Value {
     match weight.get() {
         0 => 0.into(),

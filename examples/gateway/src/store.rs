@@ -1,16 +1,17 @@
-//! Where header sessions are kept.
+//! The store of header sessions.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use session_affinity::{MemoryStore, Name, Record, SessionStore, StoreWrite, UnixTime, Visit};
+use session_affinity::store::Lookup;
+use session_affinity::{LoadBalancer, MemoryStore, Record, SessionStore, StoreWrite, UnixTime};
 
 #[cfg(feature = "redis")]
 mod redis;
 
-/// How many sessions the store in memory is made for: 45 bytes for each, taken at the start.
+/// The capacity of the store in memory, in sessions. It takes 45 bytes for each, at the start.
 const CAPACITY: usize = 100_000;
 
 /// The session store, in this process or across the network.
@@ -26,11 +27,11 @@ enum Backend {
 }
 
 impl Store {
-    /// The store that `store` and `store_deadline_ms` of the file ask for.
+    /// Creates the store that `store` and `store_deadline_ms` of the file describe.
     pub(crate) fn new(
         store: Option<&str>,
         deadline: Option<u64>,
-        load_balancer: &Name,
+        load_balancer: &LoadBalancer,
     ) -> Result<Self, String> {
         let backend = match store {
             None | Some("memory") if deadline.is_some() => {
@@ -47,7 +48,8 @@ impl Store {
         Ok(Self { backend, warned: Mutex::default() })
     }
 
-    /// Connects, where there is something to connect to. The gateway starts without it too.
+    /// Connects to a store across the network. The gateway starts without a connection too, after a
+    /// warning.
     pub(crate) async fn connect(&self) {
         match &self.backend {
             Backend::Memory(_) => {}
@@ -56,26 +58,29 @@ impl Store {
         }
     }
 
-    /// What the store says of a visit's session. Out of reach is an answer too: the request
-    /// is served all the same.
-    pub(crate) async fn record(&self, visit: &Visit) -> Record {
+    /// Returns the record of a session. A request whose store is out of reach is served all the
+    /// same, with [`Record::Unreachable`].
+    pub(crate) async fn record(&self, lookup: Option<Lookup>) -> Record {
         match &self.backend {
-            Backend::Memory(memory) => memory.record(visit),
+            Backend::Memory(memory) => memory.record(lookup),
             #[cfg(feature = "redis")]
-            Backend::Redis(redis) => redis.record(visit).await.unwrap_or_else(|error| {
+            Backend::Redis(redis) => redis.record(lookup).await.unwrap_or_else(|error| {
                 self.warn(error);
                 Record::Unreachable
             }),
         }
     }
 
-    /// Writes what a settlement asks for. The response does not wait for it where that takes
-    /// time, and an error is reported and that is all.
-    pub(crate) fn save(self: &Arc<Self>, write: StoreWrite) {
+    /// Carries out the write of a settlement, if there is one. The response does not wait for a
+    /// write across the network, and an error causes a warning only.
+    pub(crate) fn commit(self: &Arc<Self>, write: Option<StoreWrite>) {
         match &self.backend {
-            Backend::Memory(memory) => memory.save(&write).unwrap_or_else(|error| self.warn(error)),
+            Backend::Memory(memory) => {
+                memory.commit(write).unwrap_or_else(|error| self.warn(error));
+            }
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => {
+                let Some(write) = write else { return };
                 let (running, store) = (redis.running(), self.clone());
                 tokio::spawn(async move {
                     if let Backend::Redis(redis) = &store.backend {
@@ -96,8 +101,8 @@ impl Store {
         }
     }
 
-    /// How many sessions are live. `None` for Redis: it would have to look at every key of a
-    /// database that may hold others' too.
+    /// Counts the live sessions. `None` for Redis, which would have to read every key of a database
+    /// that may contain keys of other programs too.
     pub(crate) fn live(&self, now: UnixTime) -> Option<usize> {
         match &self.backend {
             Backend::Memory(memory) => Some(memory.live(now)),
@@ -106,7 +111,8 @@ impl Store {
         }
     }
 
-    /// Once a minute at most: every request of an outage would say the same.
+    /// Prints a warning, once a minute at most: every request of an outage would cause the same
+    /// one.
     fn warn(&self, what: impl Display) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
@@ -124,13 +130,13 @@ fn is_redis(store: &str) -> bool {
 fn across_the_network(
     url: &str,
     deadline: Option<u64>,
-    load_balancer: &Name,
+    load_balancer: &LoadBalancer,
 ) -> Result<Backend, String> {
     redis::Redis::new(url, deadline, load_balancer).map(Backend::Redis)
 }
 
-/// A URL may have a password in it: it is not shown.
+/// Refuses the URL without showing it, because it may contain a password.
 #[cfg(not(feature = "redis"))]
-fn across_the_network(_: &str, _: Option<u64>, _: &Name) -> Result<Backend, String> {
+fn across_the_network(_: &str, _: Option<u64>, _: &LoadBalancer) -> Result<Backend, String> {
     Err("store: Redis is not built into this gateway (feature redis); expected \"memory\"".into())
 }

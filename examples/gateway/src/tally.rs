@@ -1,11 +1,11 @@
-//! Requests counted by what became of them.
+//! Requests counted by outcome.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde_json::{Map, Value};
 use session_affinity::Outcome;
 
-/// One counter for each outcome there is: the labels are few and never change.
+/// One counter for each outcome. The outcomes are few and their labels are stable.
 pub(crate) struct Tally([AtomicU64; Outcome::ALL.len()]);
 
 impl Tally {
@@ -15,19 +15,19 @@ impl Tally {
         }
     }
 
-    /// How often each has occurred.
+    /// Returns every outcome and the number of requests that ended in it.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (Outcome, u64)> {
         self.counters().map(|(outcome, counter)| (outcome, counter.load(Relaxed)))
     }
 
-    /// Those that have occurred, by label.
+    /// Returns the counts above 0 by label.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let occurred = self.counts().filter(|(_, count)| *count > 0);
         occurred.map(|(outcome, count)| (outcome.label().into(), count.into())).collect()
     }
 
     fn counters(&self) -> impl Iterator<Item = (Outcome, &AtomicU64)> {
-        Outcome::ALL.into_iter().zip(&self.0)
+        Outcome::ALL.iter().copied().zip(&self.0)
     }
 }
 

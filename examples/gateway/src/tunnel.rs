@@ -1,4 +1,5 @@
-//! After an upgrade: bytes in both directions, until one side is done or the gateway stops.
+//! The tunnel after an upgrade: bytes in both directions, until one side is done or the gateway
+//! stops.
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, UPGRADE};
@@ -9,14 +10,15 @@ use tokio::sync::watch;
 
 use crate::upstream::InFlight;
 
-/// A tunnel that the endpoint has agreed to and the client is about to hear of.
+/// A tunnel that the endpoint has agreed to, before the client is told.
 pub(crate) struct Agreed {
     pub(crate) protocol: HeaderValue,
     client: OnUpgrade,
     endpoint: OnUpgrade,
 }
 
-/// The tunnel, if this response is a 101. To what was switched must be said there.
+/// Returns the tunnel, if the response is a 101. A 101 must name the protocol that it switches to
+/// (RFC 9110 section 7.8); where it does not, `websocket` is assumed.
 pub(crate) fn agreed(client: OnUpgrade, response: &mut Response<Incoming>) -> Option<Agreed> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return None;
@@ -27,11 +29,11 @@ pub(crate) fn agreed(client: OnUpgrade, response: &mut Response<Incoming>) -> Op
 }
 
 impl Agreed {
-    /// Moves bytes. The endpoint is at work as long as this runs.
+    /// Moves bytes. The request counts as in flight until the tunnel ends.
     pub(crate) async fn run(self, in_flight: InFlight, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = connect(self.client, self.endpoint) => {}
-            // An error means that the gateway is gone altogether.
+            // An error means that the sender is gone: the gateway has stopped.
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         drop(in_flight);
@@ -40,7 +42,7 @@ impl Agreed {
 
 async fn connect(client: OnUpgrade, endpoint: OnUpgrade) {
     let Ok((client, endpoint)) = tokio::try_join!(client, endpoint) else { return };
-    // How a tunnel ends is no one's business but the two sides'.
+    // An error concerns the two sides alone, and both see the end of the tunnel.
     let _ =
         tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(endpoint)).await;
 }

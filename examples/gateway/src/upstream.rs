@@ -1,4 +1,4 @@
-//! The way to one endpoint: its address, its idle connections, and how much it has to do.
+//! The way to one endpoint: its address, its idle connections, and its requests in flight.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -14,15 +14,16 @@ use tokio::net::TcpStream;
 
 use crate::address::Address;
 
-/// Most idle connections that are kept to one endpoint, and for how long.
+/// The greatest number of idle connections that are kept to one endpoint.
 const MOST_IDLE: usize = 64;
+/// The time after which an idle connection is dropped.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
-/// Most lines of an answer's head: hyper takes 100 unless it is told.
+/// The greatest number of header lines of an answer. The default of hyper is 100.
 const MOST_FIELDS: usize = 512;
 
-/// What the gateway knows of an endpoint beside what the crate knows. It is the `T` of
-/// `Pools<T>`, so it stays the same from snapshot to snapshot.
+/// The gateway's own value for an endpoint: the `T` of `Pools<T>`, which stays the same from
+/// snapshot to snapshot.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     address: Address,
@@ -37,9 +38,9 @@ struct Idle {
     since: Instant,
 }
 
-/// Why there is no answer.
+/// The reason for which an endpoint did not answer.
 pub(crate) enum Failed {
-    /// No connection could be made. Nothing was sent: the request is whole.
+    /// A connection could not be made. Nothing was sent, and the request is returned whole.
     Unconnected(Box<Request<Incoming>>),
     /// There was a connection, and the endpoint broke it off.
     BrokeOff,
@@ -49,12 +50,12 @@ pub(crate) enum Failed {
 
 impl From<hyper::Error> for Failed {
     fn from(error: hyper::Error) -> Self {
-        // To the client side of hyper, whoever sends the body is the user.
+        // For hyper's client, the user is the sender of the body: here, the client of the gateway.
         if error.is_user() { Self::Abandoned } else { Self::BrokeOff }
     }
 }
 
-/// How many requests an endpoint has not answered to the end.
+/// Returns the number of requests that an endpoint has not answered to the end.
 pub(crate) fn in_flight(upstream: &Arc<Upstream>) -> u32 {
     upstream.in_flight.load(Relaxed)
 }
@@ -69,15 +70,15 @@ impl Upstream {
         }
     }
 
-    /// How many requests it has answered.
+    /// Returns the number of requests that the endpoint has answered.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
     }
 
     /// Sends a request over an idle connection, or over one made within `connect_timeout`.
     ///
-    /// An idle connection may be dead without anybody knowing. As long as nothing was sent
-    /// over it, hyper hands the request back, and the next connection is tried.
+    /// An idle connection may have been closed by the endpoint. If nothing was sent over it, hyper
+    /// returns the request, and the next connection is tried.
     pub(crate) async fn send(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
@@ -119,7 +120,7 @@ impl Upstream {
         Ok(response)
     }
 
-    /// HTTP/1.1 asks for a host, and a client of HTTP/1.0 may have named none.
+    /// Sets `Host`, which HTTP/1.1 requires, on a request that came over HTTP/1.0 without one.
     fn set_host(&self, request: &mut Request<Incoming>) {
         if request.headers().contains_key(HOST) {
             return;
@@ -131,12 +132,12 @@ impl Upstream {
 
     async fn connect(&self, timeout: Duration) -> Option<SendRequest<Incoming>> {
         let stream = tokio::time::timeout(timeout, self.open()).await.ok()?.ok()?;
-        // Without it small requests only wait longer.
+        // An error is harmless: small requests only wait longer.
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
         let (connection, driver) =
             builder.max_headers(MOST_FIELDS).handshake(TokioIo::new(stream)).await.ok()?;
-        // How a connection ends is told to whoever sends over it.
+        // The sender of a request sees the error of its connection, so it is dropped here.
         tokio::spawn(driver.with_upgrades());
         Some(connection)
     }
@@ -148,7 +149,7 @@ impl Upstream {
         }
     }
 
-    /// Puts a connection among the idle ones when its response is through.
+    /// Adds a connection to the idle ones when its response is through.
     fn keep(self: &Arc<Self>, mut connection: SendRequest<Incoming>) {
         if connection.is_ready() {
             return self.put_idle(connection);
@@ -169,7 +170,7 @@ impl Upstream {
         idle.push_back(Idle { connection, since: Instant::now() });
     }
 
-    /// The one used last: so those that are too many grow old.
+    /// Takes the idle connection that was used last, so that surplus ones grow old and are dropped.
     fn take_idle(&self) -> Option<SendRequest<Incoming>> {
         let mut idle = self.idle();
         while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= LONGEST_IDLE) {
@@ -188,7 +189,7 @@ impl Upstream {
     }
 }
 
-/// One request that an endpoint has not answered to the end.
+/// One request that an endpoint has not answered to the end, counted until this is dropped.
 pub(crate) struct InFlight(Arc<Upstream>);
 
 impl InFlight {

@@ -1,22 +1,23 @@
-//! Field by field, since pingora's headers hand out no `&mut HeaderMap`: they keep the case of
-//! each name beside it.
+//! Changes of pingora's headers, field by field. They lend no `&mut HeaderMap`, because they keep
+//! the case of each name beside it.
 
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
-use session_affinity::{CookieName, Settlement};
+use session_affinity::Settlement;
+use session_affinity::cookies::CookieName;
 
-/// Takes our cookie out of what the endpoint gets to see. A request without it stays as it was.
-pub fn strip(ours: &CookieName, request: &mut RequestHeader) -> Result<()> {
-    if ours.values(&request.headers).next().is_none() {
+/// Removes the affinity cookie from a request. A request without it stays as it was.
+pub fn strip(name: &CookieName, request: &mut RequestHeader) -> Result<()> {
+    if name.values(&request.headers).next().is_none() {
         return Ok(());
     }
     let mut cookies = HeaderMap::new();
     for line in request.headers.get_all(COOKIE) {
         cookies.append(COOKIE, line.clone());
     }
-    ours.strip(&mut cookies);
+    name.strip(&mut cookies);
     request.remove_header(&COOKIE);
     for line in cookies.get_all(COOKIE) {
         request.append_header(COOKIE, line.clone())?;
@@ -24,7 +25,8 @@ pub fn strip(ours: &CookieName, request: &mut RequestHeader) -> Result<()> {
     Ok(())
 }
 
-/// Tells the client, as [`Settlement::apply`] does. A cookie policy writes to no store.
+/// Appends the cookie to a response, as [`Settlement::apply`] does. A cookie policy writes to no
+/// store.
 pub fn apply(settlement: Settlement, response: &mut ResponseHeader) -> Result<()> {
     let Some(set_cookie) = settlement.set_cookie else { return Ok(()) };
     if let Some(guarded) = settlement.cache_guard.cache_control(&response.headers) {

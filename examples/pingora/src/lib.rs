@@ -3,16 +3,16 @@
 //! ```text
 //! request_filter ──────────── recall, route; 503 when there is no endpoint
 //!   (the cache: a hit goes straight to response_filter)
-//! upstream_peer ───────────── where this attempt goes  ◀─────────┐
+//! upstream_peer ───────────── the endpoint of this attempt ◀─────┐
 //! fail_to_connect ─────────── failover: the next endpoint ───────┘ or 502
-//! upstream_request_filter ─── our cookie is taken out
+//! upstream_request_filter ─── the affinity cookie is removed
 //! upstream_response_filter ── an endpoint has answered
 //! response_filter ─────────── settle: Set-Cookie, after the cache
-//! logging ─────────────────── what became of the session
+//! logging ─────────────────── the outcome
 //! ```
 //!
-//! The attempt waits in the request's context, and settling moves it out: once, and only after
-//! an endpoint has answered.
+//! The attempt waits in the context of the request. Settling moves it out, so it happens once, and
+//! only after an endpoint has answered.
 
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
@@ -40,15 +40,16 @@ use session_affinity::{
 
 mod fields;
 
-/// Responses are cached for as long as they say, and not at all when they say nothing.
+/// Caches a response for as long as its own fields allow, and not at all without such fields.
 const CACHED: CacheMetaDefaults = CacheMetaDefaults::new(|_| None, 0, 0);
 
 /// A reverse proxy whose clients come back to their endpoints.
 pub struct StickyProxy {
+    /// The policy, with its key.
     pub affinity: Affinity<CookiePolicy>,
-    /// Whoever checks the endpoints' health stores the next snapshot here.
+    /// The current snapshot. Health checks store the next one here.
     pub pools: Arc<ArcSwap<Pools<SocketAddr>>>,
-    /// pingora's cache in memory: enough to show what becomes of cookies, not for production.
+    /// The cache of pingora in memory: enough to show the treatment of cookies, not for production.
     pub cache: Option<&'static MemCache>,
 }
 
@@ -62,14 +63,14 @@ pub struct Exchange {
 enum Stage {
     #[default]
     Unrouted,
-    /// This endpoint is asked.
-    Routed(Attempt),
-    /// It has answered, and the client has not been told.
-    Answered(Attempt),
+    /// An endpoint was chosen and has not answered.
+    Routed(Attempt, SocketAddr),
+    /// The endpoint has answered, and the session is not settled.
+    Answered(Attempt, SocketAddr),
     Over(Outcome),
 }
 
-/// A server of that proxy; `run_forever` starts it.
+/// Creates a server for the proxy, to be started by `run_forever`.
 pub fn server(listen: SocketAddr, proxy: StickyProxy) -> Server {
     let mut server = Server::new_with_opt_and_conf(None, ServerConf::default());
     server.bootstrap();
@@ -89,22 +90,16 @@ impl ProxyHttp for StickyProxy {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         let is_https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let visit = self.affinity.recall(
-            &RequestMeta {
-                headers: &session.req_header().headers,
-                client_ip: session
-                    .client_addr()
-                    .and_then(|peer| peer.as_inet())
-                    .map(SocketAddr::ip),
-                scheme: if is_https { Scheme::Https } else { Scheme::Http },
-            },
-            SystemTime::now().into(),
-        );
+        let scheme = if is_https { Scheme::Https } else { Scheme::Http };
+        let peer = session.client_addr().and_then(|peer| peer.as_inet());
+        let request = RequestMeta::new(&session.req_header().headers, scheme)
+            .with_client_ip(peer.map(SocketAddr::ip));
+        let visit = self.affinity.recall(&request, SystemTime::now().into());
         // The random bits only spread new sessions: the keys of a new RandomState are good enough.
         let entropy = || RandomState::new().hash_one(());
         match self.affinity.route(visit, Record::Absent, &exchange.pools, entropy) {
-            Ok(attempt) => {
-                exchange.stage = Stage::Routed(attempt);
+            Ok((attempt, address)) => {
+                exchange.stage = Stage::Routed(attempt, *address);
                 Ok(false)
             }
             Err(no_endpoint) => {
@@ -128,24 +123,21 @@ impl ProxyHttp for StickyProxy {
         Ok(CacheKey::new([host, b"\0", request.raw_path()].concat(), ""))
     }
 
-    /// Runs again for each attempt: after `fail_to_connect` with the next endpoint, and with the
+    /// Runs for each attempt: again after `fail_to_connect` with the next endpoint, and with the
     /// same one after a kept connection that turned out dead (pingora's own rule).
     async fn upstream_peer(
         &self,
         _: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        let (Stage::Routed(attempt) | Stage::Answered(attempt)) = &exchange.stage else {
+        let (Stage::Routed(_, address) | Stage::Answered(_, address)) = exchange.stage else {
             return Error::e_explain(
                 ErrorType::InternalError,
-                "an endpoint is asked for when the session is settled",
+                "pingora asks for an endpoint after the session was settled",
             );
         };
-        let Some(address) = exchange.pools.target(attempt.endpoint()) else {
-            return Error::e_explain(ErrorType::InternalError, "an endpoint of another snapshot");
-        };
-        let mut peer = HttpPeer::new(*address, false, String::new());
-        // This long a client waits for a dead endpoint, before it gets the next one.
+        let mut peer = HttpPeer::new(address, false, String::new());
+        // The longest that a client waits for a dead endpoint before the next one is tried.
         peer.options.connection_timeout = Some(Duration::from_secs(1));
         Ok(Box::new(peer))
     }
@@ -159,11 +151,11 @@ impl ProxyHttp for StickyProxy {
     ) -> Box<Error> {
         e.set_retry(false);
         exchange.stage = match mem::take(&mut exchange.stage) {
-            Stage::Routed(attempt) if is_passive_failure(&e.etype) => {
+            Stage::Routed(attempt, _) if is_passive_failure(&e.etype) => {
                 match self.affinity.failover(attempt, &exchange.pools) {
-                    Ok(next) => {
+                    Ok((next, address)) => {
                         e.set_retry(true);
-                        Stage::Routed(next)
+                        Stage::Routed(next, *address)
                     }
                     Err(gave_up) => Stage::Over(gave_up.outcome()),
                 }
@@ -180,12 +172,12 @@ impl ProxyHttp for StickyProxy {
         _: &mut Exchange,
     ) -> Result<()> {
         match self.affinity.cookie_name() {
-            Some(ours) => fields::strip(ours, request),
+            Some(name) => fields::strip(name, request),
             None => Ok(()),
         }
     }
 
-    /// Runs before a response is cached, so the cookie is not set here: everybody would get it.
+    /// Runs before a response is cached, so the cookie is not set here: every client would get it.
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
@@ -196,7 +188,7 @@ impl ProxyHttp for StickyProxy {
             && response.status != StatusCode::SWITCHING_PROTOCOLS;
         if !is_early {
             exchange.stage = match mem::take(&mut exchange.stage) {
-                Stage::Routed(attempt) => Stage::Answered(attempt),
+                Stage::Routed(attempt, address) => Stage::Answered(attempt, address),
                 other => other,
             };
         }
@@ -209,7 +201,7 @@ impl ProxyHttp for StickyProxy {
         response: &ResponseHeader,
         _: &mut Exchange,
     ) -> Result<RespCacheable> {
-        // What an endpoint tells one client is not for the others, whatever else it says.
+        // A response that sets a cookie is for one client only, whatever its other fields allow.
         if response.headers.contains_key(SET_COOKIE) {
             return Ok(Uncacheable(NoCacheReason::OriginNotCache));
         }
@@ -218,7 +210,7 @@ impl ProxyHttp for StickyProxy {
         Ok(resp_cacheable(control.as_ref(), response.clone(), is_authorized, &CACHED))
     }
 
-    /// Also runs for 103, where the response is still to come, and for what comes from the cache,
+    /// Also runs for 103, where the response is still to come, and for a response from the cache,
     /// where no endpoint has answered: neither settles.
     async fn response_filter(
         &self,
@@ -227,7 +219,7 @@ impl ProxyHttp for StickyProxy {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.stage = match mem::take(&mut exchange.stage) {
-            Stage::Answered(attempt) => {
+            Stage::Answered(attempt, _) => {
                 let outcome = attempt.outcome();
                 fields::apply(self.affinity.settle(attempt, &exchange.pools), response)?;
                 Stage::Over(outcome)
@@ -242,11 +234,11 @@ impl ProxyHttp for StickyProxy {
         let outcome = match mem::take(&mut exchange.stage) {
             Stage::Over(outcome) => outcome.label(),
             // The endpoint broke off.
-            Stage::Routed(attempt) | Stage::Answered(attempt) if is_upstreams => {
+            Stage::Routed(attempt, _) | Stage::Answered(attempt, _) if is_upstreams => {
                 attempt.give_up().outcome().label()
             }
             // Served from the cache, refused by pingora, or the client has left.
-            Stage::Unrouted | Stage::Routed(_) | Stage::Answered(_) => "-",
+            Stage::Unrouted | Stage::Routed(..) | Stage::Answered(..) => "-",
         };
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let client = session.client_addr().map_or_else(String::new, ToString::to_string);
@@ -254,15 +246,12 @@ impl ProxyHttp for StickyProxy {
     }
 }
 
-/// Whether no connection could be made. What goes wrong on our side (no socket, no port) says
-/// nothing about the endpoint; another one would not help.
+/// Returns whether no connection could be made. A failure on the proxy's side (no socket, no port)
+/// does not count: it says nothing about the endpoint, and another one would not help.
 fn is_passive_failure(error: &ErrorType) -> bool {
     use ErrorType::*;
-    let unconnected =
-        matches!(error, ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError);
-    unconnected
-        || matches!(
-            error,
-            TLSHandshakeFailure | TLSHandshakeTimedout | InvalidCert | HandshakeError
-        )
+    let tcp = matches!(error, ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError);
+    let tls =
+        matches!(error, TLSHandshakeFailure | TLSHandshakeTimedout | InvalidCert | HandshakeError);
+    tcp || tls
 }

@@ -1,4 +1,5 @@
-//! `session-affinity-pingora [--cache] LISTEN ENDPOINT...`, the secret in SESSION_AFFINITY_SECRET:
+//! The command `session-affinity-pingora [--cache] LISTEN ENDPOINT...`, with the secret in the
+//! environment variable SESSION_AFFINITY_SECRET:
 //!
 //! ```text
 //! SESSION_AFFINITY_SECRET=$(openssl rand -hex 32) \
@@ -14,9 +15,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use env_logger::Env;
 use pingora_cache::MemCache;
+use session_affinity::cookies::SetCookie;
 use session_affinity::{
-    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, Name, Pool, Pools, Secret,
-    SetCookie,
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Pool, Pools, Secret,
 };
 use session_affinity_pingora::{StickyProxy, server};
 
@@ -39,18 +40,18 @@ fn proxy(
     let listen = address(&arguments.next().ok_or("LISTEN is missing")?)?;
     let mut pool = Pool::new("eu");
     for endpoint in arguments {
-        // The name is what a cookie stands for: an address that changes hands wants a name of its own.
-        pool = pool.endpoint(Endpoint::new(&*endpoint, address(&endpoint)?));
+        // A cookie stands for the name: an address that another server takes over needs a new name.
+        pool = pool.with_endpoint(Endpoint::new(&*endpoint, address(&endpoint)?));
     }
     let pools = Pools::builder().pool(pool).build()?;
 
-    let name = Name::new("shop.example.com")?;
-    // From outside, so that sessions outlive a restart and every node reads every other's cookies.
+    let shop = LoadBalancer::new("shop.example.com")?;
+    // From outside, so that sessions outlive a restart and each node reads the cookies of the others.
     let secret = env::var("SESSION_AFFINITY_SECRET")
         .map_err(|error| format!("SESSION_AFFINITY_SECRET: {error}"))?;
     let keyring = Keyring::from(Key::new(1, Secret::new(secret)?));
-    let policy = CookiePolicy::new(&name, &keyring, SetCookie::default());
-    let affinity = Affinity::new(&name, policy).with_failover(FailoverMode::Sticky)?;
+    let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
+    let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Sticky)?;
     Ok((listen, StickyProxy { affinity, pools: Arc::new(ArcSwap::from_pointee(pools)), cache }))
 }
 

@@ -1,4 +1,4 @@
-//! The real server over loopback: what clients are told, what endpoints see, and what is logged.
+//! The real server over loopback: the responses to clients, the requests to endpoints, the log.
 
 mod support;
 
@@ -69,7 +69,7 @@ fn an_endpoint_that_refuses_the_connection_is_failed_over() {
 }
 
 #[test]
-fn when_nobody_can_be_connected_to_the_client_gets_502_and_no_cookie() {
+fn when_no_endpoint_can_be_connected_to_the_client_gets_502_and_no_cookie() {
     let mut proxy = Proxy::start();
     let created = proxy.get("/", &[]);
     proxy.endpoints.clear();
@@ -81,7 +81,7 @@ fn when_nobody_can_be_connected_to_the_client_gets_502_and_no_cookie() {
 }
 
 #[test]
-fn when_nobody_is_healthy_the_client_gets_503_and_no_cookie() {
+fn when_no_endpoint_is_healthy_the_client_gets_503_and_no_cookie() {
     let proxy = Proxy::start();
     for name in ["eu-1", "eu-2", "eu-3"] {
         proxy.set_unhealthy(name);
@@ -93,7 +93,7 @@ fn when_nobody_is_healthy_the_client_gets_503_and_no_cookie() {
 }
 
 #[test]
-fn a_session_whose_endpoint_is_unhealthy_is_moved_before_anybody_is_asked() {
+fn a_session_whose_endpoint_is_unhealthy_is_moved_before_any_endpoint_is_asked() {
     let proxy = Proxy::start();
     let created = proxy.get("/", &[]);
     proxy.set_unhealthy(&created.body);
@@ -126,7 +126,7 @@ fn an_early_hint_carries_no_cookie_and_does_not_use_up_the_settlement() {
     assert!(reply.cookie().starts_with("__cflb="));
 }
 
-/// Something was sent: nobody else is asked, whatever the failover mode.
+/// Something was sent, so no other endpoint is asked, whatever the failover mode.
 #[test]
 fn an_endpoint_that_breaks_off_is_the_last_that_is_asked() {
     let proxy = Proxy::start();
@@ -141,7 +141,8 @@ fn an_endpoint_that_breaks_off_is_the_last_that_is_asked() {
     );
 }
 
-/// It says nothing about the endpoint: the same one is asked over a fresh connection.
+/// A dead connection says nothing about the endpoint: the same one is asked over a fresh
+/// connection.
 #[test]
 fn a_kept_connection_that_turns_out_dead_does_not_move_the_session() {
     let proxy = Proxy::start();
@@ -154,7 +155,7 @@ fn a_kept_connection_that_turns_out_dead_does_not_move_the_session() {
         proxy.seen().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
         [&*created.body; 2]
     );
-    // What a second time could do harm is not sent a second time.
+    // A request that is not idempotent is not sent a second time.
     proxy.send("POST", "/dead-when-kept", &[&cookie, "Content-Length: 0"]).assert(502, "gave_up");
 }
 
@@ -177,7 +178,7 @@ fn what_comes_from_the_cache_sets_no_cookie() {
     assert_eq!(
         missed.head.values("cache-control"),
         ["max-age=60, private"],
-        "to the one who has the cookie"
+        "to the client that has the cookie"
     );
     proxy.seen();
 
@@ -220,7 +221,7 @@ fn a_stale_response_in_the_place_of_an_error_sets_no_cookie() {
     }
 }
 
-/// An endpoint has answered, with 304, so there is a session; the cached response stays without.
+/// An endpoint has answered, with 304, so there is a session. The cached response has no cookie.
 #[test]
 fn a_revalidated_response_sets_the_cookie_of_this_client() {
     let proxy = Proxy::with_cache(Some(Box::leak(Box::new(MemCache::new()))));
@@ -238,7 +239,7 @@ fn a_revalidated_response_sets_the_cookie_of_this_client() {
     kept.assert(200, "kept");
     assert_eq!(kept.body, first.body);
     assert!(kept.head.values("set-cookie").is_empty());
-    assert_eq!(proxy.seen()[0].0, asked[0].0, "the one that has answered");
+    assert_eq!(proxy.seen()[0].0, asked[0].0, "the endpoint that has answered");
 }
 
 #[test]

@@ -1,60 +1,67 @@
-//! What can go wrong with Redis, told without a secret.
+//! The errors of a Redis store. They hold no secrets.
 
 use ::redis::ErrorKind;
 
-use crate::bounds::StoreDeadline;
+use crate::limits::StoreDeadline;
 
-/// A URL that is not one of Redis. It is not shown: it may have a password in it.
+/// The error of a URL that is not one of a Redis server. The URL is not shown, as it may contain a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the URL is not one of Redis; allowed: redis://[user:password@]host[:port][/database] and \
+    "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database] and \
      redis+unix:///path, and rediss:// where the crate redis is built with TLS"
 )]
 #[non_exhaustive]
 pub struct InvalidRedisUrl;
 
-/// Why Redis was of no use to a call. It has no secret in it, and of what the server says no
-/// more than the code of its error.
+/// The error of a call to Redis. It holds no secrets, and of an error that the server returns only
+/// the code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisError {
     /// The deadline has passed.
     #[error("Redis did not answer within {} ms", .0.get())]
     TimedOut(StoreDeadline),
-    /// A call has waited in vain, and the server has given no sign of life since.
-    #[error("Redis has been silent since it did not answer in time")]
+    /// An earlier call has timed out, and the server has not answered since.
+    #[error("Redis has not answered since a call timed out")]
     Silent,
-    /// There is no connection, and why.
+    /// There is no connection, for the reason given.
     #[error("there is no connection to Redis: {0}")]
     Unconnected(String),
     /// The server has answered with an error of this code, such as `LOADING`, `NOAUTH`,
-    /// `READONLY` or `MOVED`.
+    /// `READONLY` or `MOVED`. A code that is not 1 to 32 capital letters, digits and underscores
+    /// is replaced by `(no code)`.
     #[error("Redis answered with the error {0}")]
     Refused(String),
-    /// The call was not made in a Tokio runtime.
+    /// The call was made outside a Tokio runtime.
     #[error("Redis can be reached only from within a Tokio runtime")]
     NoRuntime,
 }
 
 impl RedisError {
-    /// What follows the code may repeat the command that was sent, and with it a password.
+    /// The error of an answer with this code. The text after the code may repeat the command that
+    /// was sent, and with it a password: it is left out.
     pub(super) fn refused(code: &str) -> Self {
         let is_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-        let code = if code.len() <= 32 && code.bytes().all(is_code) { code } else { "of no name" };
+        let code = if (1..=32).contains(&code.len()) && code.bytes().all(is_code) {
+            code
+        } else {
+            "(no code)"
+        };
         Self::Refused(code.into())
     }
 }
 
-/// Why a connection could not be made, or is of no use any more.
+/// The reason for which a connection could not be made, or has failed.
 pub(super) fn reason(error: &::redis::RedisError) -> String {
     match error.kind() {
-        // What the operating system says, or the TLS library.
+        // Written by the operating system or the TLS library.
         ErrorKind::Io => error.to_string(),
-        ErrorKind::AuthenticationFailed => "it refused the user or the password".into(),
+        ErrorKind::AuthenticationFailed => "the server refused the user or the password".into(),
         ErrorKind::Server(_) | ErrorKind::Extension => {
-            "it refused the database, or asks for a password".into()
+            "the server refused the database, or requires a password".into()
         }
-        ErrorKind::Parse => "what answers does not speak its protocol".into(),
+        ErrorKind::Parse => "the server does not speak the Redis protocol".into(),
         _ => error.category().into(),
     }
 }
@@ -64,18 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_named_and_nothing_else_that_the_server_says() {
+    fn of_an_error_that_the_server_returns_only_the_code_is_shown() {
         for code in ["LOADING", "ERR_2", "X123456789_123456789_123456789_1"] {
             assert_eq!(RedisError::refused(code), RedisError::Refused(code.into()));
         }
-        for other in ["wrong", "ERR user:password", "X123456789_123456789_123456789_12"] {
-            assert_eq!(RedisError::refused(other), RedisError::Refused("of no name".into()));
+        for other in ["", "wrong", "ERR user:password", "X123456789_123456789_123456789_12"] {
+            assert_eq!(RedisError::refused(other), RedisError::Refused("(no code)".into()));
         }
     }
 
     #[test]
-    fn what_does_not_speak_the_protocol_is_called_so() {
+    fn an_answer_in_another_protocol_is_named_as_the_reason() {
         let error = ::redis::RedisError::from((ErrorKind::Parse, "secret"));
-        assert_eq!(reason(&error), "what answers does not speak its protocol");
+        assert_eq!(reason(&error), "the server does not speak the Redis protocol");
     }
 }

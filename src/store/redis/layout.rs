@@ -1,21 +1,21 @@
-//! What stands in Redis: the keys, the values, and the commands that write them.
+//! The layout in Redis: keys, values, and the commands that read and write them.
 
 use std::fmt::Write;
 
 use ::redis::{Cmd, cmd};
 
 use crate::endpoint::EndpointId;
-use crate::names::Name;
-use crate::store::{SessionKey, StoreWrite};
+use crate::names::LoadBalancer;
+use crate::store::{SessionKey, StoreWrite, WriteKind};
 use crate::time::UnixTime;
 
-/// The keys of one load balancer.
+/// The keys of the sessions of one load balancer.
 pub(super) struct Layout {
     prefix: Box<str>,
 }
 
 impl Layout {
-    pub(super) fn new(load_balancer: &Name) -> Self {
+    pub(super) fn new(load_balancer: &LoadBalancer) -> Self {
         let mut prefix = String::from("session-affinity:1:");
         for byte in load_balancer.as_str().bytes() {
             match byte {
@@ -40,33 +40,25 @@ impl Layout {
         get
     }
 
-    /// The command of a write. `None`: a record without a life is not made.
-    pub(super) fn command(&self, write: &StoreWrite) -> Option<Cmd> {
-        match *write {
-            StoreWrite::Create { ttl: 0, .. } => None,
-            // An idle time of nothing ends the record.
-            StoreWrite::Touch { key, ttl, .. } | StoreWrite::Replace { key, ttl: ttl @ 0, .. } => {
-                let mut expire = cmd("EXPIRE");
-                expire.arg(self.key(key)).arg(seconds(ttl));
-                Some(expire)
+    pub(super) fn command(&self, write: &StoreWrite) -> Cmd {
+        let StoreWrite { key, ttl, now, kind } = *write;
+        let (key, seconds) = (self.key(key), ttl.get());
+        let mut command;
+        match kind {
+            WriteKind::Touch => {
+                command = cmd("EXPIRE");
+                command.arg(key).arg(seconds);
             }
-            StoreWrite::Create { key, endpoint, ttl, now } => {
-                let mut set = self.set(key, endpoint, now);
-                set.arg("NX").arg("EX").arg(seconds(ttl));
-                Some(set)
+            WriteKind::Create(endpoint) => {
+                command = cmd("SET");
+                command.arg(key).arg(&value(endpoint, now)).arg("NX").arg("EX").arg(seconds);
             }
-            StoreWrite::Replace { key, endpoint, ttl, now } => {
-                let mut set = self.set(key, endpoint, now);
-                set.arg("EX").arg(seconds(ttl));
-                Some(set)
+            WriteKind::Replace(endpoint) => {
+                command = cmd("SET");
+                command.arg(key).arg(&value(endpoint, now)).arg("EX").arg(seconds);
             }
         }
-    }
-
-    fn set(&self, key: SessionKey, endpoint: EndpointId, issued: UnixTime) -> Cmd {
-        let mut set = cmd("SET");
-        set.arg(self.key(key)).arg(value(endpoint, issued).as_slice());
-        set
+        command
     }
 
     fn key(&self, key: SessionKey) -> String {
@@ -74,7 +66,7 @@ impl Layout {
     }
 }
 
-/// Reads a value; `None` unless it is of this version and length.
+/// Reads a value. `None` if it has another version or length.
 pub(super) fn read(value: &[u8]) -> Option<(EndpointId, UnixTime)> {
     let [version, a, b, c, d, e, f, g, h, i, j, k, l, m] =
         *<&[u8; LENGTH]>::try_from(value).ok()?;
@@ -93,21 +85,17 @@ fn value(endpoint: EndpointId, issued: UnixTime) -> [u8; LENGTH] {
     [VERSION, a, b, c, d, e, f, g, h, i, j, k, l, m]
 }
 
-/// Redis refuses numbers whose milliseconds do not fit 64 bits.
-fn seconds(ttl: u64) -> u64 {
-    ttl.min(UnixTime::MAX.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Ttl;
 
     const KEY: SessionKey = SessionKey([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]);
     const NOW: UnixTime = UnixTime::from_secs(0x01_6b49_d200);
     const EU_1: u64 = 0xbf54_fd3b_4b4e_a9db;
 
     fn layout(name: &str) -> Layout {
-        Layout::new(&Name::new(name).unwrap())
+        Layout::new(&LoadBalancer::new(name).unwrap())
     }
 
     #[test]
@@ -138,37 +126,19 @@ mod tests {
         let (key, endpoint, now) = (KEY, EndpointId::from_u64(EU_1), NOW);
         let name = "session-affinity:1:shop.example.com:000102030405060708090a0b0c0d0eff";
         let value = String::from_utf8_lossy(&value(endpoint, now)).into_owned();
-        let commands: [(StoreWrite, &[&str]); 4] = [
-            (StoreWrite::Touch { key, ttl: 1_800, now }, &["EXPIRE", name, "1800"]),
-            (
-                StoreWrite::Create { key, endpoint, ttl: 30, now },
-                &["SET", name, &value, "NX", "EX", "30"],
-            ),
-            (
-                StoreWrite::Replace { key, endpoint, ttl: 3_600, now },
-                &["SET", name, &value, "EX", "3600"],
-            ),
-            (StoreWrite::Touch { key, ttl: u64::MAX, now }, &["EXPIRE", name, "1099511627775"]),
+        let commands: [(WriteKind, u64, &[&str]); 5] = [
+            (WriteKind::Touch, 1_800, &["EXPIRE", name, "1800"]),
+            (WriteKind::Create(endpoint), 30, &["SET", name, &value, "NX", "EX", "30"]),
+            (WriteKind::Replace(endpoint), 3_600, &["SET", name, &value, "EX", "3600"]),
+            (WriteKind::Touch, Ttl::MIN.get(), &["EXPIRE", name, "1"]),
+            (WriteKind::Touch, Ttl::MAX.get(), &["EXPIRE", name, "315360000"]),
         ];
         let layout = layout("shop.example.com");
-        for (write, words) in commands {
-            assert_eq!(self::words(&layout.command(&write).unwrap()), words);
+        for (kind, seconds, words) in commands {
+            let write = StoreWrite { key, ttl: Ttl::new(seconds).unwrap(), now, kind };
+            assert_eq!(self::words(&layout.command(&write)), words);
         }
         assert_eq!(self::words(&layout.get(key)), ["GET", name]);
-    }
-
-    #[test]
-    fn a_record_without_a_life_is_not_made_and_ends_the_one_that_is_there() {
-        let (key, endpoint, now) = (KEY, EndpointId::from_u64(EU_1), NOW);
-        assert!(
-            layout("shop").command(&StoreWrite::Create { key, endpoint, ttl: 0, now }).is_none()
-        );
-        let replace =
-            layout("shop").command(&StoreWrite::Replace { key, endpoint, ttl: 0, now }).unwrap();
-        assert_eq!(
-            words(&replace),
-            ["EXPIRE", "session-affinity:1:shop:000102030405060708090a0b0c0d0eff", "0"]
-        );
     }
 
     #[test]
@@ -189,7 +159,7 @@ mod tests {
     fn words(command: &Cmd) -> Vec<String> {
         let argument = |argument| match argument {
             ::redis::Arg::Simple(word) => String::from_utf8_lossy(word).into_owned(),
-            _ => panic!("no word"),
+            _ => panic!("not a word"),
         };
         command.args_iter().map(argument).collect()
     }

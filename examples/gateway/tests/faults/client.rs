@@ -117,8 +117,8 @@ impl Client {
         request.body(Empty::new()).expect("a request")
     }
 
-    /// "`re-pin` = Set-Cookie for the cookie policies, a Create or Replace of the record for `header`", and only for
-    /// what is created or moved.
+    /// A session is pinned when it is created or moved, and only then: by a cookie under the cookie
+    /// policies, by a record in the store under the policy `header`.
     fn learn(&mut self, came: &Came) {
         let is_pinned = came.outcome.starts_with("created:") || came.outcome.starts_with("moved:");
         match &mut self.session {

@@ -118,6 +118,64 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
     ]);
 }
 
+/// The crate names its fields otherwise, such as `extensions.cookie_name`.
+#[test]
+fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
+    for (file, line) in [
+        (
+            file().set("cookie.name", "a b"),
+            r#"cookie.name is "a b"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+        ),
+        (
+            file().set("cookie.name", "__Host-lb"),
+            r#"cookie.name is "__Host-lb"; allowed with this prefix: secure Always, or always_use_https with secure Auto"#,
+        ),
+        (
+            file()
+                .set("cookie", json!({ "name": "__Host-lb", "path": "/shop" }))
+                .attribute("secure", "Always"),
+            r#"cookie.name is "__Host-lb"; allowed with the prefix __Host-: path / and no domain"#,
+        ),
+        (
+            file().set("cookie.path", "shop"),
+            r#"cookie.path is "shop"; allowed: / and then visible ASCII characters other than ;, 1024 in all"#,
+        ),
+        (
+            file().set("cookie.domain", "a b"),
+            r#"cookie.domain is "a b"; allowed: a host name of letters, digits, - and ., 253 in all"#,
+        ),
+        (
+            file().set("cookie.partitioned", true).attribute("secure", "Never"),
+            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+        ),
+        (file().set("retries", 9), "retries is 9; allowed: 1 to 8"),
+        (file().set("ipv6_prefix", 0), "ipv6_prefix is 0; allowed: 1 to 128 bits"),
+        (file().set("clock_skew", 86_401), "clock_skew is 86401; allowed: 0 to 86400 seconds"),
+        (file().set("cooling_off", 301), "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (
+            file().set("session_secret", "c2VjcmV0"),
+            "session_secret: expected base64 (standard alphabet, padded) of 32 or more bytes",
+        ),
+        (
+            file().set("load_balancer.name", ""),
+            r#"load_balancer.name is ""; allowed: 1 to 255 bytes without control characters"#,
+        ),
+        (
+            file().set("load_balancer.session_affinity_ttl", 60),
+            "session_affinity_ttl is 60; allowed: 1800 to 604800 seconds for cookie and ip_cookie",
+        ),
+        (
+            file().set("load_balancer.fallback_pool", "us"),
+            r#"fallback_pool is "us"; allowed: the id of a pool that exists"#,
+        ),
+    ] {
+        let refused = run_to_its_end(Some(&file.to_string()), &[]);
+        let told = refused.stderr.trim_end();
+        assert!(told.contains(&format!("gateway.json: {line}")), "{line}: {told}");
+        assert_eq!((refused.status, told.lines().count()), (Some(2), 1), "{told}");
+    }
+}
+
 #[test]
 fn bad_keys_are_refused_and_not_repeated() {
     let short = "c2VjcmV0";

@@ -271,8 +271,8 @@ fn an_endpoint_that_breaks_off_after_the_request_was_sent_ends_the_attempt() {
     }
 }
 
-/// "`gave_up` (also an endpoint that broke off after the request was sent)": an endpoint, not
-/// a client.
+/// An endpoint that breaks off after the request was sent is counted as `gave_up`. A client that
+/// breaks off is not.
 #[test]
 fn a_client_that_breaks_off_is_no_failure_of_the_endpoint() {
     let a = Endpoint::start("a");

@@ -79,7 +79,7 @@ fn requests_are_counted_by_outcome_and_by_endpoint_as_the_state_counts_them() {
     b.go_down();
     assert_eq!(pinned.get("/").status, 502);
     let (numbers, state) = (scrape(&gateway), gateway.state());
-    for label in Outcome::ALL.map(Outcome::label) {
+    for label in Outcome::ALL.iter().map(|outcome| outcome.label()) {
         let told = numbers[&format!("affinity_requests_total{{outcome=\"{label}\"}}")];
         assert_eq!(told, state["outcomes"][label].as_u64().unwrap_or(0), "{label}");
     }

@@ -192,7 +192,7 @@ fn a_record_that_cannot_be_read_is_replaced() {
     assert_eq!(warnings(&gateway), [""; 0]);
 }
 
-/// "`PUT /clock` … Redis keeps its own time"
+/// `PUT /clock` moves the clock of the gateway only. The Redis server ends idle records by its own.
 #[test]
 fn the_clock_of_the_gateway_does_not_move_that_of_redis() {
     let a = Endpoint::start("a");

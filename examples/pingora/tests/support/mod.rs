@@ -1,5 +1,5 @@
-//! A proxy, its endpoints and its clients, over loopback. Every wait ends by itself, and what was
-//! started is stopped with its owner.
+//! A proxy, its endpoints and its clients, over loopback. Every wait has a limit, and threads stop
+//! with their owner.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,11 +13,12 @@ use async_trait::async_trait;
 use log::{LevelFilter, Log, Metadata, Record};
 use pingora_cache::MemCache;
 use pingora_core::server::{RunArgs, ShutdownSignal, ShutdownSignalWatch};
+use session_affinity::cookies::SetCookie;
 use session_affinity::*;
 use session_affinity_pingora::{StickyProxy, server};
 use tokio::sync::Notify;
 
-/// Longer than anything here takes.
+/// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Proxy {
@@ -29,7 +30,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of three endpoints, failover mode `sticky`.
+    /// Starts a proxy with three endpoints and the failover mode `sticky`.
     pub fn start() -> Self {
         Self::with_cache(None)
     }
@@ -38,13 +39,13 @@ impl Proxy {
         let endpoints: Vec<_> = ["eu-1", "eu-2", "eu-3"].map(Origin::start).into();
         let mut pool = Pool::new("eu");
         for endpoint in &endpoints {
-            pool = pool.endpoint(Endpoint::new(endpoint.name, endpoint.address));
+            pool = pool.with_endpoint(Endpoint::new(endpoint.name, endpoint.address));
         }
         let pools = Arc::new(ArcSwap::from_pointee(Pools::builder().pool(pool).build().unwrap()));
-        let name = Name::new("shop.example.com").unwrap();
+        let shop = LoadBalancer::new("shop.example.com").unwrap();
         let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
-        let policy = CookiePolicy::new(&name, &keyring, SetCookie::default());
-        let affinity = Affinity::new(&name, policy).with_failover(FailoverMode::Sticky).unwrap();
+        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
+        let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Sticky).unwrap();
         access_log();
 
         let address = free_address();
@@ -57,7 +58,7 @@ impl Proxy {
         proxy
     }
 
-    /// `fields` are whole lines.
+    /// Sends a request with these field lines and returns the reply.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, fields: &[&str]) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
@@ -91,12 +92,12 @@ impl Proxy {
     }
 
     pub fn set_unhealthy(&self, name: &str) {
-        let mut edit = self.pools.load().edit();
-        edit.health(EndpointId::new("eu", name), Health::Unhealthy).unwrap();
-        self.pools.store(Arc::new(edit.build()));
+        let id = EndpointId::new("eu", name);
+        let pools = self.pools.load().edited(|edit| edit.health(id, Health::Unhealthy)).unwrap();
+        self.pools.store(Arc::new(pools));
     }
 
-    /// What the endpoints were sent since the last time: who, and the head.
+    /// Returns the requests since the last call: the endpoint and the head of each.
     pub fn seen(&self) -> Vec<(&'static str, Head)> {
         let heads = |endpoint: &Origin| endpoint.seen.lock().unwrap().split_off(0);
         self.endpoints
@@ -126,16 +127,16 @@ impl ShutdownSignalWatch for Stop {
 }
 
 pub struct Reply {
-    /// The informational ones that came before.
+    /// The heads of the informational responses before the final one.
     pub early: Vec<Head>,
     pub head: Head,
     pub body: String,
-    /// As the proxy logs it.
+    /// The outcome, as the proxy logs it.
     pub outcome: String,
 }
 
 impl Reply {
-    /// `name=value` of the cookie that is set.
+    /// Returns `name=value` of the cookie that is set.
     pub fn cookie(&self) -> String {
         let lines = self.head.values("set-cookie");
         assert_eq!(lines.len(), 1, "{:?}", self.head);
@@ -156,7 +157,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// `None` where the other side has closed.
+    /// Reads a head; `None` when the peer has closed the connection.
     fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut line = || {
             let mut line = String::new();
@@ -185,7 +186,7 @@ impl Head {
     }
 }
 
-/// An endpoint that answers with its name, in a way that the path asks for.
+/// An endpoint that answers with its name, in the way that the path selects.
 pub struct Origin {
     pub name: &'static str,
     address: SocketAddr,
@@ -210,7 +211,7 @@ impl Origin {
     }
 }
 
-/// From then on it refuses connections.
+/// Stops the endpoint: it refuses connections from now on.
 impl Drop for Origin {
     fn drop(&mut self) {
         self.is_stopped.store(true, SeqCst);
@@ -234,7 +235,7 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
         let (mut status, mut before, mut fields) = ("200 OK", "", "Connection: close\r\n");
         match &*path {
             _ if breaks_off => return None,
-            // A connection that was kept and turns out dead when it is used again.
+            // A kept connection that turns out dead when it is used again.
             "/dead-when-kept" if earlier > 0 => return None,
             "/dead-when-kept" => fields = "",
             "/early" => {
@@ -270,8 +271,8 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
     None
 }
 
-/// Somebody else may take it before the proxy does; then the proxy does not start, and the test
-/// fails and says so.
+/// Returns an address with a free port. If another process takes it before the proxy does, the
+/// proxy does not start, and the test fails and says so.
 fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
@@ -279,13 +280,14 @@ fn free_address() -> SocketAddr {
 fn access_log() -> &'static AccessLog {
     static LOG: OnceLock<AccessLog> = OnceLock::new();
     let log = LOG.get_or_init(AccessLog::default);
-    // Whoever comes second finds it set.
+    // Fails for every test but the first, because the logger is set.
     let _ = log::set_logger(log);
     log::set_max_level(LevelFilter::Info);
     log
 }
 
-/// The outcome on the newest line that begins so. It is written after the response.
+/// Returns the outcome on the newest line with this beginning. The line is written after the
+/// response.
 fn logged(beginning: &str) -> String {
     eventually(beginning, || {
         let lines = access_log().0.lock().unwrap();

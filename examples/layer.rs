@@ -1,0 +1,143 @@
+//! A reverse proxy on axum: `AffinityLayer` around a function that sends one request to one
+//! endpoint. A client comes back to its endpoint, and another one serves it when that is gone.
+//!
+//! The layer calls `forward` with the endpoint in the request's extensions. If no connection can
+//! be made, `forward` hands the request back and is called again with the next endpoint.
+//!
+//! `cargo run --example layer --features tower` prints:
+//!
+//! ```text
+//! first request             eu-1  created:no_cookie, Set-Cookie
+//! second                    eu-1  kept
+//! third, its endpoint gone  eu-2  moved:connect_failed, Set-Cookie
+//! fourth                    eu-2  kept
+//! ```
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::error_handling::HandleError;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{COOKIE, HOST, HeaderValue, SET_COOKIE};
+use axum::http::{StatusCode, request::Parts};
+use axum::response::{IntoResponse, Response};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use session_affinity::cookies::SetCookie;
+use session_affinity::layer::{AffinityLayer, Client, Failed, Gateway, Refused, Routed};
+use session_affinity::{
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Outcome, Pool,
+    Pools, Scheme, Secret,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tower::{Layer, ServiceExt, service_fn};
+
+/// The state of the proxy. Where keys rotate and health changes, the fields are `ArcSwap`s.
+struct Shop {
+    affinity: Arc<Affinity<CookiePolicy>>,
+    pools: Arc<Pools<SocketAddr>>,
+}
+
+impl Gateway for Shop {
+    type Policy = CookiePolicy;
+    type Target = SocketAddr;
+
+    fn affinity(&self) -> Arc<Affinity<CookiePolicy>> {
+        self.affinity.clone()
+    }
+
+    fn pools(&self) -> Arc<Pools<SocketAddr>> {
+        self.pools.clone()
+    }
+
+    fn client(&self, head: &Parts) -> Client {
+        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+        Client { client_ip: peer.map(|ConnectInfo(peer)| peer.ip()), scheme: Scheme::Http }
+    }
+
+    /// Fixed bits, so that every run prints the same. By default they are random.
+    fn entropy(&self) -> u64 {
+        4
+    }
+}
+
+/// Sends one request to one endpoint. A production proxy also keeps connections and removes
+/// hop-by-hop fields.
+async fn forward(request: Request) -> Result<Response, Failed<Body, hyper::Error>> {
+    let Some(&Routed { target, .. }) = request.extensions().get::<Routed<SocketAddr>>() else {
+        return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()); // not within the layer
+    };
+    match timeout(Duration::from_millis(500), TcpStream::connect(target)).await {
+        Ok(Ok(stream)) => send(stream, request).await.map_err(Failed::BrokeOff),
+        _ => Err(Failed::Unconnected(Box::new(request))),
+    }
+}
+
+async fn send(stream: TcpStream, request: Request) -> Result<Response, hyper::Error> {
+    let (mut connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(driver);
+    Ok(connection.send_request(request).await?.map(Body::new))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (mut eu, mut servers) = (Pool::new("eu"), HashMap::new());
+    for name in ["eu-1", "eu-2"] {
+        let (address, server) = serve(Router::new().fallback(name)).await?;
+        eu = eu.with_endpoint(Endpoint::new(name, address));
+        servers.insert(name.to_owned(), server);
+    }
+    let shop = LoadBalancer::new("shop.example.com")?;
+    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
+    let affinity = Arc::new(Affinity::new(policy).with_failover_mode(FailoverMode::Sticky)?);
+    let gateway = Shop { affinity, pools: Arc::new(Pools::builder().pool(eu).build()?) };
+
+    let layer = AffinityLayer::new(Arc::new(gateway));
+    let proxy = HandleError::new(layer.layer(service_fn(forward)), async |refused: Refused<_>| {
+        refused.into_response::<Body>()
+    });
+    // Outer layers find the outcome in the response's extensions.
+    let proxy = proxy.map_response(|mut response| {
+        let label = response.extensions().get::<Outcome>().map_or("", |outcome| outcome.label());
+        response.headers_mut().insert("x-outcome", HeaderValue::from_static(label));
+        response
+    });
+    let (proxy, _) = serve(Router::new().fallback_service(proxy)).await?;
+
+    let (mut cookie, mut endpoint) = (String::new(), String::new());
+    for step in ["first request", "second", "third, its endpoint gone", "fourth"] {
+        if step.ends_with("gone")
+            && let Some(server) = servers.remove(&endpoint)
+        {
+            server.abort();
+            let _ = server.await;
+        }
+        let request = Request::builder()
+            .header(HOST, "shop.example.com")
+            .header(COOKIE, &cookie)
+            .body(Body::empty())?;
+        let (head, body) = send(TcpStream::connect(proxy).await?, request).await?.into_parts();
+        endpoint = String::from_utf8(to_bytes(body, 100).await?.into())?;
+        let set_cookie = head.headers.get(SET_COOKIE).map(|line| line.to_str()).transpose()?;
+        let outcome = head.headers.get("x-outcome").map_or(Ok(""), |label| label.to_str())?;
+        println!("{step:<24}  {endpoint}  {outcome}{}", set_cookie.map_or("", |_| ", Set-Cookie"));
+        cookie = set_cookie.and_then(|line| line.split(';').next()).map_or(cookie, str::to_owned);
+    }
+    Ok(())
+}
+
+/// Serves a router on a free port until the task is stopped.
+async fn serve(router: Router) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    Ok((address, tokio::spawn(async { axum::serve(listener, service).await.unwrap_or_default() })))
+}

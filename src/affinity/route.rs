@@ -1,0 +1,59 @@
+//! The session table: the row that decides where a request goes.
+
+use super::attempt::Course;
+use super::search::Search;
+use super::visit::Session;
+use crate::failover::{Standing, Verdict, decide};
+use crate::outcome::{Lent, Moved};
+use crate::pin::Pin;
+use crate::pools::EndpointView;
+
+/// Returns the endpoint of a request and the course of its session, by the first row that matches;
+/// `None` when no endpoint is left.
+///
+/// | row | session | and | course |
+/// |--:|---|---|---|
+/// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, and no other pool is open | kept, health ignored |
+/// | 2 | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback pool, else kept |
+/// | 3 | live | its endpoint takes it and is a suspect | by the failover table: kept, lent or moved |
+/// | 4 | live | its endpoint takes it | kept |
+/// | 5 | live | otherwise | moved to the first open pool, else the fallback pool |
+/// | 6 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
+/// | 7 | unbound | | chosen as a new one |
+pub(super) fn route<'p, T>(
+    session: &Session,
+    search: &Search<'p, '_, T>,
+) -> Option<(EndpointView<'p, T>, Course)> {
+    match session {
+        Session::Live(pin) => live(pin, search),
+        Session::New(reason) => Some((search.for_new()?, Course::Created(*reason))), // row 6
+        Session::Unbound => Some((search.for_new()?, Course::Unbound)),              // row 7
+    }
+}
+
+fn live<'p, T>(pin: &Pin, search: &Search<'p, '_, T>) -> Option<(EndpointView<'p, T>, Course)> {
+    let moved = |reason| Some((search.for_moved()?, Course::Moved(reason)));
+    let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
+        return moved(Moved::Removed); // row 5
+    };
+    let kept = (endpoint, Course::Kept);
+    if search.is_last_resort(endpoint) {
+        return Some(kept); // row 1
+    }
+    match search.takes_pinned(endpoint) {
+        Ok(()) if search.sheds_session(endpoint.pool()) => {
+            let shed = search.for_shed(endpoint.pool()); // row 2
+            Some(shed.map_or(kept, |other| (other, Course::Moved(Moved::Shed))))
+        }
+        Ok(()) if search.is_suspect(endpoint) => {
+            let next = search.next_trusted(endpoint.pool().id()); // row 3
+            Some(match decide(search.rules.failover_mode, Standing::Pinned, next) {
+                Verdict::Lend(next) => (next, Course::Lent(Lent::Suspect)),
+                Verdict::Rebind(next) => (next, Course::Moved(Moved::Suspect)),
+                Verdict::GiveUp => kept,
+            })
+        }
+        Ok(()) => Some(kept),         // row 4
+        Err(reason) => moved(reason), // row 5
+    }
+}

@@ -1,0 +1,256 @@
+//! The search for an endpoint: pools in order, shedding, suspects, the fallback pool.
+
+use super::rules::Rules;
+use super::visit::Session;
+use crate::endpoint::{DrainPhase, EndpointId, Health};
+use crate::failover::FailoverScope;
+use crate::limits::{CoolingOff, DrainDuration, Percent};
+use crate::outcome::Moved;
+use crate::pin::Pin;
+use crate::policy::ChoiceSeed;
+use crate::pools::{Eligible, EndpointView, PoolId, PoolView, Pools, ShedBy, is_shed, shed_number};
+use crate::request::{ClientAddress, ClientHash};
+use crate::steering::{Seed, Seeding, Suspects};
+use crate::time::UnixTime;
+
+/// One search for one request, in one snapshot.
+pub(super) struct Search<'p, 's, T> {
+    pub(super) pools: &'p Pools<T>,
+    pub(super) rules: &'s Rules,
+    pub(super) clients: &'s ClientHash,
+    pub(super) client: Option<ClientAddress>,
+    pub(super) chooser: Chooser<'s>,
+    /// The random bits, if some were drawn.
+    pub(super) drawn: Option<u64>,
+    pub(super) tried: &'s [EndpointId],
+    pub(super) now: UnixTime,
+}
+
+/// The source of the number that decides a choice.
+#[derive(Clone, Copy)]
+pub(super) enum Chooser<'s> {
+    /// A live session with a key. Weights alone decide, so that its concurrent requests agree on
+    /// every node.
+    Key(u64),
+    /// A live session without a key, by its pin. The hash is left until a choice asks for it,
+    /// because most requests are kept.
+    Pin(&'s Pin),
+    /// The policy, and the steering of the pool.
+    Policy(ChoiceSeed),
+}
+
+impl<'s> Chooser<'s> {
+    pub(super) fn of(session: &'s Session, is_stored: bool, seed: ChoiceSeed) -> Self {
+        match (session, seed) {
+            (Session::Live(_), ChoiceSeed::Fixed(seed)) if is_stored => Self::Key(seed),
+            (Session::Live(pin), _) => Self::Pin(pin),
+            (Session::New(_) | Session::Unbound, seed) => Self::Policy(seed),
+        }
+    }
+}
+
+impl<'p, T> Search<'p, '_, T> {
+    /// Chooses for a session that begins, and for a request that has none.
+    pub(super) fn for_new(&self) -> Option<EndpointView<'p, T>> {
+        let takers = self.pools.open().filter(|pool| !self.sheds_new(*pool));
+        self.first_of(takers, Eligible::ForNewSessions)
+            .or_else(|| self.in_fallback())
+            .or_else(|| self.first_of(self.pools.open(), Eligible::ForNewSessions))
+    }
+
+    /// Chooses for a live session whose endpoint no longer takes it. The shedding of new sessions
+    /// does not concern it.
+    pub(super) fn for_moved(&self) -> Option<EndpointView<'p, T>> {
+        self.first_of(self.pools.open(), Eligible::ForNewSessions).or_else(|| self.in_fallback())
+    }
+
+    /// Chooses for a live session that its pool sheds: the open pools after it, then the fallback.
+    pub(super) fn for_shed(&self, own: PoolView<'p, T>) -> Option<EndpointView<'p, T>> {
+        let after = self.pools.open().filter(|pool| pool.index() > own.index());
+        let next = self.first_of(after, Eligible::ForNewSessions);
+        if self.pools.fallback().is_some_and(|fallback| fallback.index() == own.index()) {
+            return next;
+        }
+        next.or_else(|| self.in_fallback())
+    }
+
+    /// Chooses after a passive failure: from the attempt's own pool, critical or not, then from
+    /// the other open pools if the failover scope has them.
+    pub(super) fn next(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+        self.first_of(self.reachable_from(own), Eligible::ForNewSessions)
+    }
+
+    /// Chooses after a passive failure, as [`Search::next`], but never a suspect.
+    pub(super) fn next_trusted(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+        self.reachable_from(own)
+            .find_map(|pool| self.choose(pool, Eligible::ForNewSessions, Suspects::Excluded))
+    }
+
+    /// Returns whether an endpoint is an enabled one of the fallback pool while no other pool is
+    /// open.
+    pub(super) fn is_last_resort(&self, endpoint: EndpointView<'p, T>) -> bool {
+        let (own, Some(fallback)) = (endpoint.pool(), self.pools.fallback()) else { return false };
+        own.index() == fallback.index()
+            && endpoint.state().is_enabled()
+            && own.state().is_enabled()
+            && self.pools.open().all(|pool| pool.index() == own.index())
+    }
+
+    /// Checks that an endpoint takes its pinned sessions; the error is the reason why it does not.
+    pub(super) fn takes_pinned(&self, endpoint: EndpointView<'p, T>) -> Result<(), Moved> {
+        let drain = self.rules.drain_duration;
+        match endpoint.state().phase(endpoint.pool().state(), drain, self.now) {
+            DrainPhase::Over if drain == DrainDuration::NONE => Err(Moved::Disabled),
+            DrainPhase::Over => Err(Moved::Drained),
+            _ if endpoint.health() == Health::Unhealthy => Err(Moved::Unhealthy),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns whether a pool sheds this live session. Without a client's address it does not.
+    pub(super) fn sheds_session(&self, pool: PoolView<'p, T>) -> bool {
+        let percent = pool.shedding().session_percent;
+        percent > Percent::ZERO
+            && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
+    }
+
+    pub(super) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {
+        self.rules.cooling_off > CoolingOff::OFF && endpoint.is_suspect(self.now)
+    }
+
+    /// Returns whether [`Search::for_new`] would use random bits. Visits the pools as it does.
+    pub(super) fn needs_entropy(&self) -> bool {
+        let mut untrusted = None;
+        for pool in self.pools.open() {
+            if self.sheds_by_number(pool) {
+                return true;
+            }
+            if !self.sheds_new(pool) {
+                if self.is_chosen_from(pool) {
+                    return self.steers_by_entropy(pool);
+                }
+                untrusted = untrusted.or(Some(pool));
+            }
+        }
+        let has_candidates = |pool: &PoolView<'p, T>| {
+            let suspects = Suspects::Included;
+            !pool.candidates(Eligible::ForFallback, suspects, self.now, self.tried).is_empty()
+        };
+        let open = || self.pools.open();
+        let chosen = untrusted
+            .or_else(|| self.pools.fallback().filter(has_candidates))
+            .or_else(|| open().find(|pool| self.is_chosen_from(*pool)))
+            .or_else(|| open().next());
+        chosen.is_some_and(|pool| self.steers_by_entropy(pool))
+    }
+
+    /// Returns whether the choice for a new session is made in this pool, if it is the first that
+    /// takes it: with suspects alone it comes after trusted endpoints of other pools in scope.
+    fn is_chosen_from(&self, pool: PoolView<'p, T>) -> bool {
+        let suspects = Suspects::Excluded;
+        self.rules.cooling_off == CoolingOff::OFF
+            || self.rules.failover_scope == FailoverScope::OwnPool
+            || !pool.candidates(Eligible::ForNewSessions, suspects, self.now, self.tried).is_empty()
+    }
+
+    fn steers_by_entropy(&self, pool: PoolView<'p, T>) -> bool {
+        match self.chooser {
+            Chooser::Policy(ChoiceSeed::Steering) => {
+                self.client.is_none() || pool.steering().seeding() == Seeding::Entropy
+            }
+            Chooser::Policy(ChoiceSeed::ClientIp) => self.client.is_none(),
+            Chooser::Policy(ChoiceSeed::Fixed(_)) | Chooser::Key(_) | Chooser::Pin(_) => false,
+        }
+    }
+
+    fn sheds_by_number(&self, pool: PoolView<'p, T>) -> bool {
+        let shedding = pool.shedding();
+        let by_hash = shedding.shed_by == ShedBy::Hash && self.client.is_some();
+        shedding.default_percent > Percent::ZERO && !by_hash
+    }
+
+    fn sheds_new(&self, pool: PoolView<'p, T>) -> bool {
+        let shedding = pool.shedding();
+        if shedding.default_percent == Percent::ZERO {
+            return false;
+        }
+        let number = match (shedding.shed_by, self.client) {
+            (ShedBy::Hash, Some(client)) => self.clients.shed(client),
+            (ShedBy::Hash, None) | (ShedBy::Random, _) => {
+                shed_number(self.drawn.unwrap_or(0), pool.index())
+            }
+        };
+        is_shed(number, shedding.default_percent)
+    }
+
+    fn in_fallback(&self) -> Option<EndpointView<'p, T>> {
+        self.first_of(self.pools.fallback().into_iter(), Eligible::ForFallback)
+    }
+
+    /// The attempt's own pool, then the other open pools if the failover scope has them.
+    fn reachable_from(
+        &self,
+        own: PoolId,
+    ) -> impl Iterator<Item = PoolView<'p, T>> + Clone + use<'p, T> {
+        let across = self.rules.failover_scope == FailoverScope::AllPools;
+        let others = self.pools.open().filter(move |pool| across && pool.id() != own);
+        self.pools.iter().find(|pool| pool.id() == own).into_iter().chain(others)
+    }
+
+    /// The choice of the first pool that has one. Suspects come last in their pool, and
+    /// before other pools unless failover may leave it. Where no trusted endpoint was found the
+    /// second look is at all of them: another request may have cleared a suspect since the first.
+    fn first_of(
+        &self,
+        mut pools: impl Iterator<Item = PoolView<'p, T>> + Clone,
+        eligible: Eligible,
+    ) -> Option<EndpointView<'p, T>> {
+        let choose = |suspects| move |pool| self.choose(pool, eligible, suspects);
+        if self.rules.cooling_off == CoolingOff::OFF {
+            return pools.find_map(choose(Suspects::Included));
+        }
+        if self.rules.failover_scope == FailoverScope::AllPools {
+            let trusted = pools.clone().find_map(choose(Suspects::Excluded));
+            return trusted.or_else(|| pools.find_map(choose(Suspects::Included)));
+        }
+        pools.find_map(|pool| {
+            choose(Suspects::Excluded)(pool).or_else(|| choose(Suspects::Included)(pool))
+        })
+    }
+
+    fn choose(
+        &self,
+        pool: PoolView<'p, T>,
+        eligible: Eligible,
+        suspects: Suspects,
+    ) -> Option<EndpointView<'p, T>> {
+        let candidates = pool.candidates(eligible, suspects, self.now, self.tried);
+        let chosen = match self.chooser {
+            Chooser::Key(seed) => candidates.preferred(seed),
+            Chooser::Pin(pin) => candidates.preferred(pin.seed()),
+            // A steering of the embedder's is not asked where there is no candidate.
+            Chooser::Policy(_) if candidates.is_empty() => None,
+            Chooser::Policy(seed) => {
+                let seed = self.seed(seed, pool);
+                let chosen = pool.steering().choose(&candidates, seed);
+                chosen.or_else(|| candidates.preferred(seed.value()))
+            }
+        };
+        pool.chosen(chosen?)
+    }
+
+    /// The seed of a choice that no live session decides. A failover that comes to a pool of the
+    /// other kind has only the bits that were drawn before; without those the address serves.
+    fn seed(&self, seed: ChoiceSeed, pool: PoolView<'p, T>) -> Seed {
+        let by_client = || self.client.map(|client| Seed::Stable(self.clients.seed(client)));
+        let by_entropy = || self.drawn.map(Seed::Entropy);
+        let seed = match (seed, pool.steering().seeding()) {
+            (ChoiceSeed::Fixed(seed), _) => Some(Seed::Stable(seed)),
+            (ChoiceSeed::ClientIp, _) | (ChoiceSeed::Steering, Seeding::ClientIp) => {
+                by_client().or_else(by_entropy)
+            }
+            (ChoiceSeed::Steering, Seeding::Entropy) => by_entropy().or_else(by_client),
+        };
+        seed.unwrap_or(Seed::Stable(0))
+    }
+}

@@ -1,0 +1,133 @@
+//! The name of the affinity cookie, and the cookies of that name in a request.
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
+
+use super::needle::{Needle, parts, trim};
+use crate::names::checked_text;
+
+/// The name of a cookie: a token of RFC 9110 section 5.6.2 of at most 255 bytes, by default
+/// `__cflb`. Names are compared byte by byte.
+///
+/// Browsers refuse a cookie whose name begins with `__Host-`, `__Secure-` or `__Http-` unless its
+/// attributes meet the rules of the prefix, which [`SetCookie::new`](super::SetCookie::new) checks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CookieName(Needle);
+
+impl CookieName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`InvalidCookieName`] when the name is empty, longer than 255 bytes, or contains a
+    /// character that could end the name or inject an attribute.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidCookieName> {
+        let name = name.into();
+        if name.is_empty() || name.len() > 255 || !name.bytes().all(is_token_char) {
+            return Err(InvalidCookieName { name });
+        }
+        Ok(Self(Needle::new(name)))
+    }
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Returns the values of all cookies of this name, in order, from every `Cookie` field line.
+    ///
+    /// Pairs are split at `;`, trimmed of spaces and tabs, and split at the first `=`. A part
+    /// without `=` is ignored. Quotes are part of the value. Nothing is allocated or converted, and
+    /// a value may contain any byte.
+    ///
+    /// ```
+    /// use http::{HeaderMap, header::COOKIE};
+    /// use session_affinity::cookies::CookieName;
+    /// let mut headers = HeaderMap::new();
+    /// headers.append(COOKIE, "a=1; __cflb=first".parse()?);
+    /// headers.append(COOKIE, "__cflb=second".parse()?);
+    /// let name = CookieName::default();
+    /// let values: Vec<&[u8]> = name.values(&headers).collect();
+    /// assert_eq!(values, [b"first".as_slice(), b"second"]);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn values<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> + 'a {
+        headers.get_all(COOKIE).iter().flat_map(|line| self.0.values(line.as_bytes()))
+    }
+
+    /// Removes every cookie of this name from the headers of a request, and a `Cookie` field line
+    /// that becomes empty. All other cookies keep their bytes.
+    ///
+    /// ```
+    /// use http::{HeaderMap, header::COOKIE};
+    /// use session_affinity::cookies::CookieName;
+    /// let mut headers = HeaderMap::new();
+    /// headers.append(COOKIE, "a=1; __cflb=x; b=2".parse()?);
+    /// CookieName::default().strip(&mut headers);
+    /// assert_eq!(headers[COOKIE], "a=1; b=2");
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        if self.values(headers).next().is_none() {
+            return;
+        }
+        let lines: Vec<HeaderValue> =
+            headers.get_all(COOKIE).iter().filter_map(|line| self.stripped(line)).collect();
+        headers.remove(COOKIE);
+        for line in lines {
+            // The map has room: at most as many lines return as were removed.
+            let _ = headers.try_append(COOKIE, line);
+        }
+    }
+
+    /// Returns the line without the cookies of this name, or `None` when nothing is left.
+    fn stripped(&self, line: &HeaderValue) -> Option<HeaderValue> {
+        let mut rest = Vec::with_capacity(line.len());
+        self.rest_of(line.as_bytes(), &mut |piece| rest.extend_from_slice(piece));
+        let mut stripped = HeaderValue::from_bytes(&rest).ok().filter(|left| !left.is_empty())?;
+        stripped.set_sensitive(line.is_sensitive());
+        Some(stripped)
+    }
+
+    /// Passes a field line without the cookies of this name to `piece`, in pieces. A line that has
+    /// none of them is passed whole.
+    pub(crate) fn rest_of(&self, line: &[u8], piece: &mut impl FnMut(&[u8])) {
+        if self.0.values(line).next().is_none() {
+            return piece(line);
+        }
+        let mut started = false;
+        for part in parts(line).filter(|part| !self.0.names(part)) {
+            if started {
+                piece(b";");
+                piece(part);
+            } else {
+                piece(trim(part));
+                started = !trim(part).is_empty();
+            }
+        }
+    }
+}
+
+/// Returns Cloudflare's name, `__cflb`.
+impl Default for CookieName {
+    fn default() -> Self {
+        Self(Needle::new("__cflb".into()))
+    }
+}
+
+checked_text!(CookieName, InvalidCookieName);
+
+/// The error for a name that is not valid for a cookie.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the cookie name is {name:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"
+)]
+#[non_exhaustive]
+pub struct InvalidCookieName {
+    /// The name that was refused.
+    pub name: String,
+}
+
+/// Returns whether a byte is a tchar of RFC 9110 section 5.6.2.
+fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

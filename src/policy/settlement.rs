@@ -1,0 +1,83 @@
+//! The result of a request for its session: a cookie for the client, a write for the store.
+
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+
+use crate::cookies::CacheGuard;
+use crate::store::StoreWrite;
+
+/// The steps that bring the client's next request back to the same endpoint.
+///
+/// [`Settlement::apply`] does what concerns the response; stacks without a `HeaderMap` use
+/// the fields. A settlement is not `Clone`, because it is applied once.
+///
+/// ```
+/// # use session_affinity::{Affinity, AffinityPolicy, Attempt, MemoryStore, Pools, SessionStore};
+/// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, attempt: Attempt, pools: &Pools<&str>, store: &MemoryStore, mut response: http::Response<()>) {
+/// let settlement = affinity.settle(attempt, pools);
+/// let write = settlement.apply(response.headers_mut());
+/// let Ok(()) = store.commit(write); // a store in memory has no errors
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// fn twice(settlement: session_affinity::Settlement) -> [session_affinity::Settlement; 2] {
+///     [settlement.clone(), settlement]
+/// }
+/// ```
+#[derive(Debug, Default, PartialEq)]
+#[non_exhaustive]
+#[must_use = "the session is forgotten unless this is applied"]
+pub struct Settlement {
+    /// The `Set-Cookie` line to append to the response.
+    pub set_cookie: Option<HeaderValue>,
+    /// The write for the session store.
+    pub store_write: Option<StoreWrite>,
+    /// The treatment of the response's cacheability when it sets a cookie.
+    /// [`Affinity::settle`](crate::Affinity::settle) sets it, whatever the policy returned.
+    pub cache_guard: CacheGuard,
+}
+
+impl Settlement {
+    /// A settlement without a step.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// A settlement that sets this cookie.
+    pub fn cookie(set_cookie: HeaderValue) -> Self {
+        Self { set_cookie: Some(set_cookie), ..Self::default() }
+    }
+
+    /// A settlement that writes to the store.
+    pub fn store(write: StoreWrite) -> Self {
+        Self { store_write: Some(write), ..Self::default() }
+    }
+
+    /// Appends the cookie to the response, never replacing another, and keeps shared caches
+    /// from storing the response; both only when there is a cookie. Returns the write for the
+    /// store, for [`SessionStore::commit`](crate::SessionStore::commit).
+    ///
+    /// Call it for final responses and for 101, not for other 1xx responses.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+    /// use session_affinity::Settlement;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(SET_COOKIE, HeaderValue::from_static("theirs=1"));
+    /// let write = Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers);
+    /// assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 2);
+    /// assert!(write.is_none());
+    /// ```
+    #[must_use = "the session is forgotten unless the store commits the write"]
+    pub fn apply(self, headers: &mut HeaderMap) -> Option<StoreWrite> {
+        if let Some(mut set_cookie) = self.set_cookie {
+            set_cookie.set_sensitive(true);
+            // The guard may add a field. In a map without room for both, no cookie is better
+            // than a cookie without the guard, and better than a panic.
+            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok()
+            {
+                self.cache_guard.apply(headers);
+            }
+        }
+        self.store_write
+    }
+}

@@ -1,0 +1,119 @@
+//! A pool as the embedder describes it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::shedding::LoadShedding;
+use crate::endpoint::{Endpoint, State};
+use crate::steering::{Random, Steering};
+
+/// A pool as the embedder describes it, to be added to [`Pools`](crate::Pools).
+///
+/// ```
+/// use session_affinity::{Endpoint, Pool, steering::IpHash};
+///
+/// let pool = Pool::new("eu")
+///     .with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80"))
+///     .with_endpoint(Endpoint::new("eu-2", "10.0.0.2:80"))
+///     .with_minimum_origins(2)
+///     .with_steering(IpHash);
+/// assert_eq!(pool.endpoints.len(), 2);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Pool<T> {
+    /// The name of the pool, unique in its snapshot: 1 to 255 bytes without control characters.
+    pub name: String,
+    /// The endpoints of the pool. Their order does not affect choices.
+    pub endpoints: Vec<Endpoint<T>>,
+    /// The state that the operator has set. A disabled pool drains all its endpoints. Default:
+    /// enabled.
+    pub state: State,
+    /// The number of healthy and enabled endpoints below which the pool takes no new sessions.
+    /// Default: 1. Cloudflare: `minimum_origins`.
+    pub minimum_origins: u32,
+    /// The shares of sessions that are sent to the pools after this one. Default: none.
+    pub shedding: LoadShedding,
+    /// The choice of endpoints for new sessions. Default: [`Random`].
+    pub steering: Arc<dyn Steering<T>>,
+}
+
+impl<T> Pool<T> {
+    /// Describes an enabled pool without endpoints.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            endpoints: Vec::new(),
+            state: State::default(),
+            minimum_origins: 1,
+            shedding: LoadShedding::default(),
+            steering: Arc::new(Random),
+        }
+    }
+
+    /// Adds an endpoint.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: Endpoint<T>) -> Self {
+        self.endpoints.push(endpoint);
+        self
+    }
+
+    /// Adds endpoints.
+    ///
+    /// ```
+    /// use session_affinity::{Endpoint, Pool};
+    ///
+    /// let addresses = [("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")];
+    /// let endpoints = addresses.map(|(name, address)| Endpoint::new(name, address));
+    /// assert_eq!(Pool::new("eu").with_endpoints(endpoints).endpoints.len(), 2);
+    /// ```
+    #[must_use]
+    pub fn with_endpoints(mut self, endpoints: impl IntoIterator<Item = Endpoint<T>>) -> Self {
+        self.endpoints.extend(endpoints);
+        self
+    }
+
+    /// Sets how endpoints are chosen for new sessions. Cloudflare: `origin_steering`.
+    #[must_use]
+    pub fn with_steering(mut self, steering: impl Steering<T> + 'static) -> Self {
+        self.steering = Arc::new(steering);
+        self
+    }
+
+    /// Sets whether the pool is in service. Cloudflare: `enabled`.
+    #[must_use]
+    pub fn with_state(mut self, state: State) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Sets the number of healthy and enabled endpoints below which the pool takes no new sessions.
+    /// Cloudflare: `minimum_origins`.
+    #[must_use]
+    pub fn with_minimum_origins(mut self, minimum_origins: u32) -> Self {
+        self.minimum_origins = minimum_origins;
+        self
+    }
+
+    /// Sets the shares of sessions that are sent to the pools after this one. Cloudflare:
+    /// `load_shedding`.
+    #[must_use]
+    pub fn with_shedding(mut self, shedding: LoadShedding) -> Self {
+        self.shedding = shedding;
+        self
+    }
+}
+
+/// Leaves out the steering, which is a trait object.
+impl<T: fmt::Debug> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, endpoints, state, minimum_origins, shedding, steering: _ } = self;
+        f.debug_struct("Pool")
+            .field("name", name)
+            .field("endpoints", endpoints)
+            .field("state", state)
+            .field("minimum_origins", minimum_origins)
+            .field("shedding", shedding)
+            .finish_non_exhaustive()
+    }
+}

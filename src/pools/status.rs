@@ -1,0 +1,75 @@
+//! The part of a snapshot that every change replaces: states, health, weights.
+
+use super::shedding::LoadShedding;
+use crate::endpoint::{Health, State};
+use crate::limits::Weight;
+
+/// The status of a pool in one snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolStatus {
+    pub(super) state: State,
+    pub(super) minimum_origins: u32,
+    pub(super) shedding: LoadShedding,
+    /// The number of endpoints that are healthy and enabled.
+    serving: u32,
+    /// The number of endpoints that take new sessions: those that serve and have a weight above 0.
+    accepting: u32,
+}
+
+impl PoolStatus {
+    /// Returns the status of a pool without endpoints.
+    pub(super) fn new(state: State, minimum_origins: u32, shedding: LoadShedding) -> Self {
+        Self { state, minimum_origins, shedding, serving: 0, accepting: 0 }
+    }
+
+    #[inline]
+    pub(super) fn is_critical(&self) -> bool {
+        self.serving < self.minimum_origins
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.state.is_enabled() && !self.is_critical() && self.accepting > 0
+    }
+
+    /// Counts an endpoint that is added.
+    pub(super) fn count(&mut self, endpoint: &EndpointStatus) {
+        self.serving = self.serving.saturating_add(endpoint.is_serving().into());
+        self.accepting = self.accepting.saturating_add(endpoint.is_accepting().into());
+    }
+
+    /// Counts an endpoint again whose status has changed.
+    pub(super) fn recount(&mut self, before: &EndpointStatus, after: &EndpointStatus) {
+        self.serving = self.serving.saturating_sub(before.is_serving().into());
+        self.accepting = self.accepting.saturating_sub(before.is_accepting().into());
+        self.count(after);
+    }
+}
+
+/// The status of an endpoint in one snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndpointStatus {
+    pub(super) weight: Weight,
+    pub(super) health: Health,
+    pub(super) state: State,
+}
+
+impl EndpointStatus {
+    /// Returns the weight in the choice of an endpoint for a new session.
+    pub(super) fn new_session_weight(&self) -> Weight {
+        if self.is_serving() { self.weight } else { Weight::ZERO }
+    }
+
+    /// Returns the weight in a choice among the endpoints of the fallback pool.
+    pub(super) fn fallback_weight(&self) -> Weight {
+        if self.state.is_enabled() { self.weight } else { Weight::ZERO }
+    }
+
+    fn is_serving(&self) -> bool {
+        self.health == Health::Healthy && self.state.is_enabled()
+    }
+
+    fn is_accepting(&self) -> bool {
+        self.new_session_weight() > Weight::ZERO
+    }
+}

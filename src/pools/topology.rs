@@ -1,0 +1,112 @@
+//! The part of a snapshot that stays the same until pools or endpoints are added or removed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher24;
+
+use crate::endpoint::EndpointId;
+use crate::endpoint::member::{Member, PoolIndex, Position};
+use crate::steering::Steering;
+use crate::sync::AtomicU64;
+
+/// The pools and endpoints of a snapshot, shared by all snapshots that are edited from it.
+#[derive(Debug)]
+pub(super) struct Topology<T> {
+    pub(super) pools: Vec<PoolTopology<T>>,
+    pub(super) endpoints: Vec<Member<T>>,
+    /// The ids of `endpoints` once more, close together.
+    pub(super) ids: Vec<EndpointId>,
+    positions: HashMap<EndpointId, Position, BuildHasherDefault<IdHasher>>,
+    /// The number of pools in failover order; they come first.
+    pub(super) in_order: usize,
+    pub(super) fallback: Option<PoolIndex>,
+    /// The start of the census, shared by the marks of the endpoints that are new in this topology.
+    pub(super) began: Arc<AtomicU64>,
+}
+
+impl<T> Topology<T> {
+    /// Returns a topology without pools, for `pools` to come.
+    pub(super) fn new(pools: usize, in_order: usize, fallback: Option<PoolIndex>) -> Self {
+        Self {
+            pools: Vec::with_capacity(pools),
+            endpoints: Vec::new(),
+            ids: Vec::new(),
+            positions: HashMap::default(),
+            in_order,
+            fallback,
+            began: Arc::default(),
+        }
+    }
+
+    /// Adds an endpoint, or returns it when there is one with the same id.
+    pub(super) fn add(&mut self, member: Member<T>) -> Result<(), Member<T>> {
+        let Entry::Vacant(entry) = self.positions.entry(member.id) else { return Err(member) };
+        entry.insert(Position(self.endpoints.len()));
+        self.ids.push(member.id);
+        self.endpoints.push(member);
+        Ok(())
+    }
+
+    pub(super) fn position(&self, id: EndpointId) -> Option<Position> {
+        self.positions.get(&id).copied()
+    }
+
+    pub(super) fn member(&self, id: EndpointId) -> Option<&Member<T>> {
+        self.endpoints.get(self.position(id)?.0)
+    }
+}
+
+/// The part of a pool that does not change from snapshot to snapshot.
+pub(super) struct PoolTopology<T> {
+    pub(super) id: PoolId,
+    pub(super) name: Box<str>,
+    /// The positions of its endpoints.
+    pub(super) endpoints: Range<usize>,
+    pub(super) steering: Arc<dyn Steering<T>>,
+}
+
+/// Leaves out the steering, a trait object, and the id, a hash of the name.
+impl<T> fmt::Debug for PoolTopology<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolTopology")
+            .field("name", &self.name)
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The identity of a pool in all snapshots: a hash of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolId(u64);
+
+impl PoolId {
+    pub(super) fn of(name: &str) -> Self {
+        Self(SipHasher24::new_with_key(b"session-affinity").hash(name.as_bytes()))
+    }
+}
+
+/// Passes endpoint ids through, as they are hashes already.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // Not reached: an id writes one u64.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
