@@ -1,11 +1,16 @@
 //! Secrets, the keys made of them, and the keyring, whose first key signs.
 
 use std::fmt;
-use std::ops::Deref;
 
-use hmac::digest::zeroize::{Zeroize, Zeroizing};
+use hmac::digest::zeroize::Zeroizing;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+mod boxed;
+
+pub(crate) use boxed::Boxed;
+
+use boxed::swept;
 
 /// A secret of at least 32 bytes.
 ///
@@ -38,7 +43,7 @@ impl Secret {
             return Err(InvalidSecret { bytes: bytes.len() });
         }
         // HMAC accepts keys of any length; the error type of `new_from_slice` is for other MACs.
-        swept(|| Hmac::new_from_slice(bytes).map(|state| Self(Boxed(Box::new(state)))))
+        swept(|| Hmac::new_from_slice(bytes).map(|state| Self(Boxed::of(Box::new(state)))))
             .map_err(|_| InvalidSecret { bytes: bytes.len() })
     }
 
@@ -180,53 +185,6 @@ pub enum InvalidKeyring {
     /// Two keys have this id.
     #[error("keys has the id {0} twice; allowed: each id once")]
     DuplicateId(u8),
-}
-
-/// A key in a heap allocation of its own. Moving the owner leaves the key in place, so that no copy
-/// of it stays behind. The key wipes itself when it is dropped.
-pub(crate) struct Boxed<T: ?Sized>(Box<T>);
-
-impl<T: ?Sized> Boxed<T> {
-    /// Makes the key, and overwrites the copies of it that this leaves on the stack.
-    pub(crate) fn new(make: impl FnOnce() -> Box<T>) -> Self {
-        Self(swept(make))
-    }
-}
-
-impl<T: ?Sized> Clone for Boxed<T>
-where
-    Box<T>: Clone,
-{
-    fn clone(&self) -> Self {
-        Self::new(|| self.0.clone())
-    }
-}
-
-impl<T: ?Sized> Deref for Boxed<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-/// Runs work on keys and overwrites the copies of them that it leaves on the stack. They could
-/// reach the heap: a value that is moved there takes what was on the stack as its unused bytes.
-fn swept<T>(work: impl FnOnce() -> T) -> T {
-    #[inline(never)]
-    fn run<T>(work: impl FnOnce() -> T) -> T {
-        work()
-    }
-
-    // Called from the same frame as the work, this covers the same part of the stack.
-    #[inline(never)]
-    fn sweep() {
-        [0_u64; 512].zeroize();
-    }
-
-    let result = run(work);
-    sweep();
-    result
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ unsafe impl GlobalAlloc for Searching {
     }
 }
 
+/// Replaces the first entry for a block, if it has one.
 fn replace(memory: *const u8, with: Block) {
     IN_USE.with(|blocks| {
         if let Some(block) = blocks.iter().find(|block| block.get().0 == memory) {
@@ -71,6 +72,7 @@ fn replace(memory: *const u8, with: Block) {
     });
 }
 
+/// Counts the traces in a block.
 #[allow(unsafe_code, reason = "memory is read whatever type it has")]
 fn search((memory, size): Block) {
     let mut window = Trace::default();
@@ -99,14 +101,14 @@ fn found(wanted: &[Trace], work: impl FnOnce()) -> usize {
 /// Counts the traces in the blocks that a value keeps.
 fn kept<T>(wanted: &[Trace], make: impl FnOnce() -> T) -> usize {
     let mut value = None;
-    let freed = found(wanted, || {
+    let count = found(wanted, || {
         IN_USE.with(|blocks| blocks.iter().for_each(|block| block.set(UNUSED)));
         value = Some(Box::new(make()));
         FOUND.set(0);
         IN_USE.with(|blocks| blocks.iter().for_each(|block| search(block.get())));
     });
     drop(black_box(value));
-    freed
+    count
 }
 
 /// Counts the traces that a value leaves behind when it is moved, cloned and dropped: in a list
