@@ -88,9 +88,9 @@ pub enum Standing {
 pub enum Verdict<E> {
     /// The request fails and nothing is written.
     GiveUp,
-    /// This endpoint is tried, and the pin stays as it is.
+    /// The next endpoint is tried, and the pin stays as it is.
     Lend(E),
-    /// This endpoint is tried, and the session is pinned to it when it answers.
+    /// The next endpoint is tried, and the session is pinned to it when it answers.
     Rebind(E),
 }
 

@@ -153,7 +153,7 @@ pub enum ChoiceSeed {
     Steering,
     /// The hash of the client's address; entropy when the address is unknown.
     ClientIp,
-    /// This number.
+    /// A number that the policy has worked out, such as a hash of the session key.
     Fixed(u64),
 }
 

@@ -112,12 +112,12 @@ pub enum InvalidAttributes {
     /// Partitioned for a cookie that is never Secure.
     #[error("partitioned is true with secure Never; allowed: true with secure Auto or Always")]
     PartitionedWithoutSecure,
-    /// This name has a prefix that requires Secure, which the cookie may lack.
+    /// The name has a prefix that requires Secure, which the cookie may lack.
     #[error(
         "the cookie name is {0:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
     )]
     PrefixWithoutSecure(String),
-    /// This name has the prefix `__Host-`, which requires the path `/` and no domain.
+    /// The name has the prefix `__Host-`, which requires the path `/` and no domain.
     #[error("the cookie name is {0:?}; allowed with the prefix __Host-: path / and no domain")]
     HostPrefix(String),
 }
