@@ -10,6 +10,7 @@ pub use crate::endpoint::{Census, DrainPhase};
 /// The progress of an endpoint's drain, by
 /// [`Affinity::drain`](crate::Affinity::drain).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Drain {
     /// The phase of the endpoint: in service, draining, or past its drain duration.
@@ -22,6 +23,11 @@ pub struct Drain {
 
 /// The sessions of an endpoint once no new ones begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[expect(clippy::exhaustive_enums, reason = "complete by definition")]
 pub enum DrainSessions {
     /// The endpoint is in service: sessions may begin.

@@ -36,6 +36,8 @@ impl LoadBalancer {
 }
 
 checked_text!(LoadBalancer, InvalidName);
+#[cfg(feature = "serde")]
+crate::wire::text!(LoadBalancer);
 
 /// The error for a name that is empty, longer than 255 bytes or contains a control character.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

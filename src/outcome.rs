@@ -1,6 +1,7 @@
 //! The outcome of a request and the reason for it, as a stable label.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::token::Rejected;
 
@@ -165,6 +166,28 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.label())
     }
+}
+
+/// Reads a label.
+impl FromStr for Outcome {
+    type Err = UnknownLabel;
+
+    fn from_str(label: &str) -> Result<Self, UnknownLabel> {
+        let known = Self::ALL.iter().find(|outcome| outcome.label() == label);
+        known.copied().ok_or_else(|| UnknownLabel { label: label.into() })
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::wire::text!(Outcome);
+
+/// The error for a text that is not the label of an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the label is {label:?}; allowed: the label of an outcome, such as kept")]
+#[non_exhaustive]
+pub struct UnknownLabel {
+    /// The text that was read.
+    pub label: String,
 }
 
 impl Created {

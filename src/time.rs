@@ -69,6 +69,22 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// Writes the seconds since the epoch.
+#[cfg(feature = "serde")]
+impl serde::Serialize for UnixTime {
+    fn serialize<S: serde::Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_u64(self.0)
+    }
+}
+
+/// Reads seconds since the epoch, clamped to [`UnixTime::MAX`].
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for UnixTime {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        <u64 as serde::Deserialize>::deserialize(input).map(Self::from_secs)
+    }
+}
+
 /// Cuts off fractions of a second. A time before 1970 becomes [`UnixTime::EPOCH`].
 impl From<SystemTime> for UnixTime {
     fn from(time: SystemTime) -> Self {

@@ -4,6 +4,7 @@ use crate::time::UnixTime;
 
 /// The sessions of one endpoint, as seen by one node, or by several after [`Census::merge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(clippy::exhaustive_structs, reason = "embedders build it from what other nodes report")]
 pub struct Census {
     /// The time from which on sessions have been noted. `None` until the first request.

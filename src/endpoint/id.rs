@@ -61,6 +61,9 @@ impl fmt::Debug for EndpointId {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::wire::text!(EndpointId);
+
 /// Reads 16 hexadecimal digits, of either case.
 impl FromStr for EndpointId {
     type Err = InvalidEndpointId;

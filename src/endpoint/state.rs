@@ -31,6 +31,11 @@ pub enum State {
 
 /// The progress of an endpoint from in service to out of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[expect(clippy::exhaustive_enums, reason = "before, during and after: complete by definition")]
 pub enum DrainPhase {
     /// The endpoint and its pool are enabled.

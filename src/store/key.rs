@@ -45,6 +45,9 @@ impl fmt::Debug for SessionKey {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::wire::text!(SessionKey);
+
 /// Reads 32 hexadecimal digits, of either case.
 impl FromStr for SessionKey {
     type Err = InvalidSessionKey;
