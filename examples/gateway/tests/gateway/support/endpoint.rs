@@ -146,7 +146,7 @@ impl Endpoint {
 
     /// It is back, on the same port.
     pub(crate) fn come_back(&self) {
-        self.listen(TcpListener::bind(self.address).expect("its own port"));
+        self.listen(bind_again(self.address));
     }
 
     /// Closes the connections that are open, and takes new ones. It waits until the other sides have closed
@@ -209,6 +209,17 @@ fn bind() -> (Option<TcpSocket>, TcpListener) {
         // Where two sockets can't share a port.
         Err(_) => (None, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")),
     }
+}
+
+/// A listener on a port that had one until now. A process that another test is just starting holds
+/// the old listener too, until it runs.
+fn bind_again(address: SocketAddr) -> TcpListener {
+    let mut listener = None;
+    wait_until("its own port", || {
+        listener = TcpListener::bind(address).ok();
+        listener.is_some()
+    });
+    listener.expect("its own port")
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>, stop: &AtomicBool) {
