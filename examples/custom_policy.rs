@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
         let told = format!("minute {minute:<4}{endpoint:<6}{:<20}", attempt.outcome().label());
         let mut response = HeaderMap::new();
-        let _ = affinity.settle(attempt, &pools).apply(&mut response); // no store to write to
+        let _ = affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to
         match response.get(SET_COOKIE) {
             Some(line) => {
                 println!("{told}a cookie for the next 30 minutes");

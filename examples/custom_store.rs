@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let record = table.record(visit.lookup()); // Record::Unreachable for an error
         let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?; // 64 random bits
         println!("{what:<37}{endpoint:<6}{}", attempt.outcome());
-        let write = affinity.settle(attempt, pools).apply(&mut HeaderMap::new());
+        let write = affinity.settle(attempt, pools).apply(&mut http::Response::new(()));
         if table.commit(write).is_err() {
             eprintln!("a session was not stored"); // the response is sent nevertheless
         }

@@ -87,7 +87,7 @@ fn serve(
     let (attempt, endpoint) = affinity.route(visit, Record::Absent, pools, || 4)?; // 64 random bits
     let told = format!("{endpoint} {}", attempt.outcome());
     let mut response = HeaderMap::new();
-    let _ = affinity.settle(attempt, pools).apply(&mut response); // no store to write to
+    let _ = affinity.settle(attempt, pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to
     if let Some(line) = response.get(SET_COOKIE) {
         let cookie = line.to_str()?.split(';').next().unwrap_or_default();
         browser.insert(COOKIE, cookie.parse()?);

@@ -94,7 +94,7 @@ impl Proxy {
         // The endpoint has answered. Only now is anything promised to the client.
         let told = format!("{name} {}", attempt.outcome());
         let mut response = HeaderMap::new();
-        let _ = affinity.settle(attempt, pools).apply(&mut response); // no store to write to
+        let _ = affinity.settle(attempt, pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to
         if let Some(line) = response.get(SET_COOKIE) {
             let cookie = line.to_str()?.split(';').next().unwrap_or_default();
             client.insert(COOKIE, cookie.parse()?);

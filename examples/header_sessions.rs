@@ -90,7 +90,7 @@ fn serve(
     let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?; // 64 random bits
     let outcome = attempt.outcome();
     // The endpoint has answered. The write may also be committed after the response was sent.
-    let write = affinity.settle(attempt, pools).apply(&mut HeaderMap::new());
+    let write = affinity.settle(attempt, pools).apply(&mut http::Response::new(()));
     let told = match write.map(|write| (write.kind, write.ttl)) {
         Some((WriteKind::Create(_), ttl)) => format!("create, for {ttl} s"),
         Some((WriteKind::Touch, ttl)) => format!("touch, for {ttl} s more"),

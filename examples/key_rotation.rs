@@ -88,7 +88,7 @@ fn request(
     let (attempt, _) = node.route(visit, Record::Absent, pools, || 4)?; // 64 random bits
     let outcome = attempt.outcome();
     let mut response = HeaderMap::new();
-    let _ = node.settle(attempt, pools).apply(&mut response); // no store to write to
+    let _ = node.settle(attempt, pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to
     if let Some(line) = response.get(SET_COOKIE) {
         let cookie = line.to_str()?.split(';').next().unwrap_or_default();
         browser.insert(COOKIE, cookie.parse()?);

@@ -29,10 +29,12 @@ use axum::response::{IntoResponse, Response};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use session_affinity::cookies::SetCookie;
-use session_affinity::layer::{AffinityLayer, Client, Failed, Gateway, Refused, Routed};
+use session_affinity::exchange::{Failed, Refused};
+use session_affinity::layer::{AffinityLayer, Client, Gateway, Routed};
+use session_affinity::store::NoStore;
 use session_affinity::{
-    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Outcome, Pool,
-    Pools, Scheme, Secret,
+    Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Pool, Pools,
+    Scheme, Secret, Trace,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -48,6 +50,7 @@ struct Shop {
 impl Gateway for Shop {
     type Policy = CookiePolicy;
     type Target = SocketAddr;
+    type Store = NoStore;
 
     fn affinity(&self) -> Arc<Affinity<CookiePolicy>> {
         self.affinity.clone()
@@ -60,6 +63,10 @@ impl Gateway for Shop {
     fn client(&self, head: &Parts) -> Client {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         Client { client_ip: peer.map(|ConnectInfo(peer)| peer.ip()), scheme: Scheme::Http }
+    }
+
+    fn store(&self) -> &NoStore {
+        &NoStore
     }
 
     /// Fixed bits, so that every run prints the same. By default they are random.
@@ -104,9 +111,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let proxy = HandleError::new(layer.layer(service_fn(forward)), async |refused: Refused<_>| {
         refused.into_response::<Body>()
     });
-    // Outer layers find the outcome in the response's extensions.
+    // Outer layers find the trace of the request in the response's extensions.
     let proxy = proxy.map_response(|mut response| {
-        let label = response.extensions().get::<Outcome>().map_or("", |outcome| outcome.label());
+        let label = response.extensions().get::<Trace>().map_or("", |trace| trace.outcome.label());
         response.headers_mut().insert("x-outcome", HeaderValue::from_static(label));
         response
     });

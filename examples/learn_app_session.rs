@@ -102,7 +102,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         // The endpoint has answered: settle the request, then learn from the response.
         let mut response =
             HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static(set_cookie))]);
-        store.commit(affinity.settle(attempt, &pools).apply(&mut response))?;
+        store.commit(
+            affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response),
+        )?;
         if let Some(key) = policy.begun_by(&response) {
             let kind = WriteKind::Create(endpoint);
             store.save(&StoreWrite { key, ttl: HeaderPolicy::DEFAULT_TTL, now, kind })?;

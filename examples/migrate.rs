@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());
             let mut response = HeaderMap::new();
-            let _ = affinity.settle(attempt, &pools).apply(&mut response); // no store to write to
+            let _ = affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to
             let Some(line) = response.get(SET_COOKIE) else {
                 println!("no cookie");
                 continue;

@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             (attempt, endpoint) = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
         }
         let outcome = attempt.outcome();
-        let _ = affinity.settle(attempt, &pools).apply(response); // no store to write to
+        let _ = affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, response); // no store to write to
         Ok::<_, Outcome>((outcome, *endpoint))
     };
     let scrape = Scrape::default();

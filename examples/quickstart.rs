@@ -76,7 +76,7 @@ fn serve(
 
     // Here the proxy connects to the address, sends the request and receives the response.
     let mut response = Response::new("hello");
-    let _ = affinity.settle(attempt, pools).apply(response.headers_mut()); // no store to write to
+    let _ = affinity.settle(attempt, pools).apply(&mut response); // no store to write to
 
     if let Some(line) = response.headers().get(SET_COOKIE) {
         let (cookie, attributes) =

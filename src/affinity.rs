@@ -19,17 +19,19 @@ mod parameters;
 mod route;
 mod rules;
 mod search;
+mod trace;
 mod visit;
 
 pub use attempt::Attempt;
 pub use failed::{GaveUp, NoEndpoint};
+pub use trace::Trace;
 pub use visit::Visit;
 
 use attempt::{AttemptSeed, UNTRIED};
 use route::route;
 use rules::Rules;
 use search::{Chooser, Search};
-use visit::Session;
+use visit::{Asked, Session};
 
 /// Session affinity for one load balancer: a policy, and the parameters that hold for every
 /// policy.
@@ -99,7 +101,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         };
         let client = request.client_ip.map(|ip| self.clients.address(ip));
         let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
-        Visit { claim, seed, client, scheme, now, ttl }
+        Visit { claim, seed, client, scheme, now, ttl, asked: Asked::default() }
     }
 
     fn idle_time(&self) -> Ttl {
@@ -117,6 +119,11 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// # Errors
     /// [`NoEndpoint`] when there is no endpoint to try. The session is as it was.
     ///
+    /// # Panics
+    /// In debug builds, when a header session comes with [`Record::Absent`] and no store can have
+    /// been asked, because neither [`Visit::lookup`] nor [`Visit::claim`] was called: such a
+    /// program creates the session again for every request.
+    ///
     /// ```
     /// # use session_affinity::{Affinity, AffinityPolicy, NoEndpoint, Pools, Record, Visit};
     /// # fn random() -> u64 { 4 }
@@ -133,6 +140,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         pools: &'p Pools<T>,
         entropy: impl FnOnce() -> u64,
     ) -> Result<(Attempt, &'p T), NoEndpoint> {
+        visit.asked.check(visit.claim, record);
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
         let session_key = visit.session_key().copied();
@@ -155,6 +163,7 @@ impl<P: AffinityPolicy> Affinity<P> {
             position: endpoint.position(),
             pool: endpoint.pool().id(),
             course,
+            first_course: course,
             passed_over: course.passes_over(),
             tried: UNTRIED,
             failures: 0,
@@ -193,7 +202,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         let next = self.next(&attempt, pools);
         let (next, course) = match decide(self.rules.failover_mode, attempt.course.standing(), next)
         {
-            Verdict::GiveUp => return Err(GaveUp::new()),
+            Verdict::GiveUp => return Err(attempt.exhausted()),
             Verdict::Lend(next) => (next, attempt.course.lent()),
             Verdict::Rebind(next) => (next, attempt.course.rebound()),
         };
@@ -240,7 +249,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// # fn serve<P: AffinityPolicy, S: SessionStore>(affinity: &Affinity<P>, attempt: Attempt, pools: &Pools<&str>, store: &S, mut response: http::Response<()>)
     /// # -> Result<(), S::Error> {
     /// let settlement = affinity.settle(attempt, pools);
-    /// store.commit(settlement.apply(response.headers_mut()))?;
+    /// store.commit(settlement.apply(&mut response))?;
     /// # Ok(())
     /// # }
     /// ```

@@ -7,12 +7,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 mod boxed;
+mod text;
 
 pub(crate) use boxed::Boxed;
 
 use boxed::swept;
 
-/// A secret of at least 32 bytes.
+/// A secret of at least 32 bytes: raw, in base64, or in hexadecimal.
 ///
 /// Only the state that HMAC-SHA-256 derives from the bytes is kept, in one heap allocation that
 /// stays in place when the secret is moved. It is wiped when the secret is dropped. `Debug` prints
@@ -21,6 +22,7 @@ use boxed::swept;
 /// ```
 /// use session_affinity::keys::{InvalidSecret, Secret};
 /// let secret = Secret::new(b"32 bytes from your secret store.")?;
+/// assert_eq!(Secret::from_base64("MzIgYnl0ZXMgZnJvbSB5b3VyIHNlY3JldCBzdG9yZS4=")?, secret);
 /// assert_eq!(format!("{secret:?}"), "Secret(..)");
 /// # Ok::<(), InvalidSecret>(())
 /// ```
@@ -36,15 +38,42 @@ impl Secret {
     /// caller keeps the bytes and wipes them where that is required.
     ///
     /// # Errors
-    /// [`InvalidSecret`] below 32 bytes. The quality of the bytes is not checked.
+    /// [`InvalidSecret::TooShort`] below 32 bytes. The quality of the bytes is not checked.
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, InvalidSecret> {
         let bytes = bytes.as_ref();
+        let too_short = InvalidSecret::TooShort { bytes: bytes.len() };
         if bytes.len() < Self::MIN_BYTES {
-            return Err(InvalidSecret { bytes: bytes.len() });
+            return Err(too_short);
         }
         // HMAC accepts keys of any length; the error type of `new_from_slice` is for other MACs.
         swept(|| Hmac::new_from_slice(bytes).map(|state| Self(Boxed::of(Box::new(state)))))
-            .map_err(|_| InvalidSecret { bytes: bytes.len() })
+            .map_err(|_| too_short)
+    }
+
+    /// Creates a secret from base64, in the standard alphabet with padding (RFC 4648 section 4):
+    /// the output of `openssl rand -base64 32`. White space at both ends is ignored, so the text of
+    /// a file or of an environment variable can be passed as it is. The decoded bytes are wiped.
+    ///
+    /// # Errors
+    /// [`InvalidSecret`], which never shows the text.
+    pub fn from_base64(text: &str) -> Result<Self, InvalidSecret> {
+        Self::new(text::base64(text.trim_ascii()).ok_or(InvalidSecret::NotBase64)?.as_slice())
+    }
+
+    /// Creates a secret from hexadecimal digits of either case: the output of
+    /// `openssl rand -hex 32`. White space at both ends is ignored. The decoded bytes are wiped.
+    ///
+    /// # Errors
+    /// [`InvalidSecret`], which never shows the text.
+    ///
+    /// ```
+    /// use session_affinity::keys::{InvalidSecret, Secret};
+    /// assert_eq!(Secret::from_hex(&"07".repeat(32))?, Secret::new([7; 32])?);
+    /// assert_eq!(Secret::from_hex("0707"), Err(InvalidSecret::TooShort { bytes: 2 }));
+    /// # Ok::<(), InvalidSecret>(())
+    /// ```
+    pub fn from_hex(text: &str) -> Result<Self, InvalidSecret> {
+        Self::new(text::hex(text.trim_ascii()).ok_or(InvalidSecret::NotHex)?.as_slice())
     }
 
     /// Writes the first bytes, at most 32, of HMAC-SHA-256(secret, concatenated parts) to a key in
@@ -82,13 +111,22 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The error for a secret below 32 bytes.
+/// The error for a secret below 32 bytes, or for a text that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("secret has {bytes} bytes; allowed: 32 or more")]
 #[non_exhaustive]
-pub struct InvalidSecret {
-    /// The number of bytes that were given.
-    pub bytes: usize,
+pub enum InvalidSecret {
+    /// The secret has fewer than 32 bytes.
+    #[error("secret has {bytes} bytes; allowed: 32 or more")]
+    TooShort {
+        /// The number of bytes that were given.
+        bytes: usize,
+    },
+    /// The text given to [`Secret::from_base64`] cannot be decoded.
+    #[error("secret is not in base64; allowed: the standard alphabet, with padding")]
+    NotBase64,
+    /// The text given to [`Secret::from_hex`] cannot be decoded.
+    #[error("secret is not in hexadecimal; allowed: an even number of hexadecimal digits")]
+    NotHex,
 }
 
 /// A secret and its id. Every token carries the id of the key that sealed it.

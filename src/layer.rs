@@ -1,11 +1,11 @@
 //! A layer for axum and other [tower](https://docs.rs/tower) servers. Feature `tower`.
 //!
-//! [`AffinityLayer`] calls the four verbs in one place: it recalls the session, routes, strips the
-//! affinity cookie from the request, calls the inner service, tries the next endpoint where no
-//! connection could be made, and settles when an endpoint has answered.
+//! [`AffinityLayer`] runs an [`Exchange`](crate::Exchange) around the inner service: it recalls the
+//! session, routes, strips the affinity cookie from the request, calls the inner service, tries the
+//! next endpoint where no connection could be made, and settles when an endpoint has answered.
 //!
 //! The inner service connects and sends. It finds its endpoint in the request's extensions
-//! ([`Routed`]), and its error ([`Failed`]) tells two failures apart: no connection could be made,
+//! ([`Routed`]), and its error ([`Failed`](crate::exchange::Failed)) tells two failures apart: no connection could be made,
 //! and the error gives the request back whole; or the endpoint broke off. So a body need not be
 //! `Clone` and is never copied.
 //!
@@ -25,7 +25,9 @@
 //! use axum::error_handling::HandleError;
 //! use http::request::{Parts, Request};
 //! use http::Response;
-//! use session_affinity::layer::{AffinityLayer, Client, Failed, Gateway, Refused, Routed};
+//! use session_affinity::exchange::{Failed, Refused};
+//! use session_affinity::layer::{AffinityLayer, Client, Gateway, Routed};
+//! use session_affinity::store::NoStore;
 //! use session_affinity::{Affinity, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Pool, Pools, Scheme, Secret};
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
@@ -49,6 +51,7 @@
 //! impl Gateway for Shop {
 //!     type Policy = CookiePolicy;
 //!     type Target = SocketAddr;
+//!     type Store = NoStore;
 //!
 //!     fn affinity(&self) -> Arc<Affinity<CookiePolicy>> {
 //!         self.affinity.load_full()
@@ -60,6 +63,10 @@
 //!
 //!     fn client(&self, _: &Parts) -> Client {
 //!         Client { client_ip: None, scheme: Scheme::Https }
+//!     }
+//!
+//!     fn store(&self) -> &NoStore {
+//!         &NoStore
 //!     }
 //! }
 //!
@@ -79,13 +86,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The response's extensions have the [`Outcome`](crate::Outcome) of the request, for outer layers
-//! that count or log.
+//! The response's extensions have the [`Trace`](crate::Trace) of the request, for outer layers that
+//! count or log.
 
 mod gateway;
-mod refused;
 mod service;
 
 pub use gateway::{Client, Gateway};
-pub use refused::{Failed, Refused};
 pub use service::{AffinityLayer, AffinityService, Routed};

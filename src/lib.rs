@@ -50,7 +50,7 @@
 //! assert_eq!(attempt.outcome().label(), "created:no_cookie");
 //!
 //! let mut response = http::Response::new("hello");
-//! let write = affinity.settle(attempt, &pools).apply(response.headers_mut());
+//! let write = affinity.settle(attempt, &pools).apply(&mut response);
 //! assert!(response.headers()["set-cookie"].to_str()?.starts_with("__cflb="));
 //! assert!(write.is_none()); // the policy `cookie` has no store
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -168,6 +168,8 @@ pub mod config;
 pub mod cookies;
 pub mod drain;
 mod endpoint;
+mod entropy;
+pub mod exchange;
 pub mod failover;
 #[cfg(all(test, session_affinity_loom))]
 mod interleavings;
@@ -191,8 +193,10 @@ pub mod token;
 #[cfg(feature = "serde")]
 mod wire;
 
-pub use affinity::{Affinity, Attempt, GaveUp, NoEndpoint, Visit};
+pub use affinity::{Affinity, Attempt, GaveUp, NoEndpoint, Trace, Visit};
 pub use endpoint::{Endpoint, EndpointId, Health, State};
+pub use entropy::entropy;
+pub use exchange::Exchange;
 pub use failover::FailoverMode;
 pub use keys::{Key, Keyring, Secret};
 pub use limits::Weight;

@@ -36,6 +36,14 @@ impl LoadBalancer {
 }
 
 checked_text!(LoadBalancer, InvalidName);
+
+/// Itself, so that a function can take a name or an affinity, which has one.
+impl AsRef<LoadBalancer> for LoadBalancer {
+    fn as_ref(&self) -> &LoadBalancer {
+        self
+    }
+}
+
 #[cfg(feature = "serde")]
 crate::wire::text!(LoadBalancer);
 

@@ -1,7 +1,7 @@
 //! Stores of header sessions: the trait, the values that it exchanges, and two stores.
 //!
 //! [`MemoryStore`] serves one process, `RedisStore` (feature `redis`) gateways on several
-//! machines. Cookie sessions need no store.
+//! machines, and [`AnyStore`] is the one that a configuration names. Cookie sessions need no store.
 
 use std::sync::Arc;
 
@@ -9,11 +9,15 @@ use crate::endpoint::EndpointId;
 use crate::limits::Ttl;
 use crate::time::UnixTime;
 
+mod any;
+mod asynchronous;
 mod key;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 
+pub use any::{AnyStore, InvalidStore};
+pub use asynchronous::{AsyncSessionStore, NoStore};
 pub use key::{InvalidSessionKey, SessionKey};
 pub use memory::{InvalidCapacity, MemoryStore};
 #[cfg(feature = "redis")]

@@ -117,7 +117,9 @@ fn a_kept_header_request_allocates_nothing() {
         let (attempt, _) = affinity.route(visit, record, &pools, || 0).unwrap();
         let outcome = attempt.outcome();
         let mut response = HeaderMap::new();
-        store.commit(affinity.settle(attempt, &pools).apply(&mut response)).unwrap();
+        store
+            .commit(affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response))
+            .unwrap();
         outcome
     };
     assert_eq!(serve().label(), "created:no_record");

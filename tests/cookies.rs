@@ -461,7 +461,11 @@ fn applied(lines: &[&'static str]) -> HeaderMap {
         headers.insert(targeted, HeaderValue::from_static("max-age=1"));
     }
     headers.insert(SET_COOKIE, HeaderValue::from_static("theirs=1"));
-    assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+    assert!(
+        Settlement::cookie(HeaderValue::from_static("ours=2"))
+            .apply_to(http::StatusCode::OK, &mut headers)
+            .is_none()
+    );
     headers
 }
 
@@ -503,7 +507,7 @@ fn without_our_cookie_the_response_is_not_touched() {
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
     let before = headers.clone();
-    assert!(Settlement::nothing().apply(&mut headers).is_none());
+    assert!(Settlement::nothing().apply_to(http::StatusCode::OK, &mut headers).is_none());
     assert_eq!(headers, before);
 }
 
@@ -516,7 +520,9 @@ fn a_guard_that_leaves_the_response_as_it_is_keeps_its_directives() {
     let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
-    assert!(affinity.settle(attempt, &pools).apply(&mut headers).is_none());
+    assert!(
+        affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut headers).is_none()
+    );
     assert_eq!(headers[CACHE_CONTROL], "public");
     assert!(headers.contains_key(SET_COOKIE));
 }
@@ -569,7 +575,11 @@ fn a_full_header_map_causes_no_panic() {
         count += 1;
     }
     let before = headers.len();
-    assert!(Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none());
+    assert!(
+        Settlement::cookie(HeaderValue::from_static("ours=2"))
+            .apply_to(http::StatusCode::OK, &mut headers)
+            .is_none()
+    );
     assert_eq!(headers.len(), before);
 }
 
@@ -585,7 +595,9 @@ fn there_is_no_cookie_where_the_map_has_no_room_for_the_guard() {
             }
         }
         assert!(
-            Settlement::cookie(HeaderValue::from_static("ours=2")).apply(&mut headers).is_none()
+            Settlement::cookie(HeaderValue::from_static("ours=2"))
+                .apply_to(http::StatusCode::OK, &mut headers)
+                .is_none()
         );
         let guarded = headers[CACHE_CONTROL] == "max-age=60, private";
         assert_eq!(headers.contains_key(SET_COOKIE), guarded, "{lines} fields");

@@ -349,7 +349,7 @@ fn a_store_of_ones_own_remembers_and_one_that_fails_is_out_of_reach() {
     let first = visit(&store);
     assert_eq!(first.outcome().label(), "created:no_record");
     let endpoint = first.endpoint();
-    let write = affinity.settle(first, &pools).apply(&mut HeaderMap::new());
+    let write = affinity.settle(first, &pools).apply(&mut http::Response::new(()));
     store.commit(write).unwrap();
     let second = visit(&store);
     assert_eq!((second.outcome(), second.endpoint()), (Outcome::Kept, endpoint));

@@ -140,13 +140,17 @@ fn the_write_depends_on_the_record_that_was_found() {
     let affinity = affinity.with_failover_mode(FailoverMode::Temporary).unwrap();
     let pools = pools(&["a", "b"]);
     let headers = headers(&[("x-user", b"alice")]);
-    let visit = || affinity.recall(&request(&headers), NOW);
-    let session = visit().lookup().unwrap();
+    let visit = || {
+        let visit = affinity.recall(&request(&headers), NOW);
+        let lookup = visit.lookup().unwrap();
+        (visit, lookup)
+    };
+    let (_, session) = visit();
     assert_eq!((session.ttl, session.now), (ttl(1_800), NOW));
     let written = |record| {
-        let (attempt, _) = affinity.route(visit(), record, &pools, || 0).unwrap();
+        let (attempt, _) = affinity.route(visit().0, record, &pools, || 0).unwrap();
         let endpoint = attempt.endpoint();
-        let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new()).unwrap();
+        let write = affinity.settle(attempt, &pools).apply(&mut http::Response::new(())).unwrap();
         assert_eq!((write.key, write.ttl, write.now), (session.key, session.ttl, session.now));
         (write.kind, endpoint)
     };
@@ -160,7 +164,7 @@ fn the_write_depends_on_the_record_that_was_found() {
     assert_eq!(written(found("a")).0, WriteKind::Touch);
     let (kind, endpoint) = written(found("gone"));
     assert_eq!(kind, WriteKind::Replace(endpoint));
-    let (attempt, _) = affinity.route(visit(), found("a"), &pools, || 0).unwrap();
+    let (attempt, _) = affinity.route(visit().0, found("a"), &pools, || 0).unwrap();
     let (lent, target) = affinity.failover(attempt, &pools).unwrap();
     assert_eq!((lent.outcome().label(), *target), ("lent:connect_failed", "b"));
     let Lookup { key, ttl, now } = session;

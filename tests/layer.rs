@@ -13,10 +13,9 @@ use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use session_affinity::layer::{
-    AffinityLayer, AffinityService, Client, Failed, Gateway, Refused, Routed,
-};
-use session_affinity::store::{Lookup, WriteKind};
+use session_affinity::exchange::{Failed, Refused};
+use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed};
+use session_affinity::store::{AnyStore, AsyncSessionStore, Lookup, WriteKind};
 use session_affinity::*;
 use tower::{Layer, Service, ServiceExt};
 
@@ -76,6 +75,7 @@ fn affinity(policy: impl AffinityPolicy + 'static) -> Affinity {
 impl Gateway for Bench {
     type Policy = Box<dyn AffinityPolicy>;
     type Target = &'static str;
+    type Store = Self;
 
     fn affinity(&self) -> Arc<Affinity<Self::Policy>> {
         self.affinity.load_full()
@@ -98,15 +98,24 @@ impl Gateway for Bench {
         self.drawn.fetch_add(1, SeqCst)
     }
 
-    async fn load(&self, lookup: Lookup) -> Record {
-        self.asked.lock().unwrap().push("load");
+    fn store(&self) -> &Self {
+        self
+    }
+}
+
+impl AsyncSessionStore for Bench {
+    async fn record(&self, lookup: Option<Lookup>) -> Record {
+        if lookup.is_some() {
+            self.asked.lock().unwrap().push("load");
+        }
         match &self.store {
-            Some(store) => store.record(Some(lookup)),
+            Some(store) => store.record(lookup),
             None => Record::Unreachable,
         }
     }
 
-    async fn save(&self, write: StoreWrite) {
+    async fn commit(&self, write: Option<StoreWrite>) {
+        let Some(write) = write else { return };
         self.asked.lock().unwrap().push(match write.kind {
             WriteKind::Create(_) => "create",
             WriteKind::Replace(_) => "replace",
@@ -231,7 +240,11 @@ fn set_cookie(response: &Response<String>) -> Option<String> {
 }
 
 fn label(response: &Response<String>) -> &'static str {
-    response.extensions().get::<Outcome>().expect("an outcome").label()
+    label_of(response)
+}
+
+fn label_of<B>(response: &Response<B>) -> &'static str {
+    response.extensions().get::<Trace>().expect("a trace").outcome.label()
 }
 
 #[test]
@@ -328,7 +341,10 @@ fn an_endpoint_that_broke_off_is_the_last_that_is_asked() {
     let refused = proxy.send(&[]).unwrap_err();
     assert_eq!(proxy.asked().len(), 1);
     assert_eq!(refused.to_string(), "the endpoint broke off: reset");
-    assert_eq!((refused.status(), refused.outcome()), (StatusCode::BAD_GATEWAY, Outcome::GaveUp));
+    assert_eq!(
+        (refused.status(), refused.outcome()),
+        (StatusCode::BAD_GATEWAY, Some(Outcome::GaveUp))
+    );
 }
 
 #[test]
@@ -363,25 +379,25 @@ fn without_an_endpoint_nobody_is_asked() {
     assert!(response.headers().is_empty() && response.body().is_empty());
 }
 
-/// manual::caching, Which responses: "final, of any status, 304 and errors of the endpoint included
-/// | yes", "101 Switching Protocols | yes", "100, 102, 103 Early Hints | no".
+/// manual::caching, Which responses: "final, of any other status, errors of the endpoint included |
+/// yes", "304 Not Modified | no", "101 Switching Protocols | yes", "100, 102, 103 Early Hints | no".
 #[test]
-fn final_responses_and_101_carry_the_cookie() {
-    for (status, carries) in [
-        (100, false),
-        (101, true),
-        (102, false),
-        (103, false),
-        (200, true),
-        (304, true),
-        (503, true),
+fn final_responses_other_than_304_and_101_carry_the_cookie() {
+    for (status, settles, carries) in [
+        (100, false, false),
+        (101, true, true),
+        (102, false, false),
+        (103, false, false),
+        (200, true, true),
+        (304, true, false),
+        (503, true, true),
     ] {
         let proxy = Proxy::new(Bench::cookie(FailoverMode::None));
         proxy.script(&[Does::Answer(status)]);
         let response = proxy.send(&[]).unwrap();
         assert_eq!(response.status(), status);
         assert_eq!(set_cookie(&response).is_some(), carries, "{status}");
-        assert_eq!(response.extensions().get::<Outcome>().is_some(), carries, "{status}");
+        assert_eq!(response.extensions().get::<Trace>().is_some(), settles, "{status}");
     }
 }
 
@@ -476,11 +492,16 @@ fn the_client_is_whom_the_gateway_takes_it_for() {
 }
 
 /// A gateway that says no more than it must.
-struct Plain(Arc<Affinity<HeaderPolicy>>, Arc<Pools<()>>);
+struct Plain(Arc<Affinity<HeaderPolicy>>, Arc<Pools<()>>, AnyStore);
 
 impl Gateway for Plain {
     type Policy = HeaderPolicy;
     type Target = ();
+    type Store = AnyStore;
+
+    fn store(&self) -> &AnyStore {
+        &self.2
+    }
 
     fn affinity(&self) -> Arc<Affinity<HeaderPolicy>> {
         self.0.clone()
@@ -496,11 +517,12 @@ impl Gateway for Plain {
 }
 
 #[test]
-fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time_and_no_store() {
+fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time() {
     let pool = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", ()));
     let plain = Plain(
         Arc::new(Affinity::new(header())),
         Arc::new(Pools::builder().pool(pool).build().unwrap()),
+        AnyStore::none(),
     );
 
     let before = UnixTime::from(std::time::SystemTime::now());
@@ -522,7 +544,7 @@ fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time_and_no_store() 
     for _ in 0..2 {
         let request = Request::builder().header("x-user", "ada").body(()).unwrap();
         let response = runtime.block_on(service.clone().oneshot(request)).unwrap();
-        assert_eq!(response.extensions().get::<Outcome>().unwrap().label(), "created:no_record");
+        assert_eq!(label_of(&response), "created:no_record");
     }
 }
 

@@ -130,7 +130,10 @@ impl Day {
         }
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome());
         let mut response = HeaderMap::new();
-        let _ = self.affinity.settle(attempt, &self.pools).apply(&mut response); // no store to write to
+        let _ = self
+            .affinity
+            .settle(attempt, &self.pools)
+            .apply_to(http::StatusCode::OK, &mut response); // no store to write to
         jar.take(&response, now);
 
         self.tally.request(self.second, outcome);

@@ -1,6 +1,7 @@
 //! A request on its way to one endpoint.
 
 use super::failed::GaveUp;
+use super::trace::Trace;
 use super::visit::Session;
 use crate::endpoint::EndpointId;
 use crate::endpoint::member::Position;
@@ -64,6 +65,8 @@ pub struct Attempt {
     pub(super) position: Position,
     pub(super) pool: PoolId,
     pub(super) course: Course,
+    /// The course before any passive failure.
+    pub(super) first_course: Course,
     /// The pinned endpoint is a suspect, and another one was chosen in its place.
     pub(super) passed_over: bool,
     /// The endpoints that could not be connected to: the first ones, as many as `failures`.
@@ -79,13 +82,29 @@ impl Attempt {
 
     /// The outcome of the request if this endpoint answers.
     pub fn outcome(&self) -> Outcome {
-        match self.course {
-            Course::Kept => Outcome::Kept,
-            Course::Created(reason) => Outcome::Created(reason),
-            Course::Moved(reason) => Outcome::Moved(reason),
-            Course::Lent(reason) => Outcome::Lent(reason),
-            Course::Unbound => Outcome::Unbound,
+        self.course.outcome()
+    }
+
+    /// The endpoint that the session was pinned to when the request arrived; `None` without a live
+    /// session.
+    pub fn pinned(&self) -> Option<EndpointId> {
+        match &self.session {
+            Session::Live(pin) => Some(pin.endpoint),
+            Session::New(_) | Session::Unbound => None,
         }
+    }
+
+    /// The endpoints that could not be connected to for this request, in the order in which they
+    /// were tried: at most eight.
+    pub fn tried(&self) -> &[EndpointId] {
+        self.tried.get(..usize::from(self.failures)).unwrap_or_default()
+    }
+
+    /// The way of the request so far, for logs: the outcome if this endpoint answers, the outcome
+    /// that routing had decided on, and the endpoints of both.
+    pub fn trace(&self) -> Trace {
+        let first = self.first_course.outcome();
+        Trace::new(first, self.outcome(), self.pinned(), Some(self.endpoint), self.tried())
     }
 
     /// Gives the request up, when an endpoint broke off after the request was sent and no other
@@ -96,15 +115,23 @@ impl Attempt {
     /// # fn send(_: &str) -> std::io::Result<http::Response<()>> { Ok(http::Response::default()) }
     /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, attempt: Attempt, address: &str, pools: &Pools<&str>) -> Result<http::Response<()>, GaveUp> {
     /// let Ok(mut response) = send(address) else { return Err(attempt.give_up()) };
-    /// let write = affinity.settle(attempt, pools).apply(response.headers_mut());
+    /// let write = affinity.settle(attempt, pools).apply(&mut response);
     /// # assert!(write.is_none());
     /// # Ok(response)
     /// # }
     /// ```
     #[must_use]
     pub fn give_up(self) -> GaveUp {
-        GaveUp::new()
+        self.ended()
     }
+
+    /// The error of this request, whose last endpoint has failed too.
+    fn ended(&self) -> GaveUp {
+        let mut gave_up = self.exhausted();
+        gave_up.trace.push(self.endpoint);
+        gave_up
+    }
+
     /// The change of the session if the endpoint answers; `None` when there is no session.
     pub(super) fn transition(&self) -> Option<Transition> {
         let endpoint = self.endpoint;
@@ -121,17 +148,19 @@ impl Attempt {
 
     /// Notes that the endpoint could not be connected to, if a retry is left after it.
     pub(super) fn fail(&mut self, retries: Retries) -> Result<(), GaveUp> {
-        if self.failures >= retries.get() {
-            return Err(GaveUp::new());
-        }
-        *self.tried.get_mut(usize::from(self.failures)).ok_or(GaveUp::new())? = self.endpoint;
+        let room = self.tried.get_mut(usize::from(self.failures));
+        let Some(place) = room.filter(|_| self.failures < retries.get()) else {
+            return Err(self.ended());
+        };
+        *place = self.endpoint;
         self.failures = self.failures.saturating_add(1);
         Ok(())
     }
 
-    /// The endpoints that could not be connected to for this request.
-    pub(super) fn tried(&self) -> &[EndpointId] {
-        self.tried.get(..usize::from(self.failures)).unwrap_or_default()
+    /// The error of this request, for which no endpoint is left after those that were noted.
+    pub(super) fn exhausted(&self) -> GaveUp {
+        let first = self.first_course.outcome();
+        GaveUp::after(Trace::new(first, Outcome::GaveUp, self.pinned(), None, self.tried()))
     }
 
     /// The pinned endpoint, if it was passed over and has not been tried since.
@@ -156,6 +185,16 @@ pub(super) enum Course {
 }
 
 impl Course {
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Kept => Outcome::Kept,
+            Self::Created(reason) => Outcome::Created(reason),
+            Self::Moved(reason) => Outcome::Moved(reason),
+            Self::Lent(reason) => Outcome::Lent(reason),
+            Self::Unbound => Outcome::Unbound,
+        }
+    }
+
     pub(super) fn standing(self) -> Standing {
         match self {
             Self::Kept | Self::Lent(_) => Standing::Pinned,

@@ -85,3 +85,10 @@ impl<P: AffinityPolicy> Affinity<P> {
         self.policy.cookie_name()
     }
 }
+
+/// The name of the load balancer, so that a store can be made for an affinity.
+impl<P: AffinityPolicy> AsRef<LoadBalancer> for Affinity<P> {
+    fn as_ref(&self) -> &LoadBalancer {
+        self.policy.load_balancer()
+    }
+}

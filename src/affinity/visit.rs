@@ -1,5 +1,8 @@
 //! A request whose session has been read, before it is routed.
 
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use crate::limits::Ttl;
 use crate::outcome::Created;
 use crate::pin::Pin;
@@ -41,18 +44,24 @@ pub struct Visit {
     pub(super) now: UnixTime,
     /// The idle time of a stored session.
     pub(super) ttl: Ttl,
+    pub(super) asked: Asked,
 }
 
 impl Visit {
     /// The question for the session store, for a policy that has one. Pass the answer to
     /// [`Affinity::route`](crate::Affinity::route); pass
     /// [`Record::Absent`](crate::Record::Absent) when this is `None`.
+    ///
+    /// A header session whose store is never asked is created again by every request. In debug
+    /// builds `route` finds that out: see its panics.
     pub fn lookup(&self) -> Option<Lookup> {
+        self.asked.note();
         Some(Lookup { key: *self.session_key()?, ttl: self.ttl, now: self.now })
     }
 
     /// The statement of the request about its session.
     pub fn claim(&self) -> Claim {
+        self.asked.note();
         self.claim
     }
 
@@ -61,6 +70,29 @@ impl Visit {
             Claim::Stored(key) => Some(key),
             Claim::Carried(_) | Claim::New(_) | Claim::Unbound => None,
         }
+    }
+}
+
+/// A note, in debug builds, that the key of a session was handed out.
+#[derive(Debug, Default)]
+pub(super) struct Asked(#[cfg(debug_assertions)] AtomicBool);
+
+impl Asked {
+    fn note(&self) {
+        #[cfg(debug_assertions)]
+        self.0.store(true, Relaxed);
+    }
+
+    /// Panics in debug builds when a header session is routed without a record, and no store can
+    /// have been asked: its key was never handed out.
+    pub(super) fn check(&self, claim: Claim, record: Record) {
+        #[cfg(debug_assertions)]
+        assert!(
+            !matches!((claim, record), (Claim::Stored(_), Record::Absent)) || self.0.load(Relaxed),
+            "a header session is routed without asking a store: pass `store.record(visit.lookup())` to `route`"
+        );
+        #[cfg(not(debug_assertions))]
+        let _ = (claim, record);
     }
 }
 

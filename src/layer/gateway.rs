@@ -1,7 +1,5 @@
 //! The program that the layer is built into, as the layer sees it.
 
-use std::future::ready;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,7 +10,7 @@ use crate::affinity::Affinity;
 use crate::policy::AffinityPolicy;
 use crate::pools::Pools;
 use crate::request::Scheme;
-use crate::store::{Lookup, Record, StoreWrite};
+use crate::store::AsyncSessionStore;
 use crate::time::UnixTime;
 
 /// The program that the layer is built into: its affinity, its pools and its view of a client.
@@ -26,6 +24,9 @@ pub trait Gateway: Send + Sync + 'static {
     type Policy: AffinityPolicy + 'static;
     /// The gateway's own value for an endpoint: an address, or an `Arc` of a connection pool.
     type Target: Clone + Send + Sync + 'static;
+    /// The store of header sessions: [`NoStore`](crate::store::NoStore) for policies without one,
+    /// [`AnyStore`](crate::store::AnyStore) for one that is chosen at run time.
+    type Store: AsyncSessionStore;
 
     /// Returns the current affinity: `self.affinity.load_full()` of an `ArcSwap`, where keys
     /// rotate without a restart, or a clone of an `Arc`.
@@ -44,26 +45,15 @@ pub trait Gateway: Send + Sync + 'static {
         SystemTime::now().into()
     }
 
-    /// Draws 64 random bits for a session that begins; by default a hash under the keys of a new
-    /// [`RandomState`]. The bits spread sessions and hide nothing: a client that guesses
-    /// them knows the endpoint of a session without a cookie, and can still make no token.
+    /// Draws 64 random bits for a session that begins; by default those of
+    /// [`entropy`](crate::entropy).
     fn entropy(&self) -> u64 {
-        RandomState::new().hash_one(())
+        crate::entropy()
     }
 
-    /// Reads the record of a header session; [`Record::Unreachable`] when the store did not
-    /// answer: `self.store.record(Some(lookup))`, with `.await` for `RedisStore`. The layer waits
-    /// for it before an endpoint is chosen, so it needs a deadline. By default there is no store,
-    /// and a header session goes by its stable choice.
-    fn load(&self, _lookup: Lookup) -> impl Future<Output = Record> + Send {
-        ready(Record::Absent)
-    }
-
-    /// Writes to the store, and reports what goes wrong. The layer waits for it before the
-    /// response goes on; spawn a task here for a write that may come later.
-    fn save(&self, _write: StoreWrite) -> impl Future<Output = ()> + Send {
-        ready(())
-    }
+    /// Returns the store of header sessions. The layer waits for it before an endpoint is chosen,
+    /// and for its write before the response goes on.
+    fn store(&self) -> &Self::Store;
 }
 
 /// The client of a request, as far as the gateway believes it.

@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Failed, Gateway, Refused};
+use super::{Client, Gateway};
 use crate::endpoint::EndpointId;
-use crate::request::RequestMeta;
-use crate::store::Record;
+use crate::exchange::{Exchange, Failed, Refused};
 
 /// Puts session affinity around a service that connects and sends: see the [module](super).
 #[derive(Debug)]
@@ -86,59 +85,42 @@ where
     }
 }
 
-/// The law of the crate: a session is read once, before routing, and written once, after an
-/// endpoint has answered. One snapshot and one time serve the whole request.
+/// Runs the exchange of one request, with one snapshot and one time for all of it.
 async fn serve<G, S, B, R, E>(
     gateway: Arc<G>,
-    mut inner: S,
+    ready: S,
     request: Request<B>,
 ) -> Result<Response<R>, Refused<E>>
 where
     G: Gateway,
-    S: Service<Request<B>, Response = Response<R>, Error = Failed<B, E>>,
+    S: Service<Request<B>, Response = Response<R>, Error = Failed<B, E>> + Clone,
 {
-    let (affinity, pools, now) = (gateway.affinity(), gateway.pools(), gateway.now());
-    let (mut head, body) = request.into_parts();
-    let client = gateway.client(&head);
+    let (affinity, pools) = (gateway.affinity(), gateway.pools());
+    let (head, body) = request.into_parts();
+    let Client { client_ip, scheme } = gateway.client(&head);
+    let request = Request::from_parts(head, body);
 
-    let meta = RequestMeta::new(&head.headers, client.scheme).with_client_ip(client.client_ip);
-    let visit = affinity.recall(&meta, now);
-    let record = match visit.lookup() {
-        Some(lookup) => gateway.load(lookup).await,
-        None => Record::Absent,
-    };
-    let (mut attempt, mut target) = affinity.route(visit, record, &pools, || gateway.entropy())?;
-    if let Some(cookie) = affinity.cookie_name() {
-        cookie.strip(&mut head.headers);
-    }
-
-    let mut request = Request::from_parts(head, body);
-    loop {
-        let routed = Routed::new(attempt.endpoint(), target.clone());
-        request.extensions_mut().insert(routed);
-        match inner.call(request).await {
-            // Of the informational responses only 101 ends the exchange.
-            Ok(early) if is_interim(early.status()) => return Ok(early),
-            Ok(mut response) => {
-                response.extensions_mut().insert(attempt.outcome());
-                let settlement = affinity.settle(attempt, &pools);
-                if let Some(write) = settlement.apply(response.headers_mut()) {
-                    gateway.save(write).await;
-                }
-                return Ok(response);
+    let again = ready.clone();
+    let mut ready = Some(ready);
+    let exchange = Exchange::new(&affinity, &pools, scheme)
+        .with_client_ip(client_ip)
+        .with_store(gateway.store())
+        .with_now(gateway.now());
+    let connect = move |endpoint, target: &G::Target, mut request: Request<B>| {
+        request.extensions_mut().insert(Routed::new(endpoint, target.clone()));
+        // The service that is called again was cloned, and a clone is not ready.
+        let (mut inner, is_ready) = match ready.take() {
+            Some(ready) => (ready, true),
+            None => (again.clone(), false),
+        };
+        async move {
+            if !is_ready {
+                poll_fn(|context| inner.poll_ready(context)).await?;
             }
-            Err(Failed::Unconnected(whole)) => {
-                (attempt, target) = affinity.failover(attempt, &pools)?;
-                request = *whole;
-            }
-            Err(Failed::BrokeOff(error)) => return Err(Refused::BrokeOff(error)),
+            inner.call(request).await
         }
-        poll_fn(|context| inner.poll_ready(context)).await?;
-    }
-}
-
-fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+    };
+    exchange.drive(request, || gateway.entropy(), connect).await
 }
 
 impl<G> Clone for AffinityLayer<G> {

@@ -13,10 +13,12 @@ mod error;
 mod layout;
 mod state;
 mod supervisor;
+mod writes;
 
 use connection::Connection;
 pub use error::{InvalidRedisUrl, RedisError};
 use layout::Layout;
+pub(super) use writes::Writes;
 
 /// Header sessions in Redis 7 or Valkey, for gateways on several machines. Share the store behind
 /// an `Arc`.
@@ -78,7 +80,7 @@ use layout::Layout;
 /// async fn serve(
 ///     affinity: &Affinity<HeaderPolicy>,
 ///     pools: &Pools<&str>,
-///     store: &Arc<RedisStore>, // RedisStore::new(affinity.load_balancer(), "redis://10.0.0.5:6379/0")?
+///     store: &Arc<RedisStore>, // RedisStore::new(affinity, "redis://10.0.0.5:6379/0")?
 ///     request: RequestMeta<'_>,
 ///     now: UnixTime,
 /// ) -> Result<Response<()>, Box<dyn std::error::Error>> {
@@ -86,7 +88,7 @@ use layout::Layout;
 ///     let record = store.record(visit.lookup()).await; // at most 20 ms
 ///     let (attempt, address) = affinity.route(visit, record, pools, || 0x5eed)?; // your random bits
 ///     let mut response = Response::new(()); // of the server at that address
-///     let write = affinity.settle(attempt, pools).apply(response.headers_mut());
+///     let write = affinity.settle(attempt, pools).apply(&mut response);
 ///     let store = store.clone();
 ///     tokio::spawn(async move {
 ///         if let Err(error) = store.commit(write).await {
@@ -107,11 +109,15 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Creates a store for the sessions of one load balancer, without connecting yet.
+    /// Creates a store for the sessions of one load balancer, without connecting yet. Pass the
+    /// affinity, or the name of the load balancer.
     ///
     /// # Errors
     /// [`InvalidRedisUrl`] if `url` is not a Redis URL.
-    pub fn new(load_balancer: &LoadBalancer, url: &str) -> Result<Self, InvalidRedisUrl> {
+    pub fn new(
+        load_balancer: impl AsRef<LoadBalancer>,
+        url: &str,
+    ) -> Result<Self, InvalidRedisUrl> {
         let info = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
         // Without it, a small command waits for the acknowledgement of the one before, and often
         // misses the deadline.
@@ -121,7 +127,7 @@ impl RedisStore {
             .map_err(|_| InvalidRedisUrl)?;
         Ok(Self {
             connection: Connection::new(client),
-            layout: Layout::new(load_balancer),
+            layout: Layout::new(load_balancer.as_ref()),
             deadline: StoreDeadline::default(),
         })
     }

@@ -51,7 +51,7 @@ fn a_failover_on_one_node_is_remembered_on_the_other() {
     let refused = attempt.endpoint();
     let (attempt, _) = affinity.failover(attempt, &pools).unwrap();
     let served = attempt.endpoint();
-    let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new());
+    let write = affinity.settle(attempt, &pools).apply(&mut http::Response::new(()));
     nodes[0].runtime.block_on(nodes[0].store.commit(write)).unwrap();
 
     let visit_2 = visit();
@@ -59,7 +59,7 @@ fn a_failover_on_one_node_is_remembered_on_the_other() {
     let (attempt, _) = affinity.route(visit_2, record, &pools, || 0).unwrap();
     assert_eq!((attempt.outcome().label(), attempt.endpoint()), ("kept", served));
     assert_ne!(served, refused);
-    let write = affinity.settle(attempt, &pools).apply(&mut HeaderMap::new());
+    let write = affinity.settle(attempt, &pools).apply(&mut http::Response::new(()));
     assert_eq!(write.map(|write| write.kind), Some(WriteKind::Touch));
     nodes[1].runtime.block_on(nodes[1].store.commit(write)).unwrap();
     nodes[1].runtime.block_on(nodes[1].store.commit(None)).unwrap();

@@ -107,7 +107,7 @@ impl Gateway {
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
-                    self.store.commit(settlement.apply(response.headers_mut()));
+                    self.store.commit(settlement.apply(&mut response));
                     return self.pass_on(response, tunnel, in_flight);
                 }
                 Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {

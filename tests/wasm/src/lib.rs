@@ -57,7 +57,7 @@ fn serve(session_affinity: SessionAffinity) -> u32 {
             (attempt, _) = affinity.failover(attempt, &pools).unwrap();
         }
         let mut response = HeaderMap::new();
-        store.commit(affinity.settle(attempt, &pools).apply(&mut response)).unwrap();
+        store.commit(affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response)).unwrap();
         if let Some(line) = response.get("set-cookie") {
             let pair = line.to_str().unwrap().split(';').next().unwrap();
             headers.insert(COOKIE, HeaderValue::from_str(pair).unwrap());

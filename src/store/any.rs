@@ -1,0 +1,261 @@
+//! The store that a configuration names: none, memory or Redis.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{
+    AsyncSessionStore, InvalidCapacity, Lookup, MemoryStore, Record, SessionStore, StoreWrite,
+};
+#[cfg(feature = "redis")]
+use super::{InvalidRedisUrl, RedisStore, redis::Writes};
+use crate::names::LoadBalancer;
+use crate::time::UnixTime;
+
+/// A store that is chosen at run time: none, [`MemoryStore`] or `RedisStore` (feature `redis`).
+/// Share it behind an `Arc`, or by reference.
+///
+/// A write to Redis runs in a Tokio task of its own, so no response waits for it;
+/// [`AnyStore::finish`] waits for the writes that are running. Errors go to the function set by
+/// [`AnyStore::with_report`], and a request whose store did not answer is routed with
+/// [`Record::Unreachable`].
+///
+/// ```
+/// use session_affinity::store::{AnyStore, AsyncSessionStore, Record};
+/// use session_affinity::LoadBalancer;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+///
+/// let shop = LoadBalancer::new("shop.example.com")?; // or an `Affinity`, which has the name
+/// let store = AnyStore::open("memory:50000", &shop)? // from your configuration
+///     .with_report(|error| eprintln!("session store: {error}"));
+/// assert_eq!(store.record(None).await, Record::Absent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AnyStore {
+    backend: Backend,
+    report: Report,
+}
+
+type Report = Arc<dyn Fn(&(dyn Error + 'static)) + Send + Sync>;
+
+enum Backend {
+    None,
+    Memory(MemoryStore),
+    #[cfg(feature = "redis")]
+    Redis(Writes),
+}
+
+impl AnyStore {
+    /// The capacity of the store that `memory` names, in sessions.
+    pub const DEFAULT_CAPACITY: usize = 100_000;
+
+    /// No store: header sessions go by their stable choice, and each request creates them again.
+    pub fn none() -> Self {
+        Self::of(Backend::None)
+    }
+
+    /// Opens the store that a text names:
+    ///
+    /// | text | store |
+    /// |---|---|
+    /// | `none` | none: see [`AnyStore::none`] |
+    /// | `memory` | [`MemoryStore`] for 100,000 sessions, which takes 4.5 MB |
+    /// | `memory:50000` | [`MemoryStore`] for this many sessions |
+    /// | `redis://…`, `rediss://…`, `redis+unix://…` | `RedisStore`, not connected yet |
+    ///
+    /// `load_balancer` is the name that the keys in Redis carry: that of the affinity, so pass the
+    /// affinity.
+    ///
+    /// # Errors
+    /// [`InvalidStore`], which never shows the text: it may contain a password.
+    pub fn open(text: &str, load_balancer: impl AsRef<LoadBalancer>) -> Result<Self, InvalidStore> {
+        let memory = |capacity| Ok(MemoryStore::new(capacity)?.into());
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::none()),
+            None if text == "memory" => memory(Self::DEFAULT_CAPACITY),
+            Some(("memory", capacity)) => {
+                memory(capacity.parse().map_err(|_| InvalidStore::UnknownKind)?)
+            }
+            Some(("redis" | "rediss" | "redis+unix", _)) => redis(text, load_balancer.as_ref()),
+            _ => Err(InvalidStore::UnknownKind),
+        }
+    }
+
+    /// Sets the function that is told each error. It is called for every request of an outage, so
+    /// limit what it prints.
+    #[must_use]
+    pub fn with_report(
+        mut self,
+        report: impl Fn(&(dyn Error + 'static)) + Send + Sync + 'static,
+    ) -> Self {
+        self.report = Arc::new(report);
+        self
+    }
+
+    /// Connects to Redis now rather than at the first request, and checks that the server can be
+    /// used. Takes a second at most. After an error the store goes on trying to connect. The
+    /// other stores do nothing here.
+    ///
+    /// # Errors
+    /// `RedisError` if the server is out of reach or refuses the connection.
+    pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match &self.backend {
+            Backend::None | Backend::Memory(_) => Ok(()),
+            #[cfg(feature = "redis")]
+            Backend::Redis(writes) => Ok(writes.store().connect().await?),
+        }
+    }
+
+    /// Waits, before the program ends, for the writes that are running: two seconds at most.
+    pub async fn finish(&self) {
+        match &self.backend {
+            Backend::None | Backend::Memory(_) => {}
+            #[cfg(feature = "redis")]
+            Backend::Redis(writes) => writes.finish().await,
+        }
+    }
+
+    /// Counts the live sessions of a store in memory; `None` for the others. Redis would have to
+    /// read every key of a database that may have keys of other programs.
+    pub fn live(&self, now: UnixTime) -> Option<usize> {
+        match &self.backend {
+            Backend::Memory(memory) => Some(memory.live(now)),
+            _ => None,
+        }
+    }
+
+    fn of(backend: Backend) -> Self {
+        Self { backend, report: Arc::new(|_| {}) }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis(url: &str, load_balancer: &LoadBalancer) -> Result<AnyStore, InvalidStore> {
+    Ok(RedisStore::new(load_balancer, url)?.into())
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &str, _: &LoadBalancer) -> Result<AnyStore, InvalidStore> {
+    Err(InvalidStore::WithoutRedis)
+}
+
+impl AsyncSessionStore for AnyStore {
+    async fn record(&self, lookup: Option<Lookup>) -> Record {
+        match (&self.backend, lookup) {
+            (_, None) | (Backend::None, _) => Record::Absent,
+            (Backend::Memory(memory), lookup) => memory.record(lookup),
+            #[cfg(feature = "redis")]
+            (Backend::Redis(writes), Some(lookup)) => {
+                writes.store().load(&lookup).await.unwrap_or_else(|error| {
+                    (self.report)(&error);
+                    Record::Unreachable
+                })
+            }
+        }
+    }
+
+    async fn commit(&self, write: Option<StoreWrite>) {
+        match (&self.backend, write) {
+            (_, None) | (Backend::None, _) => {}
+            (Backend::Memory(memory), write) => {
+                let Ok(()) = memory.commit(write);
+            }
+            #[cfg(feature = "redis")]
+            (Backend::Redis(writes), Some(write)) => {
+                let report = self.report.clone();
+                writes.spawn(write, move |error| report(error));
+            }
+        }
+    }
+}
+
+impl From<MemoryStore> for AnyStore {
+    fn from(store: MemoryStore) -> Self {
+        Self::of(Backend::Memory(store))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<RedisStore> for AnyStore {
+    fn from(store: RedisStore) -> Self {
+        Self::of(Backend::Redis(Writes::new(store)))
+    }
+}
+
+/// Shows the store, and no password.
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.backend {
+            Backend::None => f.write_str("AnyStore(none)"),
+            Backend::Memory(memory) => f.debug_tuple("AnyStore").field(memory).finish(),
+            #[cfg(feature = "redis")]
+            Backend::Redis(writes) => f.debug_tuple("AnyStore").field(writes.store()).finish(),
+        }
+    }
+}
+
+/// The error of a text that names no store. The text is not shown, because it may contain a
+/// password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidStore {
+    /// The text is none of those in [`AnyStore::open`].
+    #[error("the store is unknown; allowed: none, memory, memory:SESSIONS, or a Redis URL")]
+    UnknownKind,
+    /// The text is a Redis URL, and the crate was built without its feature `redis`.
+    #[error(
+        "the store is Redis, and the feature redis is off; allowed: none, memory, memory:SESSIONS"
+    )]
+    WithoutRedis,
+    /// The capacity of a store in memory is 0, or too great.
+    #[error(transparent)]
+    Capacity(#[from] InvalidCapacity),
+    /// The URL is not one of Redis.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] InvalidRedisUrl),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(text: &str) -> Result<AnyStore, InvalidStore> {
+        AnyStore::open(text, LoadBalancer::new("shop").unwrap())
+    }
+
+    #[test]
+    fn a_text_names_a_store() {
+        assert_eq!(format!("{:?}", open("none").unwrap()), "AnyStore(none)");
+        for (text, capacity) in [("memory", 100_000), ("memory:7", 7)] {
+            let Backend::Memory(store) = open(text).unwrap().backend else { panic!("{text}") };
+            assert_eq!(store.capacity(), capacity);
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_refused_without_being_shown() {
+        for text in ["", "Memory", "memory:", "memory:-1", "memory:1 ", "redis", "file:p4ss"] {
+            assert_eq!(open(text).unwrap_err(), InvalidStore::UnknownKind, "{text}");
+        }
+        let zero = open("memory:0").unwrap_err();
+        assert!(matches!(zero, InvalidStore::Capacity(_)), "{zero}");
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[test]
+    fn a_redis_url_without_the_feature_says_so() {
+        assert_eq!(open("redis://u:p4ss@10.0.0.5").unwrap_err(), InvalidStore::WithoutRedis);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_redis_url_is_one_and_its_password_is_not_shown() {
+        let store = open("redis://u:p4ss@10.0.0.5").unwrap();
+        assert!(!format!("{store:?}").contains("p4ss"));
+        let error = open("redis://u:p4ss@[").unwrap_err();
+        assert!(matches!(error, InvalidStore::Redis(_)) && !error.to_string().contains("p4ss"));
+    }
+}
