@@ -85,13 +85,13 @@
 //!
 //! | session | and | outcome | what is written |
 //! |---|---|---|---|
-//! | live | its endpoint is an enabled one of the fallback pool, itself enabled, and no other pool is open | kept, its health ignored | as kept |
+//! | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored | as kept |
 //! | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |
 //! | live | otherwise, in every failover mode | moved to the first open pool | a new pin |
 //! | absent, or not usable | | created in the first open pool that does not shed it | a new pin |
-//! | to be created or moved | no pool is open, or every open pool sheds a new one | an enabled endpoint of the fallback pool, its health ignored; else the first open pool | a new pin |
+//! | to be created or moved | no pool is open, or every open pool sheds a new one | the fallback pool, itself enabled: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with weight > 0, its health ignored; a new session without it: the first open pool | a new pin |
 //! | | not even that | [`NoEndpoint`] | nothing |
 //! | unbound | | steering chooses every time | nothing |
 //!

@@ -61,7 +61,7 @@ pub struct Pools<T> {
     /// steering reads them all.
     new_session_weights: Arc<[Weight]>,
     /// The weight of each endpoint that is enabled, healthy or not, 0 for the others: steering reads
-    /// them for the fallback pool.
+    /// them for a fallback pool of which no endpoint takes new sessions.
     fallback_weights: Arc<[Weight]>,
 }
 

@@ -67,9 +67,10 @@ use rendezvous::ByLoad;
 pub trait Steering<T>: Send + Sync {
     /// Chooses one of the candidates; `None` leaves the choice to weights and seed.
     ///
-    /// Candidates take new sessions and have not been tried for this request. The health of the
-    /// fallback pool is ignored when no open pool takes the session: its unhealthy endpoints are
-    /// candidates too, if they are enabled and have a weight above 0.
+    /// Candidates take new sessions and have not been tried for this request. With one exception:
+    /// when no open pool takes the session, and no endpoint of the fallback pool takes new sessions
+    /// either, the candidates are that pool's enabled endpoints with a weight above 0, their health
+    /// ignored.
     fn choose<'a>(&self, candidates: &Candidates<'a, T>, seed: Seed) -> Option<Candidate<'a, T>>;
 
     /// Returns the source of the seed of a first choice, where the affinity policy has no seed of

@@ -53,19 +53,33 @@ enum OwnPool {
     DrainOver,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum OtherPool {
     Open,
+    /// Open, with an unhealthy endpoint.
+    Mixed,
+    /// As `Mixed`, but not open.
+    CriticalMixed,
     Unhealthy,
     Disabled,
+}
+
+/// The health of the other endpoints in the pin's pool.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Siblings {
+    Healthy,
+    Mixed,
+    Unhealthy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fallback {
     None,
     Own,
+    OwnApart,
     Other,
     Apart,
+    ApartMixed,
     ApartUnhealthy,
     ApartUnusable,
 }
@@ -92,7 +106,7 @@ enum Suspect {
 struct Place {
     own: Own,
     own_pool: OwnPool,
-    siblings_healthy: bool,
+    siblings: Siblings,
     other: OtherPool,
     fallback: Fallback,
     shedding: Shedding,
@@ -101,15 +115,17 @@ struct Place {
     drain: u64,
 }
 
-const PLACES: usize = 9 * 4 * 5 * 3 * 6 * 4 * 2 * 2 * 2;
+const PLACES: usize = 9 * 4 * 5 * 5 * 8 * 4 * 2 * 3 * 2;
 const LOAD_BALANCER: &str = "shop.example.com";
 const ENDPOINTS: [&str; 7] = ["a/pin", "a/s1", "a/s2", "b/1", "b/2", "f/1", "f/2"];
 const DRAIN: u64 = 600;
-const FALLBACKS: [Fallback; 6] = [
+const FALLBACKS: [Fallback; 8] = [
     Fallback::None,
     Fallback::Own,
+    Fallback::OwnApart,
     Fallback::Other,
     Fallback::Apart,
+    Fallback::ApartMixed,
     Fallback::ApartUnhealthy,
     Fallback::ApartUnusable,
 ];
@@ -137,7 +153,13 @@ impl Place {
                 OwnPool::DrainOver,
             ]),
             suspect: digits.take([No, Pin, PinAndSome, Others, All]),
-            other: digits.take([OtherPool::Open, OtherPool::Unhealthy, OtherPool::Disabled]),
+            other: digits.take([
+                OtherPool::Open,
+                OtherPool::Mixed,
+                OtherPool::CriticalMixed,
+                OtherPool::Unhealthy,
+                OtherPool::Disabled,
+            ]),
             fallback: digits.take(FALLBACKS),
             shedding: digits.take([
                 Shedding::None,
@@ -146,18 +168,26 @@ impl Place {
                 Shedding::SessionOwn,
             ]),
             across: digits.take([false, true]),
-            siblings_healthy: digits.take([true, false]),
+            siblings: digits.take([Siblings::Healthy, Siblings::Mixed, Siblings::Unhealthy]),
             drain: digits.take([DRAIN, 0]),
         }
     }
 
     /// Returns whether the combination is checked: without a drain duration only what would drain
-    /// differs, and healthy siblings show that.
+    /// differs, and healthy siblings show that. An unhealthy endpoint beside a healthy one makes a
+    /// difference in the fallback pool alone.
     fn is_of_interest(&self) -> bool {
+        let is_own = matches!(self.fallback, Fallback::Own | Fallback::OwnApart);
+        let is_other = self.fallback == Fallback::Other;
+        if (self.siblings == Siblings::Mixed && !is_own)
+            || (matches!(self.other, OtherPool::Mixed | OtherPool::CriticalMixed) && !is_other)
+        {
+            return false;
+        }
         let would_drain =
             matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
                 || self.own_pool == OwnPool::Draining;
-        self.drain > 0 || (would_drain && self.siblings_healthy)
+        self.drain > 0 || (would_drain && self.siblings == Siblings::Healthy)
     }
 
     fn world(&self, empty: &World, now: u64) -> World {
@@ -174,9 +204,8 @@ impl Place {
             OwnPool::Draining => own_pool.service = draining,
             OwnPool::DrainOver => own_pool.service = over,
         }
-        for sibling in &mut own_pool.endpoints[1..] {
-            sibling.healthy = self.siblings_healthy;
-        }
+        own_pool.endpoints[1].healthy = self.siblings == Siblings::Healthy;
+        own_pool.endpoints[2].healthy = self.siblings != Siblings::Unhealthy;
         let own = &mut own_pool.endpoints[0];
         own.healthy =
             !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
@@ -190,14 +219,19 @@ impl Place {
         if self.own == Own::Removed {
             own_pool.endpoints.remove(0);
         }
+        let other_pool = &mut world.pools[1];
         match self.other {
             OtherPool::Open => {}
-            OtherPool::Unhealthy => {
-                world.pools[1].endpoints.iter_mut().for_each(|e| e.healthy = false)
+            OtherPool::Mixed => other_pool.endpoints[0].healthy = false,
+            OtherPool::CriticalMixed => {
+                other_pool.endpoints[0].healthy = false;
+                other_pool.minimum_origins = 9;
             }
-            OtherPool::Disabled => world.pools[1].service = Service::Disabled(None),
+            OtherPool::Unhealthy => other_pool.endpoints.iter_mut().for_each(|e| e.healthy = false),
+            OtherPool::Disabled => other_pool.service = Service::Disabled(None),
         }
         match self.fallback {
+            Fallback::ApartMixed => world.pools[2].endpoints[0].healthy = false,
             Fallback::ApartUnhealthy => {
                 world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false)
             }
@@ -243,12 +277,16 @@ fn empty_world(fallback: Fallback) -> World {
         NaivePool::new("b", &["1", "2"]),
         NaivePool::new("f", &["1", "2"]),
     ]);
+    world.pools[0].in_order = fallback != Fallback::OwnApart;
     world.pools[2].in_order = false;
     world.fallback = match fallback {
         Fallback::None => None,
-        Fallback::Own => Some(0),
+        Fallback::Own | Fallback::OwnApart => Some(0),
         Fallback::Other => Some(1),
-        Fallback::Apart | Fallback::ApartUnhealthy | Fallback::ApartUnusable => Some(2),
+        Fallback::Apart
+        | Fallback::ApartMixed
+        | Fallback::ApartUnhealthy
+        | Fallback::ApartUnusable => Some(2),
     };
     world
 }
@@ -414,6 +452,8 @@ impl Bench {
                 "{}",
                 explain("a live session draws no entropy", &permitted, &taken)
             );
+        } else if matches!(self.kind, Kind::Cookie | Kind::NoAffinity) {
+            assert!(drawn.get(), "{}", explain("a choice by entropy draws it", &permitted, &taken));
         }
         let mut walk: Option<Walk> = None;
         loop {

@@ -13,13 +13,16 @@ use crate::pools::EndpointView;
 ///
 /// | row | session | and | course |
 /// |--:|---|---|---|
-/// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, and no other pool is open | kept, health ignored |
+/// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, health ignored |
 /// | 2 | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback pool, else kept |
 /// | 3 | live | its endpoint takes it and is a suspect | by the failover table: kept, lent or moved |
 /// | 4 | live | its endpoint takes it | kept |
 /// | 5 | live | otherwise | moved to the first open pool, else the fallback pool |
 /// | 6 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
 /// | 7 | unbound | | chosen as a new one |
+///
+/// In the fallback pool, itself enabled, an endpoint that takes new sessions is chosen; where there
+/// is no such endpoint, any enabled one with a weight above 0, its health ignored.
 pub(super) fn route<'p, T>(
     session: &Session,
     search: &Search<'p, '_, T>,

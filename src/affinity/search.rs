@@ -86,14 +86,15 @@ impl<'p, T> Search<'p, '_, T> {
             .find_map(|pool| self.choose(pool, Eligible::ForNewSessions, Suspects::Excluded))
     }
 
-    /// Returns whether an endpoint is an enabled one of the fallback pool while no other pool is
-    /// open.
+    /// Returns whether an endpoint is an enabled one of the fallback pool, itself enabled, while no
+    /// pool is open and no endpoint of the fallback pool takes new sessions either.
     pub(super) fn is_last_resort(&self, endpoint: EndpointView<'p, T>) -> bool {
         let (own, Some(fallback)) = (endpoint.pool(), self.pools.fallback()) else { return false };
         own.index() == fallback.index()
+            && !own.is_accepting()
             && endpoint.state().is_enabled()
             && own.state().is_enabled()
-            && self.pools.open().all(|pool| pool.index() == own.index())
+            && self.pools.open().next().is_none()
     }
 
     /// Checks that an endpoint takes its pinned sessions; the error is the reason why it does not.

@@ -67,15 +67,17 @@ impl<T> PoolsBuilder<T> {
         self
     }
 
-    /// Makes one of the pools in failover order the fallback pool: when no pool is open, it takes
-    /// sessions whatever the health of its endpoints. Cloudflare: `fallback_pool`.
+    /// Makes one of the pools in failover order the fallback pool. When no pool is open, its
+    /// endpoints that take new sessions get all sessions; when it has no such endpoint, its enabled
+    /// ones with a weight above 0 do, their health ignored. Cloudflare: `fallback_pool`.
     pub fn fallback_in_order(mut self, name: impl Into<String>) -> Self {
         self.fallback = Some(Fallback::InOrder(name.into()));
         self
     }
 
-    /// Adds a pool apart from the failover order and makes it the fallback pool: when no pool is
-    /// open, it takes sessions whatever the health of its endpoints. Cloudflare: `fallback_pool`.
+    /// Adds a pool apart from the failover order and makes it the fallback pool. When no pool is
+    /// open, its endpoints that take new sessions get all sessions; when it has no such endpoint,
+    /// its enabled ones with a weight above 0 do, their health ignored. Cloudflare: `fallback_pool`.
     pub fn fallback_apart(mut self, pool: Pool<T>) -> Self {
         self.fallback = Some(Fallback::Apart(pool));
         self

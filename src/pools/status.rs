@@ -29,7 +29,13 @@ impl PoolStatus {
 
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        self.state.is_enabled() && !self.is_critical() && self.accepting > 0
+        self.is_accepting() && !self.is_critical()
+    }
+
+    /// Returns whether one of the endpoints takes new sessions.
+    #[inline]
+    pub(super) fn is_accepting(&self) -> bool {
+        self.state.is_enabled() && self.accepting > 0
     }
 
     /// Counts an endpoint that is added.

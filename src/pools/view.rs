@@ -32,7 +32,8 @@ pub struct PoolView<'a, T> {
 pub(crate) enum Eligible {
     /// Those that are healthy, enabled and of a weight above 0.
     ForNewSessions,
-    /// Those that are enabled and of a weight above 0: the health of the fallback pool is ignored.
+    /// In the fallback pool: those that take new sessions; where there is no such endpoint, those
+    /// that are enabled and of a weight above 0, their health ignored.
     ForFallback,
 }
 
@@ -93,8 +94,8 @@ impl<'a, T> PoolView<'a, T> {
         let pools = self.pools;
         let range = if self.state().is_enabled() { self.topology.endpoints.clone() } else { 0..0 };
         let weights = match eligible {
-            Eligible::ForNewSessions => &pools.new_session_weights,
-            Eligible::ForFallback => &pools.fallback_weights,
+            Eligible::ForFallback if !self.is_accepting() => &pools.fallback_weights,
+            Eligible::ForFallback | Eligible::ForNewSessions => &pools.new_session_weights,
         };
         Candidates {
             pool: self.name(),
@@ -110,6 +111,11 @@ impl<'a, T> PoolView<'a, T> {
     /// Returns the endpoint that was chosen among this pool's candidates.
     pub(crate) fn chosen(self, candidate: Candidate<'_, T>) -> Option<EndpointView<'a, T>> {
         self.at(Position(self.topology.endpoints.start.checked_add(candidate.place.0)?))
+    }
+
+    /// Returns whether one of the endpoints takes new sessions. A critical pool can have some.
+    pub(crate) fn is_accepting(self) -> bool {
+        self.status.is_accepting()
     }
 
     pub(crate) fn index(self) -> PoolIndex {

@@ -12,8 +12,8 @@ use crate::time::UnixTime;
 /// The endpoints of one pool that a [`Steering`](super::Steering) chooses from. They are enabled,
 /// have a weight above 0 and have not been tried for this request.
 ///
-/// Candidates are healthy, with one exception: when no open pool takes the session, the health of
-/// the fallback pool is ignored, and its unhealthy endpoints are candidates too.
+/// Candidates are healthy, with one exception: when no open pool takes the session, and no endpoint
+/// of the fallback pool takes new sessions either, the health of that pool's endpoints is ignored.
 #[derive(Debug)]
 pub struct Candidates<'a, T> {
     pub(crate) pool: &'a str,

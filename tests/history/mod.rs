@@ -487,7 +487,10 @@ impl<C: Chance> History<C> {
         let Some((pool, e)) = self.world.find(step.endpoint) else { return false };
         let enabled =
             e.service == Service::Enabled && self.world.pools[pool].service == Service::Enabled;
-        let last_resort = self.world.fallback == Some(pool) && enabled;
+        let own = &self.world.pools[pool];
+        let last_resort = self.world.fallback == Some(pool)
+            && enabled
+            && !own.endpoints.iter().any(|e| own.takes_new(e));
         match step.outcome {
             Outcome::Kept => self.world.takes_pinned(pool, &e, now) || last_resort,
             _ => e.weight > 0 && enabled && (e.healthy || last_resort),

@@ -340,20 +340,33 @@ impl World {
         groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default()
     }
 
-    /// manual::tables, The session: "an enabled endpoint with a weight in the fallback pool,
-    /// healthy or not". The pool is enabled; its `minimum_origins` and shedding are ignored.
-    /// Suspects come last here too.
+    /// manual::tables, The session: "the fallback pool: an endpoint that takes new sessions; where
+    /// there is no such endpoint, any enabled one with a weight, its health ignored". The pool is
+    /// enabled; its `minimum_origins` and shedding are ignored. Suspects come last here too.
     fn of_fallback(&self, now: u64) -> Vec<EndpointId> {
         let Some(index) = self.fallback else { return Vec::new() };
         let pool = &self.pools[index];
-        let usable = |suspect: bool| -> Vec<EndpointId> {
-            let usable = |e: &&NaiveEndpoint| {
-                self.in_service(index, e) && e.weight > 0 && self.is_suspect(e, now) == suspect
-            };
-            pool.endpoints.iter().filter(usable).map(|e| e.id).collect()
+        let takers: Vec<&NaiveEndpoint> =
+            pool.endpoints.iter().filter(|e| pool.takes_new(e)).collect();
+        let enabled: Vec<&NaiveEndpoint> =
+            pool.endpoints.iter().filter(|e| self.in_service(index, e) && e.weight > 0).collect();
+        let usable = if takers.is_empty() { enabled } else { takers };
+        let of = |suspect: bool| -> Vec<EndpointId> {
+            let wanted = usable.iter().filter(|e| self.is_suspect(e, now) == suspect);
+            wanted.map(|e| e.id).collect()
         };
-        let fresh = usable(false);
-        if fresh.is_empty() { usable(true) } else { fresh }
+        let trusted = of(false);
+        if trusted.is_empty() { of(true) } else { trusted }
+    }
+
+    /// manual::tables, The session: "it is pinned to an enabled endpoint of the enabled fallback
+    /// pool, no pool is open, and no endpoint of the fallback pool takes new sessions either".
+    pub(crate) fn is_last_resort(&self, pool: usize, e: &NaiveEndpoint) -> bool {
+        let fallback = &self.pools[pool];
+        self.fallback == Some(pool)
+            && self.in_service(pool, e)
+            && self.open().is_empty()
+            && !fallback.endpoints.iter().any(|e| fallback.takes_new(e))
     }
 
     /// The endpoints that may take a new session when exactly these pools shed it.
@@ -423,12 +436,8 @@ impl World {
             all(if open.is_empty() { self.of_fallback(now) } else { open }, Outcome::Moved(reason))
         };
         let Some((pool, e)) = self.find(pinned) else { return moved(Moved::Removed) };
-        // manual::tables, The session: "it is pinned into the fallback pool, where both are
-        // enabled, and no other pool is open".
-        if self.fallback == Some(pool)
-            && self.in_service(pool, &e)
-            && self.open().iter().all(|open| *open == pool)
-        {
+        // "kept, its health ignored: there is nothing better"
+        if self.is_last_resort(pool, &e) {
             return kept;
         }
         if !self.takes_pinned(pool, &e, now) {

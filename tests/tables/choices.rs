@@ -17,7 +17,7 @@ use session_affinity::pools::{LoadShedding, ShedBy};
 use session_affinity::token::Pin;
 use session_affinity::{Affinity, Endpoint, EndpointId, Keyring, Pool, Pools, Record, steering};
 
-use crate::site::{NOW, Site, eu, pin, pool, site};
+use crate::site::{NOW, Site, eu, pin, pool, site, us};
 use crate::support::{Client, PinnedTo, at, cookie, header, ip_cookie, key, keyring};
 
 /// manual::tables, The choice of an endpoint: "a live session that is moved or lent | its pin
@@ -158,6 +158,44 @@ fn draws(rows: &[Row], scope: FailoverScope) -> u32 {
     });
     assert!(routed.is_ok());
     count
+}
+
+/// manual::tables, The choice of an endpoint: the seed is drawn for the fallback pool where that is
+/// chosen from, its endpoints healthy or not.
+#[test]
+fn entropy_is_drawn_for_the_fallback_pool_where_that_steers_by_it() {
+    let steered = |name: &str, by| match by {
+        ByAddress => pool(name, 2).with_steering(steering::IpHash),
+        ByEntropy => pool(name, 2),
+    };
+    for (eu_by, us_by, in_eu, in_us) in [(ByAddress, ByEntropy, 0, 1), (ByEntropy, ByAddress, 1, 0)]
+    {
+        let pools = || Pools::builder().pool(steered("eu", eu_by));
+        let apart = pools().fallback_apart(steered("us", us_by)).build().unwrap();
+        let in_order = pools().pool(steered("us", us_by)).fallback_in_order("us").build().unwrap();
+        for pools in [apart, in_order] {
+            for ill in [&[][..], &[us(1)], &[us(1), us(2)]] {
+                let mut closed = site().pools(pools.clone());
+                closed.edit(|edit| edit.pool_minimum_origins("us", 9));
+                closed.unhealthy(ill);
+                let mut shed = site().pools(closed.pools.clone());
+                shed.shed("eu", 100, 0);
+                closed.unhealthy(&[eu(1), eu(2)]);
+                for mut site in [closed, shed] {
+                    let first = site.route(&Client::number(7)).unwrap().endpoint();
+                    assert!([us(1), us(2)].contains(&first));
+                    assert_eq!(site.draws, in_us, "{ill:?}");
+                }
+                // Where the fallback pool has no endpoint, the first open pool is chosen from.
+                let mut shed = site().pools(pools.clone());
+                shed.unhealthy(ill);
+                shed.shed("eu", 100, 0);
+                shed.disable_pool("us", None);
+                assert!(shed.route(&Client::number(7)).is_ok());
+                assert_eq!(shed.draws, in_eu, "{ill:?}");
+            }
+        }
+    }
 }
 
 /// manual::tables, The choice of an endpoint: the seed is drawn for the pool that is chosen from,

@@ -73,6 +73,41 @@ fn a_suspect_pin_is_tried_in_mode_none_and_when_nobody_else_is_there() {
     }
 }
 
+/// manual::tables, Cooling off: "lent at once, without waiting" and "moved at once, without
+/// waiting", in a lone pool that is its own fallback too, while no pool is open.
+#[test]
+fn a_live_session_of_the_fallback_pool_does_not_wait_on_a_suspect_while_a_neighbour_is_well() {
+    for (mode, outcome) in [
+        (FailoverMode::None, Outcome::Kept),
+        (FailoverMode::Temporary, Outcome::Lent(Lent::Suspect)),
+        (FailoverMode::Sticky, Outcome::Moved(Moved::Suspect)),
+    ] {
+        for minimum_origins in [1, 9] {
+            let alone = Pools::builder().pool(pool("eu", 2)).fallback_in_order("eu");
+            let mut site = site().pools(alone.build().unwrap()).mode(mode).cooling_off(60);
+            site.edit(|edit| edit.pool_minimum_origins("eu", minimum_origins));
+            let _ = site.route(&live(eu(1))).map(|attempt| site.failover(attempt));
+            assert_eq!(site.answer(&live(eu(1))).outcome, outcome, "{minimum_origins}");
+        }
+    }
+}
+
+/// manual::tables, The session: "the fallback pool: an endpoint that takes new sessions". A suspect
+/// is one.
+#[test]
+fn in_the_fallback_pool_a_suspect_comes_after_trusted_endpoints_and_before_unhealthy_ones() {
+    let alone = Pools::builder().pool(pool("eu", 3)).fallback_in_order("eu").build().unwrap();
+    let mut site = site().pools(alone).cooling_off(60);
+    site.edit(|edit| edit.pool_minimum_origins("eu", 9));
+    assert!(site.gives_up(&live(eu(1))));
+    site.unhealthy(&[eu(3)]);
+    assert_eq!(site.new_sessions(), HashSet::from([eu(2)]), "trusted");
+    site.unhealthy(&[eu(2)]);
+    assert_eq!(site.new_sessions(), HashSet::from([eu(1)]), "suspect");
+    site.unhealthy(&[eu(1)]);
+    assert_eq!(site.new_sessions(), HashSet::from([eu(2), eu(3)]), "unhealthy, and no suspect");
+}
+
 /// manual::tables, Cooling off: "A session that was lent or moved because its endpoint is suspect
 /// returns to that endpoint as the last resort".
 #[test]

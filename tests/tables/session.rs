@@ -3,13 +3,13 @@
 //!
 //! | the session | and | what becomes of it | what is written |
 //! |---|---|---|---|
-//! | is live | it is pinned into the fallback pool, where both are enabled, and no other pool is open | kept, even on an unhealthy endpoint: there is nothing better | as kept |
+//! | is live | it is pinned to an enabled endpoint of the enabled fallback pool, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored: there is nothing better | as kept |
 //! | is live | its endpoint serves it, its pool sheds sessions and this client is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
 //! | is live | its endpoint serves it and is suspect | see cooling off | |
 //! | is live | its endpoint serves it | kept, its pool critical or not | cookie: nothing; header: the idle timer |
 //! | is live | its endpoint does not serve it | moved to the first open pool, **whatever the failover mode** | a new pin |
 //! | is new, expired, or unreadable | | created in the first open pool that does not shed it | a new pin |
-//! | is to be created or moved | no pool is open, or every open pool sheds a new session | an enabled endpoint with a weight in the fallback pool, healthy or not; a new session without it: the first open pool | a new pin |
+//! | is to be created or moved | no pool is open, or every open pool sheds a new session | the fallback pool: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with a weight, its health ignored; a new session without it: the first open pool | a new pin |
 //! | | not even that | `NoEndpoint`: answer 503 | nothing |
 //! | is not possible (policy `none`, headers missing) | | unbound: steering chooses each time, in the same pools | nothing |
 //!
@@ -30,20 +30,53 @@ use crate::site::{
 };
 use crate::support::{Client, at, codec, header, key, shop, ttl};
 
-/// manual::tables, The session: "it is pinned into the fallback pool, where both are enabled, and
-/// no other pool is open | kept, even on an unhealthy endpoint: there is nothing better | as kept"
+/// manual::tables, The session: "it is pinned to an enabled endpoint of the enabled fallback pool,
+/// no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its
+/// health ignored: there is nothing better | as kept"
 #[test]
-fn in_the_fallback_pool_a_session_is_kept_whatever_its_endpoints_health_when_no_other_pool_is_open()
-{
-    let mut site = site().pools(with_fallback("us"));
-    site.unhealthy(&[us(1), eu(1), eu(2)]);
-    let answered = site.answer(&live(us(1)));
-    assert_eq!((answered.endpoint, answered.outcome), (us(1), Outcome::Kept));
-    assert!(is_nothing(&answered.settlement));
-    // With another pool open its health counts again.
-    site.edit(|edit| edit.health(eu(1), Health::Healthy));
-    let answered = site.answer(&live(us(1)));
-    assert_eq!((answered.endpoint, answered.outcome), (eu(1), Outcome::Moved(Moved::Unhealthy)));
+fn a_session_of_the_fallback_pool_is_kept_on_an_unhealthy_endpoint_when_there_is_nothing_better() {
+    for pools in [with_fallback("us"), with_fallback_apart()] {
+        let mut site = site().pools(pools);
+        site.unhealthy(&[us(1), us(2), eu(1), eu(2)]);
+        let answered = site.answer(&live(us(1)));
+        assert_eq!((answered.endpoint, answered.outcome), (us(1), Outcome::Kept));
+        assert!(is_nothing(&answered.settlement));
+        // An endpoint that serves its sessions and takes no new ones is nothing better.
+        site.edit(|edit| edit.health(us(2), Health::Healthy));
+        site.weight(us(2), 0);
+        assert_eq!(site.answer(&live(us(1))).outcome, Outcome::Kept);
+        // With another pool open its health counts again.
+        site.edit(|edit| edit.health(eu(1), Health::Healthy));
+        let answered = site.answer(&live(us(1)));
+        let moved = Outcome::Moved(Moved::Unhealthy);
+        assert_eq!((answered.endpoint, answered.outcome), (eu(1), moved));
+    }
+}
+
+/// manual::tables, The session: "no endpoint of the fallback pool takes new sessions either". "An
+/// unhealthy endpoint of it gets new sessions, and keeps its own, only while the whole pool has no
+/// endpoint that takes new ones."
+#[test]
+fn an_unhealthy_endpoint_of_the_fallback_pool_loses_its_sessions_to_a_healthy_one_beside_it() {
+    for mode in MODES {
+        let alone = Pools::builder().pool(pool("us", 2)).fallback_in_order("us").build().unwrap();
+        for pools in [alone, with_fallback("us"), with_fallback_apart()] {
+            let mut site = site().mode(mode).pools(pools);
+            if site.pools.pool("eu").is_some() {
+                site.unhealthy(&[eu(1), eu(2)]);
+            }
+            site.unhealthy(&[us(1)]);
+            // Critical or not.
+            for minimum_origins in [1, 9] {
+                site.edit(|edit| edit.pool_minimum_origins("us", minimum_origins));
+                let answered = site.answer(&live(us(1)));
+                assert_eq!(answered.outcome, Outcome::Moved(Moved::Unhealthy), "{mode:?}");
+                assert_eq!((answered.endpoint, site.draws), (us(2), 0));
+                assert_eq!(pin_in(&answered.settlement, NOW).unwrap().endpoint, us(2));
+                assert_eq!(site.answer(&live(us(2))).outcome, Outcome::Kept);
+            }
+        }
+    }
 }
 
 /// manual::tables, The session: "its endpoint serves it, its pool sheds sessions and this client is
@@ -72,6 +105,12 @@ fn a_shed_session_with_no_open_pool_after_its_own_moves_to_the_fallback_pool_or_
     let answered = apart.answer(&live(eu(1)));
     assert!([us(1), us(2)].contains(&answered.endpoint), "whatever its health");
     assert_eq!(answered.outcome, Outcome::Moved(Moved::Shed));
+    // A healthy endpoint comes first, whichever the session would prefer.
+    for (well, ill) in [(us(1), us(2)), (us(2), us(1))] {
+        apart.edit(|edit| edit.health(well, Health::Healthy));
+        apart.unhealthy(&[ill]);
+        assert_eq!(apart.answer(&live(eu(1))).endpoint, well);
+    }
     let mut alone = site();
     alone.shed("eu", 0, 100);
     alone.unhealthy(&[us(1), us(2)]);
@@ -191,15 +230,19 @@ fn a_request_without_a_usable_session_begins_one_in_the_first_open_pool() {
     }
 }
 
-/// manual::tables, The session: "an enabled endpoint with a weight in the fallback pool, healthy or
-/// not", "its `minimum_origins` and its shedding are ignored."
+/// manual::tables, The session: "the fallback pool: an endpoint that takes new sessions; where there
+/// is no such endpoint, any enabled one with a weight, its health ignored", "its `minimum_origins`
+/// and its shedding are ignored."
 #[test]
-fn with_no_open_pool_the_fallback_pool_serves_whatever_its_health() {
+fn with_no_open_pool_the_fallback_pool_serves_and_its_healthy_endpoints_come_first() {
     let mut site = site().pools(with_fallback_apart());
-    site.unhealthy(&[eu(1), eu(2), us(1), us(2)]);
+    site.unhealthy(&[eu(1), eu(2), us(1)]);
     site.shed("us", 100, 100);
     site.edit(|edit| edit.pool_minimum_origins("us", 9));
-    assert_eq!(site.new_sessions(), HashSet::from([us(1), us(2)]));
+    assert_eq!(site.new_sessions(), HashSet::from([us(2)]), "the one that takes new sessions");
+    assert_eq!(site.answer(&live(eu(1))).endpoint, us(2));
+    site.unhealthy(&[us(2)]);
+    assert_eq!(site.new_sessions(), HashSet::from([us(1), us(2)]), "their health ignored");
     let moved = site.answer(&live(eu(1)));
     assert_eq!(moved.outcome, Outcome::Moved(Moved::Unhealthy));
     assert_eq!(pin_in(&moved.settlement, NOW).unwrap().endpoint, moved.endpoint);

@@ -129,5 +129,9 @@ fn a_new_session_that_every_open_pool_sheds_goes_to_the_fallback_or_else_to_the_
         site.shed("us", 100, 0);
     }
     assert_eq!(fallback.new_sessions(), HashSet::from([asia(1), asia(2)]));
+    fallback.unhealthy(&[asia(1)]);
+    assert_eq!(fallback.new_sessions(), HashSet::from([asia(2)]), "those that take new sessions");
+    fallback.unhealthy(&[asia(2)]);
+    assert_eq!(fallback.new_sessions(), HashSet::from([asia(1), asia(2)]), "health ignored");
     assert_eq!(alone.new_sessions(), HashSet::from([eu(1), eu(2)]));
 }

@@ -71,6 +71,24 @@ fn when_no_pool_is_open_the_fallback_pool_is_asked_whatever_its_health() {
 }
 
 #[test]
+fn a_lone_pool_that_is_its_own_fallback_moves_sessions_from_an_unhealthy_endpoint_to_a_healthy_one()
+{
+    let [down, up] = ["eu-1", "eu-2"].map(Endpoint::start);
+    let file = shop_of_pools(&[("eu", &[&down, &up])]).set("load_balancer.fallback_pool", "eu");
+    let gateway = Gateway::start(&file);
+    let mut pinned = gateway.browser_at("eu-1");
+    down.go_down();
+    gateway.patch("/pools/eu/origins/eu-1", json!({ "healthy": false }));
+    let moved = pinned.get("/");
+    assert_eq!(
+        (moved.status, moved.served_by(), moved.outcome()),
+        (200, "eu-2".into(), "moved:unhealthy".into())
+    );
+    assert_eq!(pinned.get("/").outcome(), "kept");
+    assert_eq!(gateway.visit().served_by(), "eu-2");
+}
+
+#[test]
 fn the_fallback_pool_need_not_be_a_default_pool() {
     let (gateway, _endpoints) = start(|file| {
         file.set("load_balancer.default_pools", json!(["eu"]))
