@@ -1,14 +1,16 @@
 //! The result of a request for its session: a cookie for the client, a write for the store.
 
+use std::iter;
+
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-use crate::cookies::CacheGuard;
+use crate::cookies::{CacheGuard, FieldChange};
 use crate::store::StoreWrite;
 
 /// The steps that bring the client's next request back to the same endpoint.
 ///
-/// [`Settlement::apply`] does what concerns the response; stacks without a `HeaderMap` use
-/// the fields. A settlement is not `Clone`, because it is applied once.
+/// [`Settlement::apply`] does what concerns the response; [`Settlement::changes`] says it, for
+/// stacks that lend no `&mut HeaderMap`. A settlement is not `Clone`, because it is applied once.
 ///
 /// ```
 /// # use session_affinity::{Affinity, AffinityPolicy, Attempt, MemoryStore, Pools, SessionStore};
@@ -79,5 +81,34 @@ impl Settlement {
             }
         }
         self.store_write
+    }
+
+    /// Returns the changes that [`Settlement::apply`] would make in these headers of a response,
+    /// for a stack that lends no `&mut HeaderMap`, and the write for the store.
+    ///
+    /// The cookie is the last change, so a response that refuses an earlier one gets no cookie
+    /// without the guard, if the caller stops there.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header::{CACHE_CONTROL, SET_COOKIE}};
+    /// use session_affinity::Settlement;
+    /// use session_affinity::cookies::FieldChange;
+    /// let set_cookie = HeaderValue::from_static("ours=2");
+    /// let (changes, write) = Settlement::cookie(set_cookie.clone()).changes(&HeaderMap::new());
+    /// let private = FieldChange::Append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    /// assert_eq!(changes.collect::<Vec<_>>(), [private, FieldChange::Append(SET_COOKIE, set_cookie)]);
+    /// assert!(write.is_none());
+    /// ```
+    #[must_use = "the session is forgotten unless the changes are made and the store commits the write"]
+    pub fn changes(
+        self,
+        headers: &HeaderMap,
+    ) -> (impl Iterator<Item = FieldChange> + use<>, Option<StoreWrite>) {
+        let changes = self.set_cookie.map(|mut set_cookie| {
+            set_cookie.set_sensitive(true);
+            let set_cookie = FieldChange::Append(SET_COOKIE, set_cookie);
+            self.cache_guard.changes(headers).chain(iter::once(set_cookie))
+        });
+        (changes.into_iter().flatten(), self.store_write)
     }
 }
