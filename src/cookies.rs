@@ -4,6 +4,7 @@
 mod attributes;
 mod cache_guard;
 mod date;
+mod field_change;
 mod name;
 mod needle;
 mod scope;
@@ -11,6 +12,7 @@ mod set_cookie;
 
 pub use attributes::{CookieAttributes, InvalidAttributes, SameSite, Secure};
 pub use cache_guard::CacheGuard;
+pub use field_change::FieldChange;
 pub use name::{CookieName, InvalidCookieName};
 pub use scope::{CookieDomain, CookiePath, InvalidCookieDomain, InvalidCookiePath};
 pub(crate) use set_cookie::Lines;

@@ -2,18 +2,19 @@
 //!
 //! [`Exchange`] calls the four verbs around one async closure of the embedder's, which connects to
 //! an endpoint and sends the request. It needs no runtime and no boxed future, and is generic over
-//! bodies and errors. The tower layer is built on it. Stacks of callbacks call the verbs themselves.
+//! bodies and errors. The tower layer is built on it. For stacks that
+//! call back there is [`Flow`](crate::callbacks::Flow).
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 
 use crate::affinity::Affinity;
 use crate::endpoint::EndpointId;
 use crate::entropy::entropy;
-use crate::policy::AffinityPolicy;
+use crate::policy::{AffinityPolicy, is_interim};
 use crate::pools::Pools;
 use crate::request::{RequestMeta, Scheme};
 use crate::store::{AsyncSessionStore, NoStore};
@@ -198,9 +199,4 @@ impl<P: AffinityPolicy, T: fmt::Debug, S> fmt::Debug for Exchange<'_, P, T, S> {
             .field("now", &self.now)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns whether another response to the same request follows this one.
-fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

@@ -101,10 +101,10 @@
 //! # Modules
 //!
 //! The names of a first proxy are at the root. Every part has a module with all of its items:
-//! [`config`], [`cookies`], [`drain`], [`failover`], [`keys`], [`limits`], [`outcome`],
-//! [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the feature `tower` the
-//! module `layer`. The verbs and their values, the request, the time and the load balancer's name
-//! are at the root alone.
+//! [`callbacks`], [`config`], [`cookies`], [`drain`], [`failover`], [`keys`], [`limits`],
+//! [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the feature
+//! `tower` the module `layer`. The verbs and their values, the request, the time and the load
+//! balancer's name are at the root alone.
 //!
 //! # Exhaustiveness
 //!
@@ -164,6 +164,7 @@
 )]
 
 mod affinity;
+pub mod callbacks;
 pub mod config;
 pub mod cookies;
 pub mod drain;
@@ -224,6 +225,7 @@ const _: () = {
     is_shared::<Visit>();
     is_shared::<Attempt>();
     is_shared::<Settlement>();
+    is_shared::<callbacks::Flow<()>>();
     is_shared::<Pools<()>>();
     is_shared::<MemoryStore>();
     is_shared::<Box<dyn steering::Steering<()>>>();

@@ -25,6 +25,7 @@ pub use ip_cookie::IpCookiePolicy;
 pub use none::NoAffinity;
 pub use served::{Served, Transition};
 pub use settlement::Settlement;
+pub(crate) use settlement::is_interim;
 
 /// The place where sessions are remembered. A policy has two halves: [`read`](Self::read) finds
 /// the session of a request, and [`remember`](Self::remember) notes where it was served.

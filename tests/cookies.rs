@@ -6,8 +6,8 @@ use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 use session_affinity::cookies::{
-    CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, InvalidAttributes,
-    SameSite, Secure, SetCookie,
+    CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, FieldChange,
+    InvalidAttributes, SameSite, Secure, SetCookie,
 };
 use session_affinity::policy::Claim;
 use session_affinity::token::{Pin, Rejected, Token};
@@ -155,6 +155,125 @@ proptest! {
         prop_assert_eq!(naive_pairs(&after, false), naive_pairs(&lines, false));
         prop_assert_eq!(values(&lines), naive_pairs(&lines, true));
     }
+}
+
+/// As a stack without a `HeaderMap` does it: in order, up to the first change that is refused.
+fn change(
+    headers: &mut HeaderMap,
+    changes: impl Iterator<Item = FieldChange>,
+) -> Result<(), http::header::MaxSizeReached> {
+    for change in changes {
+        match change {
+            FieldChange::Remove(name) => drop(headers.remove(name)),
+            FieldChange::Append(name, value) => drop(headers.try_append(name, value)?),
+        }
+    }
+    Ok(())
+}
+
+/// Header fields with the names that stripping and the guard know, and their neighbours.
+fn fields() -> impl Strategy<Value = HeaderMap> {
+    let cookie = proptest::collection::vec(part(), 0..5)
+        .prop_map(|parts| (COOKIE, HeaderValue::from_bytes(&parts.join(&b';')).unwrap()));
+    let name = prop_oneof![
+        Just(CACHE_CONTROL),
+        Just(SET_COOKIE),
+        prop::sample::select(TARGETED.to_vec()).prop_map(http::HeaderName::from_static),
+        Just(http::header::VARY),
+    ];
+    let value = prop::sample::select(vec![
+        "",
+        "private",
+        "public, max-age=60",
+        "s-maxage=1",
+        "no-store",
+        "private=\"a",
+        "x=\"a, public\"",
+    ]);
+    let other = (name, value.prop_map(HeaderValue::from_static));
+    let field =
+        (prop_oneof![cookie, other], any::<bool>()).prop_map(|((name, mut value), secret)| {
+            value.set_sensitive(secret);
+            (name, value)
+        });
+    proptest::collection::vec(field, 0..12).prop_map(|fields| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        headers
+    })
+}
+
+/// The lines of each name, in order, with the mark of those that are sensitive.
+fn lines(headers: &HeaderMap) -> Vec<(&str, Vec<(&[u8], bool)>)> {
+    let mut names: Vec<_> = headers.keys().collect();
+    names.sort_by_key(|name| name.as_str());
+    let lines = |name| headers.get_all(name).iter().map(|it| (it.as_bytes(), it.is_sensitive()));
+    names.into_iter().map(|name| (name.as_str(), lines(name).collect())).collect()
+}
+
+proptest! {
+    #[test]
+    fn the_changes_of_stripping_are_stripping(headers in fields()) {
+        let name = CookieName::default();
+        let (mut at_once, mut by_field) = (headers.clone(), headers.clone());
+        name.strip(&mut at_once);
+        change(&mut by_field, name.strip_changes(&headers)).unwrap();
+        prop_assert_eq!(lines(&by_field), lines(&at_once));
+        if name.values(&headers).next().is_none() {
+            prop_assert_eq!(name.strip_changes(&headers).count(), 0);
+        }
+        let mut by_affinity = headers.clone();
+        change(&mut by_affinity, Affinity::new(cookie_policy()).strip_changes(&headers)).unwrap();
+        prop_assert_eq!(lines(&by_affinity), lines(&at_once));
+        let unbound = Affinity::new(NoAffinity::new(&shop()));
+        prop_assert_eq!(unbound.strip_changes(&headers).count(), 0);
+    }
+
+    /// manual::caching, The guard: "Stacks that lend no `&mut HeaderMap` take the same changes as
+    /// values, one header field at a time". "The cookie comes last".
+    #[test]
+    fn the_changes_of_a_settlement_are_its_application(
+        headers in fields(),
+        sets_cookie in any::<bool>(),
+        leave in any::<bool>(),
+    ) {
+        let settlement = || {
+            let mut settlement = Settlement::nothing();
+            settlement.set_cookie = sets_cookie.then(|| HeaderValue::from_static("ours=2"));
+            settlement.cache_guard =
+                if leave { CacheGuard::LeaveAsIs } else { CacheGuard::MakePrivate };
+            settlement
+        };
+        let (mut at_once, mut by_field) = (headers.clone(), headers.clone());
+        let write = settlement().apply_to(http::StatusCode::OK, &mut at_once);
+        let (changes, by_field_write) = settlement().changes(&headers);
+        change(&mut by_field, changes).unwrap();
+        prop_assert_eq!(lines(&by_field), lines(&at_once));
+        prop_assert_eq!(by_field_write, write);
+        let (changes, _) = settlement().changes(&headers);
+        let changes: Vec<_> = changes.collect();
+        prop_assert_eq!(changes.is_empty(), !sets_cookie);
+        // The cookie comes last, so that there is none without the guard.
+        let is_cookie = |change: &FieldChange| matches!(change, FieldChange::Append(SET_COOKIE, _));
+        prop_assert_eq!(changes.iter().position(is_cookie), changes.len().checked_sub(1));
+    }
+}
+
+#[test]
+fn the_write_for_the_store_is_beside_the_changes() {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-user", HeaderValue::from_static("ada"));
+    let (affinity, pools) = (Affinity::new(support::header()), support::pools(&["eu-1"]));
+    let visit = affinity.recall(&request(&headers), NOW);
+    assert!(visit.lookup().is_some());
+    let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let settlement = affinity.settle(attempt, &pools);
+    let expected = settlement.store_write;
+    let (changes, write) = settlement.changes(&HeaderMap::new());
+    assert_eq!(changes.count(), 0);
+    assert!(write.is_some() && write == expected, "{write:?}");
 }
 
 /// Parts that come close to our cookie more often than random bytes would.
@@ -527,7 +646,7 @@ fn a_guard_that_leaves_the_response_as_it_is_keeps_its_directives() {
     assert!(headers.contains_key(SET_COOKIE));
 }
 
-/// manual::caching, The guard: "Stacks without a `HeaderMap` use the settlement's fields".
+/// The line and the names that [`CacheGuard`] tells are what it does.
 #[test]
 fn the_guard_field_by_field_is_the_guard() {
     for guard in [CacheGuard::LeaveAsIs, CacheGuard::MakePrivate] {
@@ -602,6 +721,27 @@ fn there_is_no_cookie_where_the_map_has_no_room_for_the_guard() {
         let guarded = headers[CACHE_CONTROL] == "max-age=60, private";
         assert_eq!(headers.contains_key(SET_COOKIE), guarded, "{lines} fields");
     }
+}
+
+/// manual::caching, The guard: "a response without room for the guard gets no cookie."
+#[test]
+fn there_is_no_cookie_where_the_map_has_no_room_for_a_change() {
+    let mut refused = 0;
+    for lines in 24_570..24_580 {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        for number in 1..lines {
+            let name = http::HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+            if headers.try_append(name, HeaderValue::from_static("v")).is_err() {
+                break;
+            }
+        }
+        let (changes, _) = Settlement::cookie(HeaderValue::from_static("ours=2")).changes(&headers);
+        refused += usize::from(change(&mut headers, changes).is_err());
+        let guarded = headers.get(CACHE_CONTROL).is_some_and(|line| line == "max-age=60, private");
+        assert!(guarded || !headers.contains_key(SET_COOKIE), "{lines} fields");
+    }
+    assert!((1..10).contains(&refused), "{refused} maps were full");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         format!("{:?}", MemoryStore::new(10).unwrap()),
         format!("{:?}", Affinity::new(NoAffinity::new(&shop()))),
         format!("{:?}", Pools::builder().pool(Pool::<()>::new("eu"))),
+        format!("{:?}", callbacks::Flow::<()>::default()),
     ];
     let expected = [
         "Secret(..)",
@@ -48,6 +49,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: Enabled, minimum_origins: 1, \
          shedding: LoadShedding { default_percent: Percent(0), shed_by: Random, session_percent: Percent(0) }, .. }], \
          fallback: None, before: None }",
+        "Flow { stage: \"unrouted\", outcome: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
     assert_eq!(token.to_string(), token.as_str());

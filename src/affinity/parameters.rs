@@ -1,7 +1,9 @@
 //! The setters of the parameters that hold for every policy, and the names that the policy brings.
 
+use http::HeaderMap;
+
 use super::Affinity;
-use crate::cookies::{CacheGuard, CookieName};
+use crate::cookies::{CacheGuard, CookieName, FieldChange};
 use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode};
 use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::names::LoadBalancer;
@@ -83,6 +85,25 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// ```
     pub fn cookie_name(&self) -> Option<&CookieName> {
         self.policy.cookie_name()
+    }
+
+    /// Returns the changes that keep the affinity cookie from the endpoint, as
+    /// [`CookieName::strip`] does, for a request without a `&mut HeaderMap`. A policy that sets no
+    /// cookie changes nothing.
+    ///
+    /// ```
+    /// # use session_affinity::cookies::FieldChange;
+    /// # use session_affinity::{Affinity, AffinityPolicy};
+    /// # struct Request { headers: http::HeaderMap }
+    /// # impl Request { fn change(&mut self, _: FieldChange) {} }
+    /// fn prepare<P: AffinityPolicy>(affinity: &Affinity<P>, request: &mut Request) {
+    ///     for change in affinity.strip_changes(&request.headers) {
+    ///         request.change(change); // your own: a match of two lines
+    ///     }
+    /// }
+    /// ```
+    pub fn strip_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<P> {
+        self.cookie_name().map(|name| name.strip_changes(headers)).into_iter().flatten()
     }
 }
 

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 
+use super::field_change::FieldChange;
 use super::needle::trim;
 
 /// The caching directives of a response that sets the affinity cookie.
@@ -49,8 +50,7 @@ impl CacheGuard {
     }
 
     /// Returns the one `Cache-Control` line that replaces those in `headers`, or `None` when they
-    /// stay. Stacks without a `&mut HeaderMap` apply the guard with it and
-    /// [`CacheGuard::removes`].
+    /// stay. [`Settlement::changes`](crate::Settlement::changes) has it among its changes.
     ///
     /// ```
     /// use http::{HeaderMap, header::CACHE_CONTROL};
@@ -70,6 +70,18 @@ impl CacheGuard {
     /// Returns the names of the fields to remove from the response, present or not.
     pub fn removes(self) -> impl Iterator<Item = HeaderName> {
         TARGETED.into_iter().filter(move |_| self == Self::MakePrivate)
+    }
+
+    /// Returns the changes of [`CacheGuard::apply`].
+    pub(crate) fn changes(self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<> {
+        let remove = |name| headers.contains_key(&name).then_some(FieldChange::Remove(name));
+        let on = self == Self::MakePrivate;
+        let targeted = TARGETED.map(|name| remove(name).filter(|_| on));
+        let lines = self.cache_control(headers).map(|guarded| {
+            let guarded = FieldChange::Append(CACHE_CONTROL, guarded);
+            [remove(CACHE_CONTROL), Some(guarded)].into_iter().flatten()
+        });
+        targeted.into_iter().flatten().chain(lines.into_iter().flatten())
     }
 }
 

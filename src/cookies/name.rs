@@ -1,8 +1,11 @@
 //! The name of the affinity cookie, and the cookies of that name in a request.
 
+use std::iter;
+
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
+use super::field_change::FieldChange;
 use super::needle::{Needle, parts, trim};
 use crate::names::checked_text;
 
@@ -67,16 +70,39 @@ impl CookieName {
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn strip(&self, headers: &mut HeaderMap) {
-        if self.values(headers).next().is_none() {
-            return;
-        }
-        let lines: Vec<HeaderValue> =
-            headers.get_all(COOKIE).iter().filter_map(|line| self.stripped(line)).collect();
+        let Some(lines) = self.remaining(headers) else { return };
         headers.remove(COOKIE);
         for line in lines {
             // The map has room: at most as many lines return as were removed.
             let _ = headers.try_append(COOKIE, line);
         }
+    }
+
+    /// Returns the changes of [`CookieName::strip`], for a request without a `&mut HeaderMap`. A
+    /// request without a cookie of this name has none.
+    ///
+    /// ```
+    /// use http::{HeaderMap, header::COOKIE};
+    /// use session_affinity::cookies::{CookieName, FieldChange};
+    /// let mut headers = HeaderMap::new();
+    /// headers.append(COOKIE, "a=1; __cflb=x".parse()?);
+    /// let changes: Vec<_> = CookieName::default().strip_changes(&headers).collect();
+    /// assert_eq!(changes, [FieldChange::Remove(COOKIE), FieldChange::Append(COOKIE, "a=1".parse()?)]);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn strip_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<> {
+        self.remaining(headers).into_iter().flat_map(|lines| {
+            let appended = lines.into_iter().map(|line| FieldChange::Append(COOKIE, line));
+            iter::once(FieldChange::Remove(COOKIE)).chain(appended)
+        })
+    }
+
+    /// Returns the `Cookie` field lines that are left without the cookies of this name, or `None`
+    /// when there is no such cookie.
+    fn remaining(&self, headers: &HeaderMap) -> Option<Vec<HeaderValue>> {
+        self.values(headers).next()?;
+        let lines = headers.get_all(COOKIE).iter();
+        Some(lines.filter_map(|line| self.stripped(line)).collect())
     }
 
     /// Returns the line without the cookies of this name, or `None` when nothing is left.

@@ -1,15 +1,17 @@
 //! The result of a request for its session: a cookie for the client, a write for the store.
 
+use std::iter;
+
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 
-use crate::cookies::CacheGuard;
+use crate::cookies::{CacheGuard, FieldChange};
 use crate::store::StoreWrite;
 
 /// The steps that bring the client's next request back to the same endpoint.
 ///
-/// [`Settlement::apply`] does what concerns the response; stacks without a `HeaderMap` use
-/// the fields. A settlement is not `Clone`, because it is applied once.
+/// [`Settlement::apply`] does what concerns the response; [`Settlement::changes`] says it, for
+/// stacks that lend no `&mut HeaderMap`. A settlement is not `Clone`, because it is applied once.
 ///
 /// ```
 /// # use session_affinity::{Affinity, AffinityPolicy, Attempt, MemoryStore, Pools, SessionStore};
@@ -80,25 +82,60 @@ impl Settlement {
     /// that keep them apart.
     #[must_use = "the session is forgotten unless the store commits the write"]
     pub fn apply_to(self, status: StatusCode, headers: &mut HeaderMap) -> Option<StoreWrite> {
-        if let Some(mut set_cookie) = self.set_cookie.filter(|_| may_set_cookies(status)) {
+        let Self { set_cookie, store_write, cache_guard } = self.for_status(status);
+        if let Some(mut set_cookie) = set_cookie {
             set_cookie.set_sensitive(true);
             // The guard may add a field. In a map without room for both, no cookie is better
             // than a cookie without the guard, and better than a panic.
             if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok()
             {
-                self.cache_guard.apply(headers);
+                cache_guard.apply(headers);
             }
         }
-        self.store_write
+        store_write
+    }
+
+    /// Returns the settlement for a response of this status: without the cookie where
+    /// [`Settlement::apply`] would not add it.
+    pub fn for_status(mut self, status: StatusCode) -> Self {
+        if status == StatusCode::NOT_MODIFIED || is_interim(status) {
+            self.set_cookie = None;
+        }
+        self
+    }
+
+    /// Returns the changes that [`Settlement::apply`] would make in these headers of a response,
+    /// for a stack that lends no `&mut HeaderMap`, and the write for the store. Call
+    /// [`Settlement::for_status`] first; [`Flow::settle`](crate::callbacks::Flow::settle) has done so.
+    ///
+    /// The cookie is the last change, so a response that refuses an earlier one gets no cookie
+    /// without the guard, if the caller stops there.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header::{CACHE_CONTROL, SET_COOKIE}};
+    /// use session_affinity::Settlement;
+    /// use session_affinity::cookies::FieldChange;
+    /// let set_cookie = HeaderValue::from_static("ours=2");
+    /// let (changes, write) = Settlement::cookie(set_cookie.clone()).changes(&HeaderMap::new());
+    /// let private = FieldChange::Append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    /// assert_eq!(changes.collect::<Vec<_>>(), [private, FieldChange::Append(SET_COOKIE, set_cookie)]);
+    /// assert!(write.is_none());
+    /// ```
+    #[must_use = "the session is forgotten unless the changes are made and the store commits the write"]
+    pub fn changes(
+        self,
+        headers: &HeaderMap,
+    ) -> (impl Iterator<Item = FieldChange> + use<>, Option<StoreWrite>) {
+        let changes = self.set_cookie.map(|mut set_cookie| {
+            set_cookie.set_sensitive(true);
+            let set_cookie = FieldChange::Append(SET_COOKIE, set_cookie);
+            self.cache_guard.changes(headers).chain(iter::once(set_cookie))
+        });
+        (changes.into_iter().flatten(), self.store_write)
     }
 }
 
-/// Returns whether a response of this status is final, or the last one of HTTP/1.1 on its
-/// connection, and its fields stay out of shared caches.
-fn may_set_cookies(status: StatusCode) -> bool {
-    match status {
-        StatusCode::SWITCHING_PROTOCOLS => true,
-        StatusCode::NOT_MODIFIED => false,
-        status => !status.is_informational(),
-    }
+/// Returns whether another response to the same request follows one of this status.
+pub(crate) fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

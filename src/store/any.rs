@@ -201,7 +201,7 @@ impl fmt::Debug for AnyStore {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidStore {
-    /// The text is none of those in [`AnyStore::open`].
+    /// The text is not one of those in [`AnyStore::open`].
     #[error("the store is unknown; allowed: none, memory, memory:SESSIONS, or a Redis URL")]
     UnknownKind,
     /// The text is a Redis URL, and the crate was built without its feature `redis`.

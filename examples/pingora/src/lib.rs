@@ -1,28 +1,27 @@
 //! Sticky sessions in a pingora proxy: the four verbs, each in the callback where it belongs.
 //!
 //! ```text
-//! request_filter ──────────── recall, route; 503 when there is no endpoint
+//! request_filter ──────────── recall, the store, route; 503 when there is no endpoint
 //!   (the cache: a hit goes straight to response_filter)
 //! upstream_peer ───────────── the endpoint of this attempt ◀─────┐
 //! fail_to_connect ─────────── failover: the next endpoint ───────┘ or 502
 //! upstream_request_filter ─── the affinity cookie is removed
 //! upstream_response_filter ── an endpoint has answered
-//! response_filter ─────────── settle: Set-Cookie, after the cache
+//! response_filter ─────────── settle: Set-Cookie, after the cache; the write for the store
 //! logging ─────────────────── the outcome
 //! ```
 //!
-//! The attempt waits in the context of the request. Settling moves it out, so it happens once, and
-//! only after an endpoint has answered.
+//! The context of a request is a [`Flow`], which knows the step that is due: it settles once, and
+//! only after an endpoint has answered. Building pingora needs cmake and a C compiler, for the
+//! zlib-ng that it compresses with (Debian: `apt-get install cmake gcc`).
 
 use std::hash::{BuildHasher, RandomState};
-use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use http::StatusCode;
 use http::header::{AUTHORIZATION, HOST, SET_COOKIE};
 use pingora_cache::RespCacheable::Uncacheable;
 use pingora_cache::cache_control::CacheControl;
@@ -34,11 +33,9 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
-use session_affinity::{
-    Affinity, Attempt, CookiePolicy, Outcome, Pools, Record, RequestMeta, Scheme,
-};
-
-mod fields;
+use session_affinity::callbacks::Flow;
+use session_affinity::cookies::FieldChange;
+use session_affinity::{Affinity, MemoryStore, Pools, RequestMeta, Scheme, SessionStore};
 
 /// Caches a response for as long as its own fields allow, and not at all without such fields.
 const CACHED: CacheMetaDefaults = CacheMetaDefaults::new(|_| None, 0, 0);
@@ -46,28 +43,13 @@ const CACHED: CacheMetaDefaults = CacheMetaDefaults::new(|_| None, 0, 0);
 /// A reverse proxy whose clients come back to their endpoints.
 pub struct StickyProxy {
     /// The policy, with its key.
-    pub affinity: Affinity<CookiePolicy>,
+    pub affinity: Affinity,
     /// The current snapshot. Health checks store the next one here.
     pub pools: Arc<ArcSwap<Pools<SocketAddr>>>,
+    /// The sessions of the policy `header`. The other policies have none to look up.
+    pub store: MemoryStore,
     /// The cache of pingora in memory: enough to show the treatment of cookies, not for production.
     pub cache: Option<&'static MemCache>,
-}
-
-/// One request on its way through the callbacks, with one snapshot for all of them.
-pub struct Exchange {
-    pools: Arc<Pools<SocketAddr>>,
-    stage: Stage,
-}
-
-#[derive(Default)]
-enum Stage {
-    #[default]
-    Unrouted,
-    /// An endpoint was chosen and has not answered.
-    Routed(Attempt, SocketAddr),
-    /// The endpoint has answered, and the session is not settled.
-    Answered(Attempt, SocketAddr),
-    Over(Outcome),
 }
 
 /// Creates a server for the proxy, to be started by `run_forever`.
@@ -82,42 +64,42 @@ pub fn server(listen: SocketAddr, proxy: StickyProxy) -> Server {
 
 #[async_trait]
 impl ProxyHttp for StickyProxy {
-    type CTX = Exchange;
+    type CTX = Flow<SocketAddr>;
 
-    fn new_ctx(&self) -> Exchange {
-        Exchange { pools: self.pools.load_full(), stage: Stage::Unrouted }
+    fn new_ctx(&self) -> Flow<SocketAddr> {
+        Flow::default()
     }
 
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        flow: &mut Flow<SocketAddr>,
+    ) -> Result<bool> {
         let is_https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let scheme = if is_https { Scheme::Https } else { Scheme::Http };
         let peer = session.client_addr().and_then(|peer| peer.as_inet());
         let request = RequestMeta::new(&session.req_header().headers, scheme)
             .with_client_ip(peer.map(SocketAddr::ip));
         let visit = self.affinity.recall(&request, SystemTime::now().into());
+        // `RedisStore` has the same two methods, `record` and `commit`, to be awaited.
+        let record = self.store.record(visit.lookup());
         // The random bits only spread new sessions: the keys of a new RandomState are good enough.
         let entropy = || RandomState::new().hash_one(());
-        match self.affinity.route(visit, Record::Absent, &exchange.pools, entropy) {
-            Ok((attempt, address)) => {
-                exchange.stage = Stage::Routed(attempt, *address);
-                Ok(false)
-            }
-            Err(no_endpoint) => {
-                exchange.stage = Stage::Over(no_endpoint.outcome());
-                session.respond_error(503).await?;
-                Ok(true)
-            }
+        if flow.route(&self.affinity, visit, record, self.pools.load_full(), entropy).is_err() {
+            session.respond_error(503).await?;
+            return Ok(true);
         }
+        Ok(false)
     }
 
-    fn request_cache_filter(&self, session: &mut Session, _: &mut Exchange) -> Result<()> {
+    fn request_cache_filter(&self, session: &mut Session, _: &mut Flow<SocketAddr>) -> Result<()> {
         if let Some(storage) = self.cache.filter(|_| request_cacheable(session.req_header())) {
             session.cache.enable(storage, None, None, None, None);
         }
         Ok(())
     }
 
-    fn cache_key_callback(&self, session: &Session, _: &mut Exchange) -> Result<CacheKey> {
+    fn cache_key_callback(&self, session: &Session, _: &mut Flow<SocketAddr>) -> Result<CacheKey> {
         let request = session.req_header();
         let host = request.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
         Ok(CacheKey::new([host, b"\0", request.raw_path()].concat(), ""))
@@ -128,9 +110,9 @@ impl ProxyHttp for StickyProxy {
     async fn upstream_peer(
         &self,
         _: &mut Session,
-        exchange: &mut Exchange,
+        flow: &mut Flow<SocketAddr>,
     ) -> Result<Box<HttpPeer>> {
-        let (Stage::Routed(_, address) | Stage::Answered(_, address)) = exchange.stage else {
+        let Some(address) = flow.target() else {
             return Error::e_explain(
                 ErrorType::InternalError,
                 "pingora asks for an endpoint after the session was settled",
@@ -146,22 +128,10 @@ impl ProxyHttp for StickyProxy {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        exchange: &mut Exchange,
+        flow: &mut Flow<SocketAddr>,
         mut e: Box<Error>,
     ) -> Box<Error> {
-        e.set_retry(false);
-        exchange.stage = match mem::take(&mut exchange.stage) {
-            Stage::Routed(attempt, _) if is_passive_failure(&e.etype) => {
-                match self.affinity.failover(attempt, &exchange.pools) {
-                    Ok((next, address)) => {
-                        e.set_retry(true);
-                        Stage::Routed(next, *address)
-                    }
-                    Err(gave_up) => Stage::Over(gave_up.outcome()),
-                }
-            }
-            other => other,
-        };
+        e.set_retry(is_passive_failure(&e.etype) && flow.failover(&self.affinity).is_some());
         e
     }
 
@@ -169,12 +139,15 @@ impl ProxyHttp for StickyProxy {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        _: &mut Exchange,
+        _: &mut Flow<SocketAddr>,
     ) -> Result<()> {
-        match self.affinity.cookie_name() {
-            Some(name) => fields::strip(name, request),
-            None => Ok(()),
+        for change in self.affinity.strip_changes(&request.headers) {
+            match change {
+                FieldChange::Remove(name) => drop(request.remove_header(&name)),
+                FieldChange::Append(name, value) => drop(request.append_header(name, value)?),
+            }
         }
+        Ok(())
     }
 
     /// Runs before a response is cached, so the cookie is not set here: every client would get it.
@@ -182,16 +155,9 @@ impl ProxyHttp for StickyProxy {
         &self,
         _: &mut Session,
         response: &mut ResponseHeader,
-        exchange: &mut Exchange,
+        flow: &mut Flow<SocketAddr>,
     ) -> Result<()> {
-        let is_early = response.status.is_informational()
-            && response.status != StatusCode::SWITCHING_PROTOCOLS;
-        if !is_early {
-            exchange.stage = match mem::take(&mut exchange.stage) {
-                Stage::Routed(attempt, address) => Stage::Answered(attempt, address),
-                other => other,
-            };
-        }
+        flow.answered(response.status);
         Ok(())
     }
 
@@ -199,7 +165,7 @@ impl ProxyHttp for StickyProxy {
         &self,
         session: &Session,
         response: &ResponseHeader,
-        _: &mut Exchange,
+        _: &mut Flow<SocketAddr>,
     ) -> Result<RespCacheable> {
         // A response that sets a cookie is for one client only, whatever its other fields allow.
         if response.headers.contains_key(SET_COOKIE) {
@@ -216,30 +182,26 @@ impl ProxyHttp for StickyProxy {
         &self,
         _: &mut Session,
         response: &mut ResponseHeader,
-        exchange: &mut Exchange,
+        flow: &mut Flow<SocketAddr>,
     ) -> Result<()> {
-        exchange.stage = match mem::take(&mut exchange.stage) {
-            Stage::Answered(attempt, _) => {
-                let outcome = attempt.outcome();
-                fields::apply(self.affinity.settle(attempt, &exchange.pools), response)?;
-                Stage::Over(outcome)
+        let settlement = flow.settle(&self.affinity, response.status);
+        let (changes, write) = settlement.changes(&response.headers);
+        for change in changes {
+            match change {
+                FieldChange::Remove(name) => drop(response.remove_header(&name)),
+                FieldChange::Append(name, value) => drop(response.append_header(name, value)?),
             }
-            other => other,
-        };
+        }
+        let Ok(()) = self.store.commit(write); // a store in memory has no errors
         Ok(())
     }
 
-    async fn logging(&self, session: &mut Session, e: Option<&Error>, exchange: &mut Exchange) {
-        let is_upstreams = e.is_some_and(|e| *e.esource() == ErrorSource::Upstream);
-        let outcome = match mem::take(&mut exchange.stage) {
-            Stage::Over(outcome) => outcome.label(),
-            // The endpoint broke off.
-            Stage::Routed(attempt, _) | Stage::Answered(attempt, _) if is_upstreams => {
-                attempt.give_up().outcome().label()
-            }
-            // Served from the cache, refused by pingora, or the client has left.
-            Stage::Unrouted | Stage::Routed(..) | Stage::Answered(..) => "-",
-        };
+    async fn logging(&self, session: &mut Session, e: Option<&Error>, flow: &mut Flow<SocketAddr>) {
+        if e.is_some_and(|e| *e.esource() == ErrorSource::Upstream) {
+            flow.broke_off();
+        }
+        // Without an outcome: served from the cache, refused by pingora, or the client has left.
+        let outcome = flow.outcome().map_or("-", |outcome| outcome.label());
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let client = session.client_addr().map_or_else(String::new, ToString::to_string);
         log::info!(target: "access", "{client} {} {status} {outcome}", session.req_header().uri.path());

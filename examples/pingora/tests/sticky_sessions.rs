@@ -242,6 +242,36 @@ fn a_revalidated_response_sets_the_cookie_of_this_client() {
     assert_eq!(proxy.seen()[0].0, asked[0].0, "the endpoint that has answered");
 }
 
+/// Its fields go to the client alone; a shared cache before the proxy may copy them into the
+/// response that it has stored for all clients.
+#[test]
+fn a_response_304_to_the_client_sets_no_cookie() {
+    let proxy = Proxy::start();
+    let unchanged = proxy.get("/revalidated", &["If-None-Match: \"1\""]);
+    unchanged.assert(304, "created:no_cookie");
+    assert!(unchanged.head.values("set-cookie").is_empty());
+    assert_eq!(unchanged.head.values("cache-control"), ["max-age=0"]);
+    assert!(proxy.get("/revalidated", &[]).cookie().starts_with("__cflb="));
+}
+
+#[test]
+fn header_sessions_are_looked_up_and_written() {
+    let mut proxy = Proxy::by_header();
+    let created = proxy.get("/", &["X-User: ada"]);
+    created.assert(200, "created:no_record");
+    let kept = proxy.get("/", &["X-User: ada"]);
+    kept.assert(200, "kept");
+    assert_eq!(kept.body, created.body);
+    assert!(kept.head.values("set-cookie").is_empty());
+    proxy.get("/", &["X-User: eve"]).assert(200, "created:no_record");
+    proxy.get("/", &[]).assert(200, "unbound");
+
+    proxy.stop_endpoint(&created.body);
+    let lent = proxy.get("/", &["X-User: ada"]);
+    lent.assert(200, "lent:connect_failed");
+    assert_ne!(lent.body, created.body);
+}
+
 #[test]
 fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -262,7 +292,7 @@ fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
         let output = command.output().unwrap();
         let printed = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{printed}");
-        let usage = "usage: session-affinity-pingora [--cache] LISTEN ENDPOINT...";
+        let usage = "usage: session-affinity-pingora [--cache] [--header NAME] LISTEN ENDPOINT...";
         assert_eq!(printed.lines().collect::<Vec<_>>(), [reason, usage]);
     }
 }

@@ -36,20 +36,36 @@ impl Proxy {
     }
 
     pub fn with_cache(cache: Option<&'static MemCache>) -> Self {
+        let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
+        let policy = CookiePolicy::new(&shop(), &keyring, SetCookie::default());
+        Self::serving(Box::new(policy), FailoverMode::Sticky, cache)
+    }
+
+    /// Starts a proxy whose sessions are those of the field `x-user`, with the failover mode
+    /// `temporary`.
+    pub fn by_header() -> Self {
+        let secret = Secret::new([9; 32]).unwrap();
+        let policy = HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap();
+        Self::serving(Box::new(policy), FailoverMode::Temporary, None)
+    }
+
+    fn serving(
+        policy: Box<dyn AffinityPolicy>,
+        mode: FailoverMode,
+        cache: Option<&'static MemCache>,
+    ) -> Self {
         let endpoints: Vec<_> = ["eu-1", "eu-2", "eu-3"].map(Origin::start).into();
         let mut pool = Pool::new("eu");
         for endpoint in &endpoints {
             pool = pool.with_endpoint(Endpoint::new(endpoint.name, endpoint.address));
         }
         let pools = Arc::new(ArcSwap::from_pointee(Pools::builder().pool(pool).build().unwrap()));
-        let shop = LoadBalancer::new("shop.example.com").unwrap();
-        let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
-        let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
-        let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Sticky).unwrap();
+        let affinity = Affinity::new(policy).with_failover_mode(mode).unwrap();
+        let store = MemoryStore::new(1_000).unwrap();
         access_log();
 
         let address = free_address();
-        let server = server(address, StickyProxy { affinity, pools: pools.clone(), cache });
+        let server = server(address, StickyProxy { affinity, pools: pools.clone(), store, cache });
         let stop = Arc::new(Notify::new());
         let shutdown_signal = Box::new(Stop(stop.clone()));
         let thread = thread::spawn(move || server.run(RunArgs { shutdown_signal }));
@@ -114,6 +130,10 @@ impl Drop for Proxy {
             let _ = thread.join();
         }
     }
+}
+
+fn shop() -> LoadBalancer {
+    LoadBalancer::new("shop.example.com").unwrap()
 }
 
 struct Stop(Arc<Notify>);
