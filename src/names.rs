@@ -37,10 +37,10 @@ impl LoadBalancer {
 
 checked_text!(LoadBalancer, InvalidName);
 
-/// Itself, so that a function can take a name or an affinity, which has one.
-impl AsRef<LoadBalancer> for LoadBalancer {
-    fn as_ref(&self) -> &LoadBalancer {
-        self
+/// Clones the name, so that a function can take it by reference, or from an affinity, which has one.
+impl From<&LoadBalancer> for LoadBalancer {
+    fn from(name: &LoadBalancer) -> Self {
+        name.clone()
     }
 }
 

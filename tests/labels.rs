@@ -137,6 +137,7 @@ fn labels_of_sessions_whose_record_is_in_a_store() {
     let mut headers = HeaderMap::new();
     let label = |headers: &HeaderMap, record| {
         let visit = affinity.recall(&request(headers), NOW);
+        assert_eq!(visit.lookup().is_some(), !headers.is_empty());
         let (attempt, _) = affinity.route(visit, record, &pools, || 0).unwrap();
         attempt.outcome().label()
     };

@@ -108,8 +108,8 @@ impl<P: AffinityPolicy> Affinity<P> {
 }
 
 /// The name of the load balancer, so that a store can be made for an affinity.
-impl<P: AffinityPolicy> AsRef<LoadBalancer> for Affinity<P> {
-    fn as_ref(&self) -> &LoadBalancer {
-        self.policy.load_balancer()
+impl<P: AffinityPolicy> From<&Affinity<P>> for LoadBalancer {
+    fn from(affinity: &Affinity<P>) -> Self {
+        affinity.load_balancer().clone()
     }
 }

@@ -23,7 +23,7 @@ use crate::outcome::Outcome;
 ///     .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
 ///     .build()?;
 /// let (attempt, _) = affinity.route(visit, Record::Absent, &pools, session_affinity::entropy)?;
-/// assert_eq!(attempt.trace().to_string(), "unbound endpoint=44e0e0e5ab9d5ce1");
+/// assert_eq!(attempt.trace().to_string(), "unbound endpoint=bf54fd3b4b4ea9db");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -70,7 +70,7 @@ impl AnyStore {
     ///
     /// # Errors
     /// [`InvalidStore`], which never shows the text: it may contain a password.
-    pub fn open(text: &str, load_balancer: impl AsRef<LoadBalancer>) -> Result<Self, InvalidStore> {
+    pub fn open(text: &str, load_balancer: impl Into<LoadBalancer>) -> Result<Self, InvalidStore> {
         let memory = |capacity| Ok(MemoryStore::new(capacity)?.into());
         match text.split_once(':') {
             None if text == "none" => Ok(Self::none()),
@@ -78,7 +78,7 @@ impl AnyStore {
             Some(("memory", capacity)) => {
                 memory(capacity.parse().map_err(|_| InvalidStore::UnknownKind)?)
             }
-            Some(("redis" | "rediss" | "redis+unix", _)) => redis(text, load_balancer.as_ref()),
+            Some(("redis" | "rediss" | "redis+unix", _)) => redis(text, load_balancer.into()),
             _ => Err(InvalidStore::UnknownKind),
         }
     }
@@ -132,12 +132,12 @@ impl AnyStore {
 }
 
 #[cfg(feature = "redis")]
-fn redis(url: &str, load_balancer: &LoadBalancer) -> Result<AnyStore, InvalidStore> {
+fn redis(url: &str, load_balancer: LoadBalancer) -> Result<AnyStore, InvalidStore> {
     Ok(RedisStore::new(load_balancer, url)?.into())
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(_: &str, _: &LoadBalancer) -> Result<AnyStore, InvalidStore> {
+fn redis(_: &str, _: LoadBalancer) -> Result<AnyStore, InvalidStore> {
     Err(InvalidStore::WithoutRedis)
 }
 

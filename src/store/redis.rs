@@ -114,10 +114,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`InvalidRedisUrl`] if `url` is not a Redis URL.
-    pub fn new(
-        load_balancer: impl AsRef<LoadBalancer>,
-        url: &str,
-    ) -> Result<Self, InvalidRedisUrl> {
+    pub fn new(load_balancer: impl Into<LoadBalancer>, url: &str) -> Result<Self, InvalidRedisUrl> {
         let info = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
         // Without it, a small command waits for the acknowledgement of the one before, and often
         // misses the deadline.
@@ -127,7 +124,7 @@ impl RedisStore {
             .map_err(|_| InvalidRedisUrl)?;
         Ok(Self {
             connection: Connection::new(client),
-            layout: Layout::new(load_balancer.as_ref()),
+            layout: Layout::new(&load_balancer.into()),
             deadline: StoreDeadline::default(),
         })
     }

@@ -177,6 +177,8 @@ impl<P: AffinityPolicy> Site<P> {
 
     pub(crate) fn route(&mut self, client: &Client) -> Result<Attempt, NoEndpoint> {
         let visit = self.affinity.recall(&client.request(), at(self.now));
+        // The answer to it is the record of the row.
+        let _ = visit.lookup();
         let draws = &mut self.draws;
         let (attempt, ()) = self.affinity.route(visit, self.record, &self.pools, || {
             *draws += 1;
