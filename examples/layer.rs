@@ -113,7 +113,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     // Outer layers find the trace of the request in the response's extensions.
     let proxy = proxy.map_response(|mut response| {
-        let label = response.extensions().get::<Trace>().map_or("", |trace| trace.outcome.label());
+        let label =
+            response.extensions().get::<Trace>().map_or("", |trace| trace.outcome().label());
         response.headers_mut().insert("x-outcome", HeaderValue::from_static(label));
         response
     });

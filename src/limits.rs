@@ -154,7 +154,6 @@ bounded! {
     /// Cloudflare: `origins[].weight`, a number from 0 to 1, which [`Weight::from_fraction`] reads.
     Weight(u8): 0..=100, "weight", " hundredths", default 100
 }
-#[cfg(feature = "redis")]
 bounded! {
     /// The time that one call to a store across the network may take, in milliseconds: 1 to 1 000,
     /// by default 20. It is the most that a store which does not answer delays a request.
@@ -212,7 +211,6 @@ durations! {
     ClockSkew: "seconds", 1_000_000_000, Duration::from_secs;
     CoolingOff: "seconds", 1_000_000_000, Duration::from_secs;
 }
-#[cfg(feature = "redis")]
 durations! {
     StoreDeadline: "milliseconds", 1_000_000, Duration::from_millis;
 }

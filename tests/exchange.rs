@@ -66,8 +66,8 @@ fn a_session_is_created_kept_and_its_cookie_stripped() {
     };
     let label = |response: &Response<&str>| {
         let trace = response.extensions().get::<Trace>().unwrap();
-        assert_eq!(trace.endpoint, Some(EndpointId::new("eu", response.body())));
-        trace.outcome.label()
+        assert_eq!(trace.endpoint(), Some(EndpointId::new("eu", response.body())));
+        trace.outcome().label()
     };
     let created = serve(None);
     assert_eq!(label(&created), "created:no_cookie");
@@ -101,8 +101,8 @@ fn the_request_goes_to_the_next_endpoint_whole_and_the_trace_names_those_tried()
     let response = now(served).unwrap();
     let ids: Vec<_> = asked.borrow().iter().map(|name| EndpointId::new("eu", name)).collect();
     let trace = response.extensions().get::<Trace>().unwrap();
-    assert_eq!((trace.tried(), trace.endpoint), (&ids[..2], Some(ids[2])));
-    assert_eq!(trace.first_outcome.label(), "created:no_cookie");
+    assert_eq!((trace.tried(), trace.endpoint()), (&ids[..2], Some(ids[2])));
+    assert_eq!(trace.first_outcome().label(), "created:no_cookie");
     assert_eq!(
         trace.to_string(),
         format!(
@@ -125,9 +125,9 @@ fn a_request_that_was_given_up_names_its_pin_and_all_that_were_tried() {
     let refused = refused.unwrap_err();
     let trace = refused.trace().unwrap();
     let pinned = EndpointId::new("eu", created.body());
-    assert_eq!((trace.pinned, trace.endpoint, trace.tried().len()), (Some(pinned), None, 2));
+    assert_eq!((trace.pinned(), trace.endpoint(), trace.tried().len()), (Some(pinned), None, 2));
     assert_eq!(trace.tried()[0], pinned);
-    assert_eq!((trace.first_outcome, refused.outcome()), (Outcome::Kept, Some(Outcome::GaveUp)));
+    assert_eq!((trace.first_outcome(), refused.outcome()), (Outcome::Kept, Some(Outcome::GaveUp)));
     assert_eq!(refused.status(), StatusCode::BAD_GATEWAY);
 }
 
@@ -276,7 +276,7 @@ fn a_header_session_is_kept_in_a_store_chosen_at_run_time() {
             let exchange = Exchange::new(&affinity, &pools, Scheme::Http).with_store(store);
             let served = exchange
                 .run(request, async |name, _| Ok::<_, Failed<(), Error>>(answer(name, 200)));
-            now(served).unwrap().extensions().get::<Trace>().unwrap().outcome.label()
+            now(served).unwrap().extensions().get::<Trace>().unwrap().outcome().label()
         })
     };
     let memory = AnyStore::open("memory:100", &affinity).unwrap();

@@ -244,7 +244,7 @@ fn label(response: &Response<String>) -> &'static str {
 }
 
 fn label_of<B>(response: &Response<B>) -> &'static str {
-    response.extensions().get::<Trace>().expect("a trace").outcome.label()
+    response.extensions().get::<Trace>().expect("a trace").outcome().label()
 }
 
 #[test]

@@ -28,25 +28,39 @@ use crate::outcome::Outcome;
 /// ```
 ///
 /// [`GaveUp::trace`]: super::GaveUp::trace
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Trace {
-    /// The outcome of the request.
-    pub outcome: Outcome,
-    /// The outcome that routing decided on. It differs from `outcome` after a passive failure.
-    pub first_outcome: Outcome,
-    /// The endpoint that the session was pinned to when the request arrived.
-    pub pinned: Option<EndpointId>,
-    /// The endpoint that the request is on its way to, or that has answered. `None` when no
-    /// endpoint is left.
-    pub endpoint: Option<EndpointId>,
-    tried: Tried,
+    outcome: Outcome,
+    first_outcome: Outcome,
+    // Places and counts in place of options, so that an error that has a trace stays below the 128
+    // bytes from which on clippy calls a `Result` large.
+    is_pinned: bool,
+    has_endpoint: bool,
+    count: u8,
+    pinned: EndpointId,
+    endpoint: EndpointId,
+    tried: [EndpointId; MOST_TRIES],
 }
+
+/// The first endpoint, and as many retries as can be configured.
+const MOST_TRIES: usize = Retries::MAX.get() as usize + 1;
+
+/// Stands where there is no endpoint.
+const NO_ID: EndpointId = EndpointId::from_u64(0);
 
 impl Trace {
     /// The trace of a request that never reached an endpoint.
     pub(crate) const fn ended(outcome: Outcome) -> Self {
-        Self { outcome, first_outcome: outcome, pinned: None, endpoint: None, tried: Tried::NONE }
+        Self {
+            outcome,
+            first_outcome: outcome,
+            is_pinned: false,
+            has_endpoint: false,
+            count: 0,
+            pinned: NO_ID,
+            endpoint: NO_ID,
+            tried: [NO_ID; MOST_TRIES],
+        }
     }
 
     pub(super) fn new(
@@ -56,7 +70,14 @@ impl Trace {
         endpoint: Option<EndpointId>,
         tried: &[EndpointId],
     ) -> Self {
-        let mut trace = Self { outcome, first_outcome, pinned, endpoint, tried: Tried::NONE };
+        let mut trace = Self {
+            first_outcome,
+            is_pinned: pinned.is_some(),
+            has_endpoint: endpoint.is_some(),
+            pinned: pinned.unwrap_or(NO_ID),
+            endpoint: endpoint.unwrap_or(NO_ID),
+            ..Self::ended(outcome)
+        };
         for id in tried {
             trace.push(*id);
         }
@@ -65,17 +86,38 @@ impl Trace {
 
     /// Notes one more endpoint that was tried: there is room for each that can be.
     pub(super) fn push(&mut self, id: EndpointId) {
-        let Tried { ids, count } = &mut self.tried;
-        if let Some(place) = ids.get_mut(usize::from(*count)) {
+        if let Some(place) = self.tried.get_mut(usize::from(self.count)) {
             *place = id;
-            *count = count.saturating_add(1);
+            self.count = self.count.saturating_add(1);
         }
+    }
+
+    /// The outcome of the request.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The outcome that routing decided on. It differs from [`Trace::outcome`] after a passive
+    /// failure.
+    pub fn first_outcome(&self) -> Outcome {
+        self.first_outcome
+    }
+
+    /// The endpoint that the session was pinned to when the request arrived.
+    pub fn pinned(&self) -> Option<EndpointId> {
+        self.is_pinned.then_some(self.pinned)
+    }
+
+    /// The endpoint that the request is on its way to, or that has answered. `None` when no
+    /// endpoint is left.
+    pub fn endpoint(&self) -> Option<EndpointId> {
+        self.has_endpoint.then_some(self.endpoint)
     }
 
     /// The endpoints that could not be connected to, or that broke off, in the order in which they
     /// were tried: at most nine.
     pub fn tried(&self) -> &[EndpointId] {
-        self.tried.as_slice()
+        self.tried.get(..usize::from(self.count)).unwrap_or_default()
     }
 }
 
@@ -87,40 +129,28 @@ impl fmt::Display for Trace {
         if self.first_outcome != self.outcome {
             write!(f, " first={}", self.first_outcome)?;
         }
-        if let Some(pinned) = self.pinned {
+        if let Some(pinned) = self.pinned() {
             write!(f, " pinned={pinned}")?;
         }
         for (place, id) in self.tried().iter().enumerate() {
             write!(f, "{}{id}", if place == 0 { " tried=" } else { "," })?;
         }
-        if let Some(endpoint) = self.endpoint {
+        if let Some(endpoint) = self.endpoint() {
             write!(f, " endpoint={endpoint}")?;
         }
         Ok(())
     }
 }
 
-/// The endpoints that a request has tried, in order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Tried {
-    ids: [EndpointId; MOST_TRIES],
-    count: u8,
-}
-
-/// The first endpoint, and as many retries as can be configured.
-const MOST_TRIES: usize = Retries::MAX.get() as usize + 1;
-
-impl Tried {
-    const NONE: Self = Self { ids: [EndpointId::from_u64(0); MOST_TRIES], count: 0 };
-
-    fn as_slice(&self) -> &[EndpointId] {
-        self.ids.get(..usize::from(self.count)).unwrap_or_default()
-    }
-}
-
-/// Shows the endpoints, without the empty places.
-impl fmt::Debug for Tried {
+/// Shows the parts, without the empty places.
+impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.as_slice()).finish()
+        f.debug_struct("Trace")
+            .field("outcome", &self.outcome)
+            .field("first_outcome", &self.first_outcome)
+            .field("pinned", &self.pinned())
+            .field("endpoint", &self.endpoint())
+            .field("tried", &self.tried())
+            .finish()
     }
 }

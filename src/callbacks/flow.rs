@@ -248,7 +248,7 @@ impl<T> Flow<T> {
     /// # }
     /// ```
     pub fn outcome(&self) -> Option<Outcome> {
-        self.trace().map(|trace| trace.outcome)
+        self.trace().map(|trace| trace.outcome())
     }
 
     /// Returns the way of a request that is over: its outcome, its pin and the endpoints that were
@@ -274,7 +274,7 @@ impl<T> fmt::Debug for Flow<T> {
             Stage::Unrouted => ("unrouted", None),
             Stage::Trying(attempt, _) => ("trying", Some(attempt.outcome())),
             Stage::Answered(attempt, _) => ("answered", Some(attempt.outcome())),
-            Stage::Over(trace) => ("over", Some(trace.outcome)),
+            Stage::Over(trace) => ("over", Some(trace.outcome())),
         };
         f.debug_struct("Flow").field("stage", &stage).field("outcome", &outcome).finish()
     }

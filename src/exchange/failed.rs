@@ -75,7 +75,7 @@ pub enum Refused<E> {
 impl<E> Refused<E> {
     /// Returns the outcome, `no_endpoint` or `gave_up`; `None` for [`Refused::OwnSide`].
     pub fn outcome(&self) -> Option<Outcome> {
-        self.trace().map(|trace| trace.outcome)
+        self.trace().map(|trace| trace.outcome())
     }
 
     /// Returns the way of the request; `None` for [`Refused::OwnSide`].

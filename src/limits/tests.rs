@@ -100,7 +100,6 @@ fn durations_are_rounded_up_to_whole_units() {
     assert_eq!(Duration::from(DrainDuration::MAX), Duration::from_secs(604_800));
 }
 
-#[cfg(feature = "redis")]
 #[test]
 fn a_store_has_1_to_1000_milliseconds() {
     assert_eq!(StoreDeadline::default().get(), 20);

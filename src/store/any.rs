@@ -9,6 +9,7 @@ use super::{
 };
 #[cfg(feature = "redis")]
 use super::{InvalidRedisUrl, RedisStore, redis::Writes};
+use crate::limits::StoreDeadline;
 use crate::names::LoadBalancer;
 use crate::time::UnixTime;
 
@@ -81,6 +82,18 @@ impl AnyStore {
             Some(("redis" | "rediss" | "redis+unix", _)) => redis(text, load_balancer.into()),
             _ => Err(InvalidStore::UnknownKind),
         }
+    }
+
+    /// Sets the deadline of each call to Redis. By default 20 ms. The other stores have no deadline
+    /// and stay as they are.
+    #[must_use]
+    #[cfg_attr(not(feature = "redis"), expect(unused_mut, unused_variables))]
+    pub fn with_deadline(mut self, deadline: StoreDeadline) -> Self {
+        #[cfg(feature = "redis")]
+        if let Backend::Redis(writes) = &mut self.backend {
+            writes.set_deadline(deadline);
+        }
+        self
     }
 
     /// Sets the function that is told each error. It is called for every request of an outage, so

@@ -111,7 +111,7 @@ fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
         "redis+unix://?pass=hunter2&db=x",
         "redis://127.0.0.1/?protocol=hunter2",
     ] {
-        let error = RedisStore::new(&shop(), url).unwrap_err();
+        let error = RedisStore::new(shop(), url).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database] and \

@@ -37,7 +37,7 @@ impl Client {
     }
 
     pub(crate) fn with_deadline(url: &str, milliseconds: u64) -> Self {
-        let store = RedisStore::new(&shop(), url)
+        let store = RedisStore::new(shop(), url)
             .unwrap()
             .with_deadline(StoreDeadline::new(milliseconds).unwrap());
         assert_eq!(store.deadline().get(), milliseconds);

@@ -107,7 +107,7 @@ fn load_balancers_on_one_server_do_not_see_each_others_sessions() {
     let shop = Client::of(&server);
     shop.save(create(1, 7)).unwrap();
     for name in ["blog.example.com", "shop.example.com:1", "shop", "SHOP.example.com"] {
-        let other = RedisStore::new(&LoadBalancer::new(name).unwrap(), &server.url()).unwrap();
+        let other = RedisStore::new(LoadBalancer::new(name).unwrap(), &server.url()).unwrap();
         assert_eq!(
             shop.runtime.block_on(other.with_deadline(StoreDeadline::MAX).load(&lookup(1))),
             Ok(Record::Absent)

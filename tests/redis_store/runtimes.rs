@@ -9,7 +9,7 @@ use crate::support::shop;
 
 #[test]
 fn without_a_runtime_a_call_fails_and_does_not_panic() {
-    let store = RedisStore::new(&shop(), &refusing()).unwrap();
+    let store = RedisStore::new(shop(), &refusing()).unwrap();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let loaded = std::pin::pin!(store.load(&lookup(1))).poll(&mut context);
     assert_eq!(loaded, std::task::Poll::Ready(Err(RedisError::NoRuntime)));
@@ -32,7 +32,7 @@ fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
 #[test]
 fn in_a_runtime_without_io_a_call_fails_and_does_not_panic() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let store = RedisStore::new(&shop(), &refusing()).unwrap();
+    let store = RedisStore::new(shop(), &refusing()).unwrap();
     assert!(runtime.block_on(store.load(&lookup(1))).is_err());
 }
 

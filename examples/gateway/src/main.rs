@@ -96,7 +96,9 @@ async fn run(args: Args) -> Result<(), String> {
     }
     let (stop, stopped) = watch::channel(false);
     let (gateway, control) = assemble(settings, stopped.clone());
-    gateway.store.connect().await;
+    if let Err(error) = gateway.store.connect().await {
+        store::print(&*error);
+    }
     let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
     tokio::spawn(listener::serve_admin(admin, control));
     print(&format!(

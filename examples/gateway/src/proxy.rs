@@ -10,7 +10,8 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRA
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use session_affinity::cookies::CookieName;
-use session_affinity::{Affinity, Outcome, Pools, RequestMeta};
+use session_affinity::store::{AnyStore, AsyncSessionStore};
+use session_affinity::{Affinity, Outcome, Pools, RequestMeta, entropy};
 use tokio::sync::watch;
 
 use crate::body::Body;
@@ -18,7 +19,6 @@ use crate::clock::Clock;
 use crate::forwarded::TrustedProxies;
 use crate::hop;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::tally::Tally;
 use crate::tunnel;
 use crate::upstream::{Failed, InFlight, Upstream};
@@ -31,7 +31,7 @@ pub(crate) struct Gateway {
     pub(crate) affinity: ArcSwap<Affinity>,
     pub(crate) pools: ArcSwap<Pools<Arc<Upstream>>>,
     pub(crate) clock: Clock,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: AnyStore,
     pub(crate) tally: Tally,
     trusted: TrustedProxies,
     cookie: CookieName,
@@ -46,7 +46,7 @@ impl Gateway {
             affinity: ArcSwap::from_pointee(settings.affinity),
             pools: ArcSwap::from_pointee(settings.pools),
             clock: Clock::default(),
-            store: Arc::new(settings.store),
+            store: settings.store,
             tally: Tally::default(),
             trusted: settings.trusted,
             cookie: settings.cookie,
@@ -107,7 +107,7 @@ impl Gateway {
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
-                    self.store.commit(settlement.apply(&mut response));
+                    self.store.commit(settlement.apply(&mut response)).await;
                     return self.pass_on(response, tunnel, in_flight);
                 }
                 Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {
@@ -177,12 +177,6 @@ impl Gateway {
 
 /// The protocols that a client wants to switch to, and the client's end of the tunnel.
 type Upgrade = (HeaderValue, OnUpgrade);
-
-/// Draws 64 random bits, for sessions that begin. Where the system has no random numbers, a
-/// constant takes their place: choices are then uneven, and sessions work.
-fn entropy() -> u64 {
-    getrandom::u64().unwrap_or_default()
-}
 
 /// An answer of the gateway's own: its status and its one line.
 type Own = (StatusCode, &'static str);

@@ -8,6 +8,7 @@ use session_affinity::config::{
     Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity,
 };
 use session_affinity::cookies::CookieName;
+use session_affinity::store::AnyStore;
 use session_affinity::{Affinity, Keyring, Pools, Secret};
 
 use crate::address::{ALLOWED, Address};
@@ -17,7 +18,7 @@ use crate::forwarded::TrustedProxies;
 use crate::json::Object;
 use crate::keys;
 use crate::proxy::Gateway;
-use crate::store::Store;
+use crate::store;
 use crate::upstream::{self, Upstream};
 
 pub(crate) struct Settings {
@@ -29,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) cookie: CookieName,
     pub(crate) affinity: Affinity,
     pub(crate) pools: Pools<Arc<Upstream>>,
-    pub(crate) store: Store,
+    pub(crate) store: AnyStore,
     pub(crate) warnings: Vec<String>,
     config: Config,
     keyring: Keyring,
@@ -61,7 +62,7 @@ impl Settings {
         let affinity =
             Affinity::from_config(&config, &keyring).map_err(|error| in_the_file(&error))?;
         let store =
-            Store::new(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
+            store::open(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{RedisError, RedisStore};
+use crate::limits::StoreDeadline;
 use crate::store::StoreWrite;
 
 /// The longest time to wait for the writes that are running: each has a deadline of at most one
@@ -28,6 +29,13 @@ impl Writes {
 
     pub(in crate::store) fn store(&self) -> &RedisStore {
         &self.store
+    }
+
+    /// Sets the deadline of each call, before the first write.
+    pub(in crate::store) fn set_deadline(&mut self, deadline: StoreDeadline) {
+        if let Some(store) = Arc::get_mut(&mut self.store) {
+            store.deadline = deadline;
+        }
     }
 
     /// Carries out a write in a task of the current runtime, and passes on its error.

@@ -281,8 +281,8 @@ fn a_store_that_cannot_be_is_refused_and_its_password_not_shown() {
     let a = Endpoint::start("a");
     let file = || shop(&[&a]).by_headers(&["x-user"]);
     for (file, named) in [
-        (file().set("store", "redis://:hunter2@127.0.0.1/x"), "store: the URL is not one of Redis"),
-        (file().set("store", "redis://:hunter2@:6379"), "store: the URL is not one of Redis"),
+        (file().set("store", "redis://:hunter2@127.0.0.1/x"), "store: the URL is not a Redis URL"),
+        (file().set("store", "redis://:hunter2@:6379"), "store: the URL is not a Redis URL"),
         (file().set("store", "hunter2://127.0.0.1"), "store: expected"),
         (
             file().set("store", "redis://127.0.0.1").set("store_deadline_ms", 0),
