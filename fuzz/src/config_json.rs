@@ -1,26 +1,38 @@
-//! Any JSON is refused or read, and what was read is written and read again as the same; what
-//! is accepted serves a request.
+//! Any JSON is refused or read, and what was read is written and read again as the same; what is
+//! accepted serves a request.
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use session_affinity::config::{Config, PoolConfig};
+use session_affinity::config::{Config, Extensions, PoolConfig};
 use session_affinity::{
     Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
 };
 
+macro_rules! read {
+    ($type:ty, $json:expr) => {
+        serde_json::from_slice::<$type>($json).ok()
+    };
+}
+
 pub fn check(json: &[u8]) {
     if let Ok(mut config) = serde_json::from_slice::<Config>(json) {
         let written = serde_json::to_vec(&config).unwrap();
-        assert_eq!(serde_json::from_slice::<Config>(&written).unwrap(), config);
+        assert_eq!(read!(Config, &written).unwrap(), config);
         serve(&config, &[]);
         config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
         serve(&config, &[]);
     }
     if let Ok(pools) = serde_json::from_slice::<Vec<PoolConfig>>(json) {
         let written = serde_json::to_vec(&pools).unwrap();
-        assert_eq!(serde_json::from_slice::<Vec<PoolConfig>>(&written).unwrap(), pools);
+        assert_eq!(read!(Vec<PoolConfig>, &written).unwrap(), pools);
         serve(&Config::new("shop"), &pools);
+    }
+    if let Ok(mut extensions) = serde_json::from_slice::<Extensions>(json) {
+        serve(&Config { extensions: extensions.clone(), ..Config::new("shop") }, &[]);
+        extensions.session_secret = None;
+        let written = serde_json::to_vec(&extensions).unwrap();
+        assert_eq!(read!(Extensions, &written).unwrap(), extensions);
     }
 }
 

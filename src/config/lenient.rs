@@ -25,6 +25,13 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(input)?.map(|Object(value)| value).unwrap_or_default())
 }
 
+/// Reads an object, and refuses null.
+pub(super) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    Object::deserialize(input).map(|Object(value)| value)
+}
+
 /// Reads an array of objects; null is an empty one.
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
@@ -76,7 +83,12 @@ pub(super) fn fraction_or_one<'de, D: Deserializer<'de>>(input: D) -> Result<f64
     Ok(Option::deserialize(input)?.unwrap_or(1.0))
 }
 
-/// Reads a whole number that is not negative, possibly written as a float.
+/// Reads a whole number that is not negative, possibly written as a float, and refuses null.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+    Whole::deserialize(input).map(|Whole(number)| number)
+}
+
+/// Reads a whole number that is not negative, possibly written as a float; null is absent.
 pub(super) fn whole_option<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     Ok(Option::<Whole>::deserialize(input)?.map(|Whole(number)| number))
 }

@@ -54,10 +54,6 @@ pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::E
     })
 }
 
-pub(crate) fn some_secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Secret>, D::Error> {
-    secret(input).map(Some)
-}
-
 /// Draws a key from the random generator of the system.
 pub(crate) fn random() -> Result<Key, String> {
     let mut bytes = [0; 32];

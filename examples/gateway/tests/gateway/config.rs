@@ -82,6 +82,10 @@ fn an_unknown_key_at_the_top_is_refused() {
         (file().set("keys.0.colour", "red"), "colour"),
         (file().set("session_affinity", "cookie"), "session_affinity"),
     ]);
+    // All keys are named, the gateway's and the crate's.
+    let told = run_to_its_end(Some(&file().set("retrys", 2).to_string()), &[]).stderr;
+    assert!(told.contains("unknown field `retrys`, expected one of `listen`, `admin`"), "{told}");
+    assert!(told.contains("`pools`") && told.contains("`retries`, `ipv6_prefix`"), "{told}");
 }
 
 #[test]
@@ -93,7 +97,11 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("retries", 0), "retries"),
         (file().set("retries", 9), "retries"),
         (file().set("retries", "one"), "retries"),
-        (file().set("retries", -1), "retries"),
+        (file().set("retries", -1), "retries: expected a whole number that is not negative"),
+        (file().set("retries", Value::Null), "retries: expected a whole number"),
+        (file().set("cookie", json!(["lb"])), "cookie: expected an object"),
+        (file().set("cookie.name", 1), "cookie.name: expected a string"),
+        (file().set("session_secret", Value::Null), "session_secret: expected base64"),
         (file().set("cooling_off", 301), "cooling_off"),
         (file().set("clock_skew", 86_401), "clock_skew"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix"),
@@ -118,7 +126,6 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
     ]);
 }
 
-/// The crate names its fields otherwise, such as `extensions.cookie_name`.
 #[test]
 fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
     for (file, line) in [
