@@ -12,6 +12,7 @@ use crate::policy::{
     AffinityPolicy, CookiePolicy, HeaderPolicy, IpCookiePolicy, NoAffinity, Require,
 };
 
+mod address;
 mod extensions;
 mod invalid;
 #[cfg(feature = "serde")]
@@ -76,8 +77,8 @@ pub struct Config {
     /// The reach of failover.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub adaptive_routing: AdaptiveRouting,
-    /// The ids of the pools, in failover order. `None`: all pools, in the order given to
-    /// [`Config::pools`].
+    /// The ids of the pools, in failover order; may be empty beside a `fallback_pool`. `None`: all
+    /// pools, in the order given to [`Config::pools`].
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub default_pools: Option<Vec<String>>,
     /// The id of the pool that is used when no other is open.

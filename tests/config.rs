@@ -279,6 +279,7 @@ fn pools_are_read_with_their_defaults() {
 #[test]
 fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
     let rows = [
+        (r#"[]"#, "pools is []; allowed: one pool or more, or a fallback_pool"),
         (
             r#"[{"id": ""}]"#,
             r#"pools.id is ""; allowed: 1 to 255 bytes without control characters"#,
@@ -301,6 +302,10 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
             "pools[eu].origins[a].weight is 1.01; allowed: 0 to 1 in steps of 0.01",
         ),
         (
+            r#"[{"id": "eu", "origins": [{"name": "a", "address": "10.0.0.1:80", "port": 8080}]}]"#,
+            "pools[eu].origins[a].port is 8080 with the address \"10.0.0.1:80\"; allowed: an address without a port, or with this one",
+        ),
+        (
             r#"[{"id": "eu", "load_shedding": {"default_percent": 101}}]"#,
             "pools[eu].load_shedding.default_percent is 101; allowed: 0 to 100 percent",
         ),
@@ -317,6 +322,9 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
         r#"[{"id": "eu", "load_shedding": {"session_policy": "random"}}]"#,
         r#"[{"id": "eu", "load_shedding": {"default_percent": 1.5}}]"#,
         r#"[{"id": "eu", "origin_steering": {"policy": "fastest"}}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": 65536}]}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": -1}]}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": "80"}]}]"#,
     ] {
         assert!(serde_json::from_str::<Vec<PoolConfig>>(json).is_err(), "{json}");
     }
@@ -343,6 +351,11 @@ fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
         names(config(&["x"], None)).unwrap_err(),
         r#"default_pools is "x"; allowed: the id of a pool that exists"#
     );
+    assert_eq!(names(config(&[], Some("d"))).unwrap(), ["d"]);
+    assert_eq!(
+        names(config(&[], None)).unwrap_err(),
+        "default_pools is []; allowed: one pool or more, or a fallback_pool"
+    );
     assert_eq!(
         names(config(&["a", "a"], None)).unwrap_err(),
         r#"default_pools is "a" twice; allowed: each id once"#
@@ -359,6 +372,40 @@ fn secrets_are_in_no_debug_output() {
     config.extensions.session_secret = Some(Secret::new([65; 32]).unwrap());
     let shown = format!("{config:?} {:?}", keyring());
     assert!(shown.contains("Secret(..)") && !shown.contains("65, 65"), "{shown}");
+}
+
+/// manual::cloudflare, Parameters of a pool: "0 is the scheme's, as absence is".
+#[test]
+fn the_port_of_an_origin_completes_an_address_without_one() {
+    let pool: PoolConfig = serde_json::from_str(
+        r#"{"id": "eu", "origins": [
+            {"name": "a", "address": "10.0.0.1", "port": 8080.0},
+            {"name": "b", "address": "2001:db8::1", "port": 8080},
+            {"name": "c", "address": "[2001:db8::1]:8080", "port": 8080},
+            {"name": "d", "address": "10.0.0.1", "port": 0},
+            {"name": "e", "address": "10.0.0.1", "port": null},
+            {"name": "f", "address": "10.0.0.1:80", "port": 0}
+        ]}"#,
+    )
+    .unwrap();
+    let ports: Vec<_> = pool.origins.iter().map(|origin| origin.port).collect();
+    assert_eq!(ports, [Some(8080), Some(8080), Some(8080), Some(0), None, Some(0)]);
+    let written = serde_json::to_value(&pool).unwrap();
+    assert_eq!(serde_json::from_value::<PoolConfig>(written).unwrap(), pool);
+    let pools = Config::new("shop").pools(&[pool], |_, origin| origin.authority(), |_| 0).unwrap();
+    let authorities: Vec<_> =
+        pools.pool("eu").unwrap().endpoints().map(|endpoint| endpoint.target().clone()).collect();
+    assert_eq!(
+        authorities,
+        [
+            "10.0.0.1:8080",
+            "[2001:db8::1]:8080",
+            "[2001:db8::1]:8080",
+            "10.0.0.1",
+            "10.0.0.1",
+            "10.0.0.1:80"
+        ]
+    );
 }
 
 /// 32 bytes, 5 each, in base64.

@@ -69,7 +69,11 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
     let stamp = Some(UnixTime::EPOCH);
     let pool = PoolConfig {
         disabled_at: stamp,
-        origins: vec![OriginConfig { disabled_at: stamp, ..OriginConfig::new("", "") }],
+        origins: vec![OriginConfig {
+            port: Some(80),
+            disabled_at: stamp,
+            ..OriginConfig::new("", "")
+        }],
         ..PoolConfig::new("")
     };
     let mut names = BTreeSet::new();

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use session_affinity::config::{Config, Extensions, PoolConfig};
+use session_affinity::config::{Config, Extensions, OriginConfig, PoolConfig};
 use session_affinity::{
     Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
 };
@@ -26,6 +26,11 @@ pub fn check(json: &[u8]) {
     if let Ok(pools) = serde_json::from_slice::<Vec<PoolConfig>>(json) {
         let written = serde_json::to_vec(&pools).unwrap();
         assert_eq!(read!(Vec<PoolConfig>, &written).unwrap(), pools);
+        for origin in pools.iter().flat_map(|pool| &pool.origins) {
+            let address = origin.authority();
+            let complete = OriginConfig { address: address.clone(), ..origin.clone() };
+            assert_eq!(complete.authority(), address);
+        }
         serve(&Config::new("shop"), &pools);
     }
     if let Ok(mut extensions) = serde_json::from_slice::<Extensions>(json) {

@@ -54,6 +54,12 @@ pub enum InvalidConfig {
     /// The policy `header` does not support the failover mode `sticky`.
     #[error("{} is sticky; allowed for header: none or temporary", self.field())]
     FailoverMode(#[source] InvalidFailoverMode),
+    /// There is no pool, nor a `fallback_pool`.
+    #[error("{field} is []; allowed: one pool or more, or a fallback_pool")]
+    NoPools {
+        /// The list, `default_pools` or, where that is absent, `pools`.
+        field: &'static str,
+    },
     /// The id of a pool is not valid.
     #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
     PoolId(#[source] InvalidName),
@@ -91,6 +97,21 @@ pub enum InvalidConfig {
         pool: String,
         /// The name of the origins.
         origin: String,
+    },
+    /// The port of an origin is not the one in its address.
+    #[error(
+        "{} is {port} with the address {address:?}; allowed: an address without a port, or with this one",
+        self.field()
+    )]
+    Port {
+        /// The id of the pool.
+        pool: String,
+        /// The name of the origin.
+        origin: String,
+        /// The port that was given.
+        port: u16,
+        /// The address that was given.
+        address: String,
     },
     /// The weight of an origin is not a hundredth.
     #[error("{} is {weight}; allowed: 0 to 1 in steps of 0.01", self.field())]
@@ -132,10 +153,13 @@ impl InvalidConfig {
             Self::Headers(_) => "session_affinity_attributes.headers".into(),
             Self::NoSessionSecret => "session_secret".into(),
             Self::FailoverMode(_) => "session_affinity_attributes.zero_downtime_failover".into(),
-            Self::DuplicatePool { field, .. } | Self::UnknownPool { field, .. } => (*field).into(),
+            Self::NoPools { field }
+            | Self::DuplicatePool { field, .. }
+            | Self::UnknownPool { field, .. } => (*field).into(),
             Self::PoolId(_) => "pools.id".into(),
             Self::OriginName { pool, .. } => format!("pools[{pool}].origins.name"),
             Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
+            Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
             Self::Weight { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].weight"),
             Self::Pool { pool, source } => format!("pools[{pool}].{}", source.field),
         }

@@ -129,7 +129,7 @@ fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, 
 }
 
 fn address(pool: &PoolConfig, origin: &OriginConfig) -> Result<Address, String> {
-    origin.address.parse().map_err(|()| {
+    origin.authority().parse().map_err(|()| {
         let (pool, name, address) = (&pool.id, &origin.name, &origin.address);
         format!("pools[{pool}].origins[{name}].address is {address:?}; allowed: {ALLOWED}")
     })

@@ -229,6 +229,8 @@ fn a_value_of_cloudflares_that_is_out_of_range_is_refused() {
         (balancer("session_affinity_ttl", json!(1_800.5)), "session_affinity_ttl"),
         (balancer("default_pools", json!(["eu", "us"])), "default_pools"),
         (balancer("default_pools", json!(["eu", "eu"])), "default_pools"),
+        (balancer("default_pools", json!([])), "default_pools is []; allowed: one pool or more"),
+        (file().without("load_balancer.default_pools").set("pools", json!([])), "pools is []"),
         (balancer("fallback_pool", json!("us")), "fallback_pool"),
         (file().attribute("samesite", "Some"), "samesite"),
         (file().attribute("secure", "Perhaps"), "secure"),
@@ -281,6 +283,12 @@ fn a_pool_that_is_wrong_is_refused() {
         (origin("address", json!("http://127.0.0.1:80")), "address"),
         (origin("address", json!("")), "address"),
         (origin("address", Value::Null), "address"),
+        (
+            origin("port", json!(10)),
+            "pools[eu].origins[eu-1].port is 10 with the address \"127.0.0.1:9\"",
+        ),
+        (origin("port", json!(65_536)), "pools[0].origins[0].port"),
+        (origin("port", json!("9")), "pools[0].origins[0].port"),
         (origin("weight", json!(1.01)), "weight"),
         (origin("weight", json!(-0.1)), "weight"),
         (origin("weight", json!(0.125)), "weight"),
@@ -366,6 +374,32 @@ fn a_load_balancer_as_cloudflare_exports_it_is_read_unchanged() {
     let first = browser.get("/");
     assert!(first.set_cookie().is_some_and(|line| line.contains("Max-Age=1800;")));
     assert_eq!(browser.get("/").outcome(), "kept");
+}
+
+#[test]
+fn an_address_without_a_port_takes_the_port_of_its_origin() {
+    let a = Endpoint::start("a");
+    let port = a.address.port();
+    for (address, given) in [
+        (a.address.ip().to_string(), json!(port)),
+        ("localhost".into(), json!(port)),
+        (a.address.to_string(), json!(port)),
+        (a.address.to_string(), json!(0)),
+    ] {
+        let file = shop(&[&a])
+            .set("pools.0.origins.0.address", address)
+            .set("pools.0.origins.0.port", given);
+        Gateway::start(&file).visit().assert_ok();
+    }
+}
+
+#[test]
+fn a_fallback_pool_alone_is_enough() {
+    let a = Endpoint::start("a");
+    let file = shop(&[&a])
+        .set("load_balancer.default_pools", json!([]))
+        .set("load_balancer.fallback_pool", "eu");
+    Gateway::start(&file).visit().assert_ok();
 }
 
 #[test]
