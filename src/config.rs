@@ -13,6 +13,8 @@ use crate::policy::{
 };
 
 mod address;
+#[cfg(feature = "serde")]
+mod document;
 mod extensions;
 mod invalid;
 #[cfg(feature = "serde")]
@@ -22,6 +24,8 @@ mod pools;
 #[cfg(feature = "serde")]
 mod secret;
 
+#[cfg(feature = "serde")]
+pub use document::{InvalidDocument, read_strict};
 pub use extensions::{CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
@@ -32,7 +36,7 @@ pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, Ste
 /// With the feature `serde` it reads a load balancer as Cloudflare's API returns it: unknown
 /// keys are ignored, null means the default, numbers may be floats, `""` means `none`.
 /// The [`extensions`](Config::extensions) are not part of that object; [`Extensions`] are read from
-/// one of their own.
+/// one of their own. `read_strict` refuses unknown keys, for files written by hand.
 ///
 /// ```
 /// use session_affinity::{Affinity, Key, Keyring, Secret};

@@ -1,6 +1,6 @@
 //! Every parameter: its default, its range, its refusal, and Cloudflare's JSON.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, SameSite, Secure};
 use session_affinity::*;
@@ -492,10 +492,118 @@ fn a_secret_that_is_refused_is_not_shown() {
         "null".into(),
     ] {
         let text = format!(r#"{{"session_secret": {secret}}}"#);
+        let told = |error: &dyn std::error::Error| format!("{error} {error:?}");
         let error = serde_json::from_str::<Extensions>(&text).unwrap_err();
-        let told = format!("{error} {error:?}");
-        let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes";
-        assert!(told.contains(expected), "{told}");
-        assert!(!told.contains("c2Vj") && !told.contains("BQ") && !told.contains("1234"));
+        let input = &mut serde_json::Deserializer::from_str(&text);
+        let strict = read_strict::<Extensions, _>(input).unwrap_err();
+        for told in [told(&error), told(&strict)] {
+            let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes";
+            assert!(told.contains(expected), "{told}");
+            assert!(!told.contains("c2Vj") && !told.contains("BQ") && !told.contains("1234"));
+        }
+        assert!(strict.to_string().starts_with("session_secret: expected base64"), "{strict}");
     }
+}
+
+/// A file of one's own, of the crate's types.
+#[derive(Debug, serde::Deserialize)]
+struct File {
+    #[serde(default)]
+    extensions: Extensions,
+    load_balancer: Config,
+    pools: Vec<PoolConfig>,
+}
+
+fn strict(text: &str) -> Result<File, InvalidDocument<serde_json::Error>> {
+    read_strict(&mut serde_json::Deserializer::from_str(text))
+}
+
+#[test]
+fn the_strict_reader_accepts_every_key_that_is_written() {
+    let config = Config {
+        session_affinity_ttl: Some(1_800),
+        default_pools: Some(vec!["eu".into()]),
+        fallback_pool: Some("eu".into()),
+        ..Config::new("shop")
+    };
+    let origin = OriginConfig {
+        port: Some(80),
+        disabled_at: Some(support::NOW),
+        ..OriginConfig::new("a", "10.0.0.1")
+    };
+    let pool = PoolConfig {
+        disabled_at: Some(support::NOW),
+        origins: vec![origin],
+        ..PoolConfig::new("eu")
+    };
+    let extensions = Extensions::default();
+    let text = json!({ "load_balancer": config, "extensions": extensions, "pools": [pool] });
+    let file = strict(&text.to_string()).unwrap();
+    assert_eq!((file.load_balancer, file.extensions, file.pools), (config, extensions, vec![pool]));
+}
+
+#[test]
+fn the_strict_reader_names_every_unknown_key_with_its_path() {
+    for (text, message) in [
+        (
+            r#"{ "load_balancer": { "name": "shop", "sesion_affinity": "cookie" }, "pools": [] }"#,
+            "unknown key: load_balancer.sesion_affinity",
+        ),
+        (
+            r#"{ "load_balancer": {
+                   "session_affinity_attributes": { "same_site": "Lax" },
+                   "adaptive_routing": { "failover_accross_pools": true },
+                   "extensions": {} },
+                 "pools": [ {}, { "orgins": [], "origin_steering": { "polcy": "hash" },
+                   "load_shedding": { "percent": 1 }, "origins": [ {}, { "wieght": 1 } ] } ],
+                 "colour": { "any": ["thing"] } }"#,
+            "unknown keys: load_balancer.session_affinity_attributes.same_site, \
+             load_balancer.adaptive_routing.failover_accross_pools, load_balancer.extensions, \
+             pools[1].orgins, pools[1].origin_steering.polcy, pools[1].load_shedding.percent, \
+             pools[1].origins[1].wieght, colour",
+        ),
+        // Here the misspelled key is the reason why another one is missing.
+        (r#"{ "load_balancr": { "name": "shop" }, "pools": [] }"#, "unknown key: load_balancr"),
+        (r#"{ "load_balancer": {}, "pools": [], "a\nb\u001b": 1 }"#, r"unknown key: a\nb\u{1b}"),
+    ] {
+        assert_eq!(strict(text).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn the_strict_reader_names_the_path_of_a_value_that_cannot_be_read() {
+    for (text, message) in [
+        (r#"{ "load_balancer": {} }"#, "missing field `pools` at line 1 column 23"),
+        (r#"{ "load_balancer": "#, "load_balancer: EOF while parsing a value at line 1 column 19"),
+        (
+            r#"{ "load_balancer": { "session_affinity_ttl": "1800" } }"#,
+            "load_balancer.session_affinity_ttl: invalid type: string \"1800\", expected a whole number that is not negative at line 1 column 51",
+        ),
+        (
+            r#"{ "pools": [ {}, { "origins": [ { "port": 65536 } ] } ] }"#,
+            "pools[1].origins[0].port: invalid value: integer `65536`, expected a port up to 65535 at line 1 column 49",
+        ),
+        (
+            r#"{ "load_balancer": { "session_affinity_attributes": [] } }"#,
+            "load_balancer.session_affinity_attributes: invalid type: sequence, expected an object at line 1 column 52",
+        ),
+        (
+            r#"{ "extensions": { "cookie": { "nam": "lb" } } }"#,
+            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned` at line 1 column 35",
+        ),
+    ] {
+        let error = strict(text).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
+
+/// manual::cloudflare, Reading an export: "unknown keys are ignored".
+#[test]
+fn an_export_is_not_for_the_strict_reader() {
+    let text =
+        r#"{ "load_balancer": { "name": "shop", "proxied": true, "ttl": null }, "pools": [] }"#;
+    assert!(serde_json::from_str::<File>(text).is_ok());
+    let error = strict(text).unwrap_err();
+    assert_eq!(error.to_string(), "unknown keys: load_balancer.proxied, load_balancer.ttl");
 }
