@@ -12,14 +12,21 @@ use crate::policy::{
     AffinityPolicy, CookiePolicy, HeaderPolicy, IpCookiePolicy, NoAffinity, Require,
 };
 
+mod address;
+#[cfg(feature = "serde")]
+mod document;
 mod extensions;
 mod invalid;
 #[cfg(feature = "serde")]
 mod lenient;
 mod pool;
 mod pools;
+#[cfg(feature = "serde")]
+mod secret;
 
-pub use extensions::Extensions;
+#[cfg(feature = "serde")]
+pub use document::{InvalidDocument, read_strict};
+pub use extensions::{CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
 
@@ -28,8 +35,8 @@ pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, Ste
 ///
 /// With the feature `serde` it reads a load balancer as Cloudflare's API returns it: unknown
 /// keys are ignored, null means the default, numbers may be floats, `""` means `none`.
-/// The [`extensions`](Config::extensions) are not part of that object. The deserializer refuses a
-/// value of the wrong kind; with `serde_path_to_error` its error names the field.
+/// The [`extensions`](Config::extensions) are not part of that object; [`Extensions`] are read from
+/// one of their own. `read_strict` refuses unknown keys, for files written by hand.
 ///
 /// ```
 /// use session_affinity::{Affinity, Key, Keyring, Secret};
@@ -74,8 +81,8 @@ pub struct Config {
     /// The reach of failover.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub adaptive_routing: AdaptiveRouting,
-    /// The ids of the pools, in failover order. `None`: all pools, in the order given to
-    /// [`Config::pools`].
+    /// The ids of the pools, in failover order; may be empty beside a `fallback_pool`. `None`: all
+    /// pools, in the order given to [`Config::pools`].
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub default_pools: Option<Vec<String>>,
     /// The id of the pool that is used when no other is open.
@@ -173,7 +180,7 @@ impl Config {
     }
 
     fn cookie_name(&self) -> Result<CookieName, InvalidConfig> {
-        Ok(CookieName::new(self.extensions.cookie_name.clone())?)
+        Ok(CookieName::new(self.extensions.cookie.name.clone())?)
     }
 
     fn set_cookie(&self) -> Result<SetCookie, InvalidConfig> {
@@ -181,9 +188,9 @@ impl Config {
         let attributes = CookieAttributes {
             samesite: attributes.samesite,
             secure: attributes.secure,
-            path: CookiePath::new(extensions.cookie_path.clone())?,
-            domain: extensions.cookie_domain.clone().map(CookieDomain::new).transpose()?,
-            partitioned: extensions.cookie_partitioned,
+            path: CookiePath::new(extensions.cookie.path.clone())?,
+            domain: extensions.cookie.domain.clone().map(CookieDomain::new).transpose()?,
+            partitioned: extensions.cookie.partitioned,
             always_use_https: extensions.always_use_https,
         };
         Ok(SetCookie::new(self.cookie_name()?, attributes)?)
@@ -203,7 +210,7 @@ impl Config {
     ) -> Result<CookiePolicy, InvalidConfig> {
         let unit = " seconds for cookie and ip_cookie";
         let ttl = self.ttl(CookiePolicy::DEFAULT_TTL, 1_800, 604_800, unit)?;
-        let clock_skew = extension(ClockSkew::new(self.extensions.clock_skew))?;
+        let clock_skew = ClockSkew::new(self.extensions.clock_skew)?;
         let policy = CookiePolicy::new(name, keyring, set_cookie);
         Ok(policy.with_ttl(ttl).with_clock_skew(clock_skew))
     }
@@ -250,19 +257,15 @@ impl Affinity {
         };
         let cache_guard =
             if extensions.cache_guard { CacheGuard::MakePrivate } else { CacheGuard::LeaveAsIs };
-        extension(ClockSkew::new(extensions.clock_skew))?;
+        ClockSkew::new(extensions.clock_skew)?;
         Ok(Affinity::new(config.policy(keyring)?)
             .with_failover_mode(attributes.zero_downtime_failover)
             .map_err(InvalidConfig::FailoverMode)?
             .with_failover_scope(scope)
-            .with_retries(extension(Retries::new(extensions.retries))?)
+            .with_retries(Retries::new(extensions.retries)?)
             .with_drain_duration(DrainDuration::new(attributes.drain_duration)?)
-            .with_cooling_off(extension(CoolingOff::new(extensions.cooling_off))?)
-            .with_ipv6_prefix(extension(Ipv6Prefix::new(extensions.ipv6_prefix))?)
+            .with_cooling_off(CoolingOff::new(extensions.cooling_off)?)
+            .with_ipv6_prefix(Ipv6Prefix::new(extensions.ipv6_prefix)?)
             .with_cache_guard(cache_guard))
     }
-}
-
-fn extension<V>(checked: Result<V, OutOfRange>) -> Result<V, InvalidConfig> {
-    checked.map_err(InvalidConfig::Extension)
 }

@@ -73,7 +73,8 @@ fn load_balancers_are_read_as_the_api_lists_them() {
 
 #[test]
 fn pools_are_read_as_the_api_lists_them() {
-    let origin = |name: &str, address: &str, weight| OriginConfig {
+    let origin = |name: &str, address: &str, port, weight| OriginConfig {
+        port,
         weight,
         ..OriginConfig::new(name, address)
     };
@@ -86,12 +87,12 @@ fn pools_are_read_as_the_api_lists_them() {
             session_percent: 5,
         },
         origins: vec![
-            origin("fra-1", "192.0.2.11", 1.0),
-            origin("fra-2", "2001:db8:11::2", 0.56),
+            origin("fra-1", "192.0.2.11", Some(0), 1.0),
+            origin("fra-2", "2001:db8:11::2", Some(0), 0.56),
             OriginConfig {
                 enabled: false,
                 disabled_at: Some(UnixTime::from_secs(1_799_961_450)),
-                ..origin("fra-3", "fra-3.shop.example.net", 0.3)
+                ..origin("fra-3", "fra-3.shop.example.net", Some(8080), 0.3)
             },
         ],
         ..PoolConfig::new(EU)
@@ -99,13 +100,16 @@ fn pools_are_read_as_the_api_lists_them() {
     let us = PoolConfig {
         enabled: false,
         disabled_at: Some(UnixTime::from_secs(1_792_888_200)),
-        origins: vec![origin("iad-1", "198.51.100.21", 1.0), origin("iad-2", "198.51.100.22", 0.0)],
+        origins: vec![
+            origin("iad-1", "198.51.100.21", None, 1.0),
+            origin("iad-2", "198.51.100.22", None, 0.0),
+        ],
         ..PoolConfig::new(US)
     };
     let last = PoolConfig {
         minimum_origins: 0,
         origin_steering: OriginSteering { policy: SteeringPolicy::Hash },
-        origins: vec![origin("sorry", "203.0.113.80", 1.0)],
+        origins: vec![origin("sorry", "203.0.113.80", None, 1.0)],
         ..PoolConfig::new(LAST)
     };
     assert_eq!(pools().1, [eu, us, last]);
@@ -212,7 +216,7 @@ fn a_pool_is_given_back() {
     assert_eq!(
         written[0]["origins"][2],
         json!({
-            "name": "fra-3", "address": "fra-3.shop.example.net", "weight": 0.3,
+            "name": "fra-3", "address": "fra-3.shop.example.net", "port": 8080, "weight": 0.3,
             "enabled": false, "disabled_at": "2027-01-14T21:17:30Z"
         })
     );

@@ -1,5 +1,6 @@
 //! Every parameter: its default, its range, its refusal, and Cloudflare's JSON.
 
+use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, SameSite, Secure};
 use session_affinity::*;
@@ -12,8 +13,16 @@ fn refused(change: impl FnOnce(&mut Config)) -> String {
     change(&mut config);
     match Affinity::from_config(&config, &keyring()) {
         Ok(_) => "accepted".into(),
-        Err(error) => error.to_string(),
+        Err(error) => told(&error),
     }
+}
+
+/// The message of an error, which begins with the path of the field.
+fn told(error: &InvalidConfig) -> String {
+    let message = error.to_string();
+    let rest = message.strip_prefix(&error.field()).expect(&message);
+    assert!(rest.starts_with(" is ") || rest.starts_with(" has "), "{message}");
+    message
 }
 
 fn header(config: &mut Config) {
@@ -34,7 +43,7 @@ fn the_defaults_are_accepted_for_every_policy() {
 fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     use SessionAffinity::*;
     type Change = fn(&mut Config);
-    let rows: [(Change, &str); 22] = [
+    let rows: [(Change, &str); 23] = [
         (
             |c| c.name = String::new(),
             "name is \"\"; allowed: 1 to 255 bytes without control characters",
@@ -66,32 +75,23 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
             |c| c.session_affinity_attributes.drain_duration = 604_801,
             "session_affinity_attributes.drain_duration is 604801; allowed: 0 to 604800 seconds",
         ),
-        (|c| c.extensions.retries = 0, "extensions.retries is 0; allowed: 1 to 8"),
-        (|c| c.extensions.retries = 9, "extensions.retries is 9; allowed: 1 to 8"),
-        (|c| c.extensions.ipv6_prefix = 0, "extensions.ipv6_prefix is 0; allowed: 1 to 128 bits"),
+        (|c| c.extensions.retries = 0, "retries is 0; allowed: 1 to 8"),
+        (|c| c.extensions.retries = 9, "retries is 9; allowed: 1 to 8"),
+        (|c| c.extensions.ipv6_prefix = 0, "ipv6_prefix is 0; allowed: 1 to 128 bits"),
+        (|c| c.extensions.ipv6_prefix = 129, "ipv6_prefix is 129; allowed: 1 to 128 bits"),
+        (|c| c.extensions.clock_skew = 86_401, "clock_skew is 86401; allowed: 0 to 86400 seconds"),
+        (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
         (
-            |c| c.extensions.ipv6_prefix = 129,
-            "extensions.ipv6_prefix is 129; allowed: 1 to 128 bits",
+            |c| c.extensions.cookie.name = "a b".into(),
+            "cookie.name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
         ),
         (
-            |c| c.extensions.clock_skew = 86_401,
-            "extensions.clock_skew is 86401; allowed: 0 to 86400 seconds",
+            |c| c.extensions.cookie.path = "x".into(),
+            "cookie.path is \"x\"; allowed: / and then visible ASCII characters other than ;, 1024 in all",
         ),
         (
-            |c| c.extensions.cooling_off = 301,
-            "extensions.cooling_off is 301; allowed: 0 to 300 seconds",
-        ),
-        (
-            |c| c.extensions.cookie_name = "a b".into(),
-            "extensions.cookie_name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
-        ),
-        (
-            |c| c.extensions.cookie_path = "x".into(),
-            "extensions.cookie_path is \"x\"; allowed: / and then visible ASCII characters other than ;, 1024 in all",
-        ),
-        (
-            |c| c.extensions.cookie_domain = Some("a;b".into()),
-            "extensions.cookie_domain is \"a;b\"; allowed: a host name of letters, digits, - and ., 253 in all",
+            |c| c.extensions.cookie.domain = Some("a;b".into()),
+            "cookie.domain is \"a;b\"; allowed: a host name of letters, digits, - and ., 253 in all",
         ),
         (
             |c| {
@@ -102,18 +102,29 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
         ),
         (
             |c| {
-                c.extensions.cookie_partitioned = true;
+                c.extensions.cookie.partitioned = true;
                 c.session_affinity_attributes.secure = Secure::Never;
             },
-            "extensions.cookie_partitioned is true with secure Never; allowed: true with secure Auto or Always",
+            "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
         ),
         (
-            |c| c.extensions.cookie_name = "__Secure-a".into(),
-            "extensions.cookie_name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
+            |c| c.extensions.cookie.name = "__Secure-a".into(),
+            "cookie.name is \"__Secure-a\"; allowed with this prefix: secure Always, or always_use_https with secure Auto",
+        ),
+        (
+            |c| {
+                c.extensions.cookie = CookieConfig {
+                    name: "__Host-a".into(),
+                    path: "/shop".into(),
+                    ..c.extensions.cookie.clone()
+                };
+                c.session_affinity_attributes.secure = Secure::Always;
+            },
+            "cookie.name is \"__Host-a\"; allowed with the prefix __Host-: path / and no domain",
         ),
         (
             |c| c.session_affinity = Header,
-            "extensions.session_secret is missing; allowed for header: 32 or more secret bytes",
+            "session_secret is missing; allowed for header: 32 or more secret bytes",
         ),
         (
             |c| {
@@ -146,7 +157,7 @@ fn the_affinity_knows_which_cookie_is_its_own() {
         (Header, Some("sid")),
     ] {
         let mut config = Config { session_affinity: policy, ..Config::new("shop.example.com") };
-        config.extensions.cookie_name = "sid".into();
+        config.extensions.cookie.name = "sid".into();
         config.extensions.session_secret = Some(Secret::new([7; 32]).unwrap());
         config.session_affinity_attributes.headers = vec!["x-user".into()];
         let affinity = Affinity::from_config(&config, &keyring()).unwrap();
@@ -268,6 +279,7 @@ fn pools_are_read_with_their_defaults() {
 #[test]
 fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
     let rows = [
+        (r#"[]"#, "pools is []; allowed: one pool or more, or a fallback_pool"),
         (
             r#"[{"id": ""}]"#,
             r#"pools.id is ""; allowed: 1 to 255 bytes without control characters"#,
@@ -290,6 +302,10 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
             "pools[eu].origins[a].weight is 1.01; allowed: 0 to 1 in steps of 0.01",
         ),
         (
+            r#"[{"id": "eu", "origins": [{"name": "a", "address": "10.0.0.1:80", "port": 8080}]}]"#,
+            "pools[eu].origins[a].port is 8080 with the address \"10.0.0.1:80\"; allowed: an address without a port, or with this one",
+        ),
+        (
             r#"[{"id": "eu", "load_shedding": {"default_percent": 101}}]"#,
             "pools[eu].load_shedding.default_percent is 101; allowed: 0 to 100 percent",
         ),
@@ -299,13 +315,16 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
         ),
     ];
     for (json, message) in rows {
-        assert_eq!(pool(json).unwrap_err().to_string(), message);
+        assert_eq!(told(&pool(json).unwrap_err()), message);
     }
     for json in [
         r#"[{"id": "eu", "origins": [{"name": "a", "disabled_at": "yesterday"}]}]"#,
         r#"[{"id": "eu", "load_shedding": {"session_policy": "random"}}]"#,
         r#"[{"id": "eu", "load_shedding": {"default_percent": 1.5}}]"#,
         r#"[{"id": "eu", "origin_steering": {"policy": "fastest"}}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": 65536}]}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": -1}]}]"#,
+        r#"[{"id": "eu", "origins": [{"name": "a", "port": "80"}]}]"#,
     ] {
         assert!(serde_json::from_str::<Vec<PoolConfig>>(json).is_err(), "{json}");
     }
@@ -323,7 +342,7 @@ fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
         let pools = config.pools(&pools, |_, _| (), |_| 0);
         pools
             .map(|pools| pools.iter().map(|pool| pool.name().to_owned()).collect::<Vec<_>>())
-            .map_err(|e| e.to_string())
+            .map_err(|error| told(&error))
     };
     assert_eq!(names(config(&["c", "a"], Some("d"))).unwrap(), ["c", "a", "d"]);
     assert_eq!(names(config(&["c", "a"], Some("c"))).unwrap(), ["c", "a"]);
@@ -331,6 +350,11 @@ fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
     assert_eq!(
         names(config(&["x"], None)).unwrap_err(),
         r#"default_pools is "x"; allowed: the id of a pool that exists"#
+    );
+    assert_eq!(names(config(&[], Some("d"))).unwrap(), ["d"]);
+    assert_eq!(
+        names(config(&[], None)).unwrap_err(),
+        "default_pools is []; allowed: one pool or more, or a fallback_pool"
     );
     assert_eq!(
         names(config(&["a", "a"], None)).unwrap_err(),
@@ -348,4 +372,238 @@ fn secrets_are_in_no_debug_output() {
     config.extensions.session_secret = Some(Secret::new([65; 32]).unwrap());
     let shown = format!("{config:?} {:?}", keyring());
     assert!(shown.contains("Secret(..)") && !shown.contains("65, 65"), "{shown}");
+}
+
+/// manual::cloudflare, Parameters of a pool: "0 is the scheme's, as absence is".
+#[test]
+fn the_port_of_an_origin_completes_an_address_without_one() {
+    let pool: PoolConfig = serde_json::from_str(
+        r#"{"id": "eu", "origins": [
+            {"name": "a", "address": "10.0.0.1", "port": 8080.0},
+            {"name": "b", "address": "2001:db8::1", "port": 8080},
+            {"name": "c", "address": "[2001:db8::1]:8080", "port": 8080},
+            {"name": "d", "address": "10.0.0.1", "port": 0},
+            {"name": "e", "address": "10.0.0.1", "port": null},
+            {"name": "f", "address": "10.0.0.1:80", "port": 0}
+        ]}"#,
+    )
+    .unwrap();
+    let ports: Vec<_> = pool.origins.iter().map(|origin| origin.port).collect();
+    assert_eq!(ports, [Some(8080), Some(8080), Some(8080), Some(0), None, Some(0)]);
+    let written = serde_json::to_value(&pool).unwrap();
+    assert_eq!(serde_json::from_value::<PoolConfig>(written).unwrap(), pool);
+    let pools = Config::new("shop").pools(&[pool], |_, origin| origin.authority(), |_| 0).unwrap();
+    let authorities: Vec<_> =
+        pools.pool("eu").unwrap().endpoints().map(|endpoint| endpoint.target().clone()).collect();
+    assert_eq!(
+        authorities,
+        [
+            "10.0.0.1:8080",
+            "[2001:db8::1]:8080",
+            "[2001:db8::1]:8080",
+            "10.0.0.1",
+            "10.0.0.1",
+            "10.0.0.1:80"
+        ]
+    );
+}
+
+/// 32 bytes, 5 each, in base64.
+const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
+
+#[test]
+fn extensions_are_read_by_the_names_of_their_fields() {
+    let text = r#"{
+        "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
+        "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "cookie": { "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true }
+    }"#
+    .replace("SECRET", SECRET);
+    let expected = Extensions {
+        retries: 2,
+        ipv6_prefix: 48,
+        clock_skew: 60,
+        cooling_off: 30,
+        always_use_https: true,
+        cache_guard: false,
+        session_secret: Some(Secret::new([5; 32]).unwrap()),
+        cookie: CookieConfig {
+            name: "lb".into(),
+            path: "/shop".into(),
+            domain: Some("example.com".into()),
+            partitioned: true,
+        },
+    };
+    assert_eq!(serde_json::from_str::<Extensions>(&text).unwrap(), expected);
+    // From text that is not borrowed, too.
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::from_value::<Extensions>(value).unwrap(), expected);
+
+    let written = serde_json::to_value(&expected).unwrap();
+    assert!(written.get("session_secret").is_none(), "{written}");
+    let without_secret = Extensions { session_secret: None, ..expected };
+    assert_eq!(serde_json::from_value::<Extensions>(written).unwrap(), without_secret);
+}
+
+#[test]
+fn an_absent_extension_is_the_default() {
+    for text in ["{}", r#"{"cookie": {}}"#, r#"{"cookie": {"domain": null}}"#] {
+        assert_eq!(serde_json::from_str::<Extensions>(text).unwrap(), Extensions::default());
+    }
+}
+
+/// Nothing of an export is in them, so what is not understood is a mistake.
+#[test]
+fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
+    for (text, named) in [
+        (r#"{"retrys": 2}"#, "unknown field `retrys`, expected one of `retries`"),
+        (r#"{"cookie_name": "a"}"#, "unknown field `cookie_name`"),
+        (r#"{"cookie": {"samesite": "Lax"}}"#, "unknown field `samesite`"),
+        (r#"{"retries": null}"#, "expected a whole number that is not negative"),
+        (r#"{"retries": -1}"#, "expected a whole number that is not negative"),
+        (r#"{"clock_skew": 1.5}"#, "expected a whole number that is not negative"),
+        (r#"{"cooling_off": "1"}"#, "expected a whole number that is not negative"),
+        (r#"{"cache_guard": null}"#, "expected a boolean"),
+        (r#"{"cookie": null}"#, "expected an object"),
+        (r#"{"cookie": ["lb"]}"#, "expected an object"),
+        (r#"{"cookie": {"name": null}}"#, "expected a string"),
+        (r#"{"retries": 1, "retries": 2}"#, "duplicate field `retries`"),
+    ] {
+        let error = serde_json::from_str::<Extensions>(text).unwrap_err().to_string();
+        assert!(error.contains(named), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_refused_is_not_shown() {
+    let unpadded = SECRET.trim_end_matches('=');
+    let url_safe = SECRET.replace('Q', "-");
+    for secret in [
+        r#""c2VjcmV0""#.into(),
+        format!(r#""{unpadded}""#),
+        format!(r#""{url_safe}""#),
+        format!(r#"" {SECRET}""#),
+        format!(r#""{SECRET}\n""#),
+        // Bits that no byte has.
+        format!(r#""{}""#, SECRET.replace("U=", "V=")),
+        format!(r#"["{SECRET}"]"#),
+        "1234567890123456".into(),
+        r#""""#.into(),
+        "null".into(),
+    ] {
+        let text = format!(r#"{{"session_secret": {secret}}}"#);
+        let told = |error: &dyn std::error::Error| format!("{error} {error:?}");
+        let error = serde_json::from_str::<Extensions>(&text).unwrap_err();
+        let input = &mut serde_json::Deserializer::from_str(&text);
+        let strict = read_strict::<Extensions, _>(input).unwrap_err();
+        for told in [told(&error), told(&strict)] {
+            let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes";
+            assert!(told.contains(expected), "{told}");
+            assert!(!told.contains("c2Vj") && !told.contains("BQ") && !told.contains("1234"));
+        }
+        assert!(strict.to_string().starts_with("session_secret: expected base64"), "{strict}");
+    }
+}
+
+/// A file of one's own, of the crate's types.
+#[derive(Debug, serde::Deserialize)]
+struct File {
+    #[serde(default)]
+    extensions: Extensions,
+    load_balancer: Config,
+    pools: Vec<PoolConfig>,
+}
+
+fn strict(text: &str) -> Result<File, InvalidDocument<serde_json::Error>> {
+    read_strict(&mut serde_json::Deserializer::from_str(text))
+}
+
+#[test]
+fn the_strict_reader_accepts_every_key_that_is_written() {
+    let config = Config {
+        session_affinity_ttl: Some(1_800),
+        default_pools: Some(vec!["eu".into()]),
+        fallback_pool: Some("eu".into()),
+        ..Config::new("shop")
+    };
+    let origin = OriginConfig {
+        port: Some(80),
+        disabled_at: Some(support::NOW),
+        ..OriginConfig::new("a", "10.0.0.1")
+    };
+    let pool = PoolConfig {
+        disabled_at: Some(support::NOW),
+        origins: vec![origin],
+        ..PoolConfig::new("eu")
+    };
+    let extensions = Extensions::default();
+    let text = json!({ "load_balancer": config, "extensions": extensions, "pools": [pool] });
+    let file = strict(&text.to_string()).unwrap();
+    assert_eq!((file.load_balancer, file.extensions, file.pools), (config, extensions, vec![pool]));
+}
+
+#[test]
+fn the_strict_reader_names_every_unknown_key_with_its_path() {
+    for (text, message) in [
+        (
+            r#"{ "load_balancer": { "name": "shop", "sesion_affinity": "cookie" }, "pools": [] }"#,
+            "unknown key: load_balancer.sesion_affinity",
+        ),
+        (
+            r#"{ "load_balancer": {
+                   "session_affinity_attributes": { "same_site": "Lax" },
+                   "adaptive_routing": { "failover_accross_pools": true },
+                   "extensions": {} },
+                 "pools": [ {}, { "orgins": [], "origin_steering": { "polcy": "hash" },
+                   "load_shedding": { "percent": 1 }, "origins": [ {}, { "wieght": 1 } ] } ],
+                 "colour": { "any": ["thing"] } }"#,
+            "unknown keys: load_balancer.session_affinity_attributes.same_site, \
+             load_balancer.adaptive_routing.failover_accross_pools, load_balancer.extensions, \
+             pools[1].orgins, pools[1].origin_steering.polcy, pools[1].load_shedding.percent, \
+             pools[1].origins[1].wieght, colour",
+        ),
+        // Here the misspelled key is the reason why another one is missing.
+        (r#"{ "load_balancr": { "name": "shop" }, "pools": [] }"#, "unknown key: load_balancr"),
+        (r#"{ "load_balancer": {}, "pools": [], "a\nb\u001b": 1 }"#, r"unknown key: a\nb\u{1b}"),
+    ] {
+        assert_eq!(strict(text).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn the_strict_reader_names_the_path_of_a_value_that_cannot_be_read() {
+    for (text, message) in [
+        (r#"{ "load_balancer": {} }"#, "missing field `pools` at line 1 column 23"),
+        (r#"{ "load_balancer": "#, "load_balancer: EOF while parsing a value at line 1 column 19"),
+        (
+            r#"{ "load_balancer": { "session_affinity_ttl": "1800" } }"#,
+            "load_balancer.session_affinity_ttl: invalid type: string \"1800\", expected a whole number that is not negative at line 1 column 51",
+        ),
+        (
+            r#"{ "pools": [ {}, { "origins": [ { "port": 65536 } ] } ] }"#,
+            "pools[1].origins[0].port: invalid value: integer `65536`, expected a port up to 65535 at line 1 column 49",
+        ),
+        (
+            r#"{ "load_balancer": { "session_affinity_attributes": [] } }"#,
+            "load_balancer.session_affinity_attributes: invalid type: sequence, expected an object at line 1 column 52",
+        ),
+        (
+            r#"{ "extensions": { "cookie": { "nam": "lb" } } }"#,
+            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned` at line 1 column 35",
+        ),
+    ] {
+        let error = strict(text).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
+
+/// manual::cloudflare, Reading an export: "unknown keys are ignored".
+#[test]
+fn an_export_is_not_for_the_strict_reader() {
+    let text =
+        r#"{ "load_balancer": { "name": "shop", "proxied": true, "ttl": null }, "pools": [] }"#;
+    assert!(serde_json::from_str::<File>(text).is_ok());
+    let error = strict(text).unwrap_err();
+    assert_eq!(error.to_string(), "unknown keys: load_balancer.proxied, load_balancer.ttl");
 }

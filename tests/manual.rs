@@ -69,7 +69,11 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
     let stamp = Some(UnixTime::EPOCH);
     let pool = PoolConfig {
         disabled_at: stamp,
-        origins: vec![OriginConfig { disabled_at: stamp, ..OriginConfig::new("", "") }],
+        origins: vec![OriginConfig {
+            port: Some(80),
+            disabled_at: stamp,
+            ..OriginConfig::new("", "")
+        }],
         ..PoolConfig::new("")
     };
     let mut names = BTreeSet::new();
@@ -78,8 +82,10 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
     assert!(names.len() >= 25, "{names:?}");
 
     let extensions = format!("{:#?}", Config::new("shop").extensions);
-    let fields = extensions.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+    let fields = extensions.lines().filter_map(|line| line.trim_start().split_once(": "));
     names.extend(fields.map(|(field, _)| field.to_owned()));
+
+    assert!(names.contains("session_secret") && names.contains("partitioned"), "{names:?}");
 
     let chapter = source("manual/cloudflare.md");
     let prose = chapter.split("```").step_by(2).collect::<String>();

@@ -263,6 +263,31 @@ fn secrets_and_the_keys_derived_from_them_are_wiped_when_dropped() {
     assert_eq!(found_when_dropped(&of_headers(), of_config), 0);
 }
 
+/// The secret is looked for as bytes and as text: a document of which the deserializer hands over
+/// its text has it wiped.
+#[cfg(feature = "serde")]
+#[test]
+fn secrets_leave_nothing_behind_where_they_are_read() {
+    use serde_json::{Deserializer, Value, from_str, from_value};
+    use session_affinity::config::{Extensions, read_strict};
+
+    const TEXT: &str =
+        r#"{"session_secret": "dDBwczNjcmV0IG9mIDQwIGJ5dGVzLCBkcmF3biBieSBubyBjaGFuYw=="}"#;
+    // Its first 31 bytes.
+    const SHORT: &str = r#"{"session_secret": "dDBwczNjcmV0IG9mIDQwIGJ5dGVzLCBkcmF3biBieQ=="}"#;
+    let wanted = aside(|| [of_secret(), vec![trace(b"dDBwczNj")]].concat());
+    let left = found(&wanted, || {
+        let read: Extensions = from_str(TEXT).unwrap();
+        let strict: Extensions = read_strict(&mut Deserializer::from_str(TEXT)).unwrap();
+        let owned: Extensions = from_value(from_str(TEXT).unwrap()).unwrap();
+        assert!(read == strict && read == owned && read.session_secret == Some(secret()));
+        assert!(from_str::<Extensions>(SHORT).is_err());
+        assert!(from_value::<Extensions>(from_str(SHORT).unwrap()).is_err());
+    });
+    assert_eq!(left, 0);
+    assert_eq!(found(&wanted, || drop(from_str::<Value>(TEXT))), 1);
+}
+
 #[test]
 fn secrets_leave_nothing_behind_where_they_are_moved() {
     let left = found(&of_secret(), || {

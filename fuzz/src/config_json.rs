@@ -1,26 +1,45 @@
-//! Any JSON is refused or read, and what was read is written and read again as the same; what
-//! is accepted serves a request.
+//! Any JSON is refused or read, and what was read is written and read again as the same; what the
+//! strict reader accepts is the same too; what is accepted serves a request.
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use session_affinity::config::{Config, PoolConfig};
+use session_affinity::config::{Config, Extensions, OriginConfig, PoolConfig, read_strict};
 use session_affinity::{
     Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
 };
 
+macro_rules! strict {
+    ($type:ty, $json:expr) => {
+        read_strict::<$type, _>(&mut serde_json::Deserializer::from_slice($json)).ok()
+    };
+}
+
 pub fn check(json: &[u8]) {
     if let Ok(mut config) = serde_json::from_slice::<Config>(json) {
         let written = serde_json::to_vec(&config).unwrap();
-        assert_eq!(serde_json::from_slice::<Config>(&written).unwrap(), config);
+        assert_eq!(strict!(Config, &written).unwrap(), config);
+        assert!(strict!(Config, json).is_none_or(|strict| strict == config));
         serve(&config, &[]);
         config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
         serve(&config, &[]);
     }
     if let Ok(pools) = serde_json::from_slice::<Vec<PoolConfig>>(json) {
         let written = serde_json::to_vec(&pools).unwrap();
-        assert_eq!(serde_json::from_slice::<Vec<PoolConfig>>(&written).unwrap(), pools);
+        assert_eq!(strict!(Vec<PoolConfig>, &written).unwrap(), pools);
+        assert!(strict!(Vec<PoolConfig>, json).is_none_or(|strict| strict == pools));
+        for origin in pools.iter().flat_map(|pool| &pool.origins) {
+            let address = origin.authority();
+            let complete = OriginConfig { address: address.clone(), ..origin.clone() };
+            assert_eq!(complete.authority(), address);
+        }
         serve(&Config::new("shop"), &pools);
+    }
+    if let Ok(mut extensions) = serde_json::from_slice::<Extensions>(json) {
+        serve(&Config { extensions: extensions.clone(), ..Config::new("shop") }, &[]);
+        extensions.session_secret = None;
+        let written = serde_json::to_vec(&extensions).unwrap();
+        assert_eq!(strict!(Extensions, &written).unwrap(), extensions);
     }
 }
 

@@ -37,7 +37,7 @@ pub fn check(input: &[u8]) {
     let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
 
     let read = read(line.as_bytes());
-    assert_eq!(read.name, config.extensions.cookie_name);
+    assert_eq!(read.name, config.extensions.cookie.name);
     assert_eq!(read.value.len(), 48);
     assert!(read.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     let ttl = config.session_affinity_ttl.unwrap_or(82_800);
@@ -74,22 +74,22 @@ fn config(choices: &mut Choices<'_>) -> Config {
     };
     let extensions = &mut config.extensions;
     extensions.always_use_https = choices.percent(50);
-    extensions.cookie_partitioned = choices.percent(50);
+    extensions.cookie.partitioned = choices.percent(50);
     match choices.below(3) {
-        0 => extensions.cookie_name = choices.text(),
+        0 => extensions.cookie.name = choices.text(),
         1 => {
-            extensions.cookie_name =
+            extensions.cookie.name =
                 choices.one_of(&["__Host-", "__Secure-", "__http-", "__HOST-"]).to_owned()
                     + &choices.text()
         }
         _ => {}
     }
     match choices.below(3) {
-        0 => extensions.cookie_path = choices.text(),
-        1 => extensions.cookie_path = "/".to_owned() + &choices.text(),
+        0 => extensions.cookie.path = choices.text(),
+        1 => extensions.cookie.path = "/".to_owned() + &choices.text(),
         _ => {}
     }
-    extensions.cookie_domain = choices.percent(50).then(|| choices.text());
+    extensions.cookie.domain = choices.percent(50).then(|| choices.text());
     config
 }
 
@@ -110,7 +110,7 @@ fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(St
         SameSite::Auto | SameSite::None => "Lax",
     };
     let mut expected = vec![
-        ("path", extensions.cookie_path.clone()),
+        ("path", extensions.cookie.path.clone()),
         ("expires", expires.min(LAST_DATE).to_string()),
         ("max-age", ttl.to_string()),
         ("httponly", String::new()),
@@ -119,10 +119,10 @@ fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(St
     if secure {
         expected.push(("secure", String::new()));
     }
-    if let Some(domain) = &extensions.cookie_domain {
+    if let Some(domain) = &extensions.cookie.domain {
         expected.push(("domain", domain.clone()));
     }
-    if secure && extensions.cookie_partitioned {
+    if secure && extensions.cookie.partitioned {
         expected.push(("partitioned", String::new()));
     }
     let mut expected: Vec<_> =

@@ -1,37 +1,81 @@
 //! The parameters that Cloudflare does not have.
 
+#[cfg(feature = "serde")]
+use super::{lenient, secret};
 use crate::cookies::CookieName;
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
 
 /// The parameters that Cloudflare does not have, unchecked.
+///
+/// With the feature `serde` they are read from an object with the names of the fields. An absent
+/// key means the default; an unknown key is an error, and so is null, except for the domain of the
+/// cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
+/// it out: a [`Secret`] does not keep its bytes.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use session_affinity::config::Extensions;
+/// let read: Extensions = serde_json::from_str(r#"{ "retries": 2, "cookie": { "name": "lb" } }"#)?;
+/// assert_eq!((read.retries, read.cookie.name.as_str(), read.cookie.path.as_str()), (2, "lb", "/"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[expect(clippy::exhaustive_structs, reason = "written with `..Extensions::default()`")]
 pub struct Extensions {
     /// The number of further endpoints that one request may try: 1 to 8, default 1.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub retries: u64,
     /// The number of leading bits of an IPv6 address that tell clients apart: 1 to 128, default
     /// 64.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub ipv6_prefix: u64,
     /// The number of seconds that other nodes' clocks may be ahead: 0 to 86 400, default 300.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub clock_skew: u64,
     /// The number of seconds for which an endpoint is a suspect after a passive failure: 0 to 300,
     /// default 0.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub cooling_off: u64,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
     pub cache_guard: bool,
     /// The secret of the session keys: at least 32 bytes. Required for `header`, unused otherwise.
+    #[cfg_attr(
+        feature = "serde",
+        serde(skip_serializing, deserialize_with = "secret::from_base64")
+    )]
     pub session_secret: Option<Secret>,
+    /// The name and the reach of the cookie.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::some_object"))]
+    pub cookie: CookieConfig,
+}
+
+/// The name and the reach of the cookie. The attributes that Cloudflare has are in
+/// [`SessionAffinityAttributes`](super::SessionAffinityAttributes).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[expect(clippy::exhaustive_structs, reason = "written with `..CookieConfig::default()`")]
+pub struct CookieConfig {
     /// The name of the cookie. Default: `__cflb`.
-    pub cookie_name: String,
+    pub name: String,
     /// The path of the cookie. Default: `/`.
-    pub cookie_path: String,
+    pub path: String,
     /// The domain of the cookie. Default: none, so the cookie is for one host.
-    pub cookie_domain: Option<String>,
+    pub domain: Option<String>,
     /// Keeps the cookie apart for each top-level site. Default: false.
-    pub cookie_partitioned: bool,
+    pub partitioned: bool,
 }
 
 impl Default for Extensions {
@@ -44,10 +88,18 @@ impl Default for Extensions {
             always_use_https: false,
             cache_guard: true,
             session_secret: None,
-            cookie_name: CookieName::default().as_str().into(),
-            cookie_path: "/".into(),
-            cookie_domain: None,
-            cookie_partitioned: false,
+            cookie: CookieConfig::default(),
+        }
+    }
+}
+
+impl Default for CookieConfig {
+    fn default() -> Self {
+        Self {
+            name: CookieName::default().as_str().into(),
+            path: "/".into(),
+            domain: None,
+            partitioned: false,
         }
     }
 }

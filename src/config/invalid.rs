@@ -10,52 +10,58 @@ use crate::policy::InvalidHeaders;
 
 /// The error for a configuration that is refused. Each message names the field, what it was and
 /// what is allowed; no message has a secret.
+///
+/// A field is named by its path in [`Config`](super::Config) or in
+/// [`Extensions`](super::Extensions), or from `pools`, with the id of the pool and the name of the
+/// origin: `session_affinity_attributes.drain_duration`, `cookie.name`,
+/// `pools[eu].origins[eu-1].weight`. [`field`](Self::field) returns it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConfig {
-    /// A parameter of Cloudflare's is out of range.
+    /// A number is out of range.
     #[error("{0}")]
     OutOfRange(#[from] OutOfRange),
-    /// A number of [`Extensions`](super::Extensions) is out of range.
-    #[error("extensions.{0}")]
-    Extension(#[source] OutOfRange),
     /// The name of the load balancer is not valid.
-    #[error("name is {:?}; allowed: 1 to 255 bytes without control characters", .0.name)]
+    #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
     Name(#[source] InvalidName),
     /// The name of the cookie is not valid.
     #[error(
-        "extensions.cookie_name is {:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
-        .0.name
+        "{} is {:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+        self.field(), .0.name
     )]
     CookieName(#[from] InvalidCookieName),
     /// The path of the cookie is not valid.
     #[error(
-        "extensions.cookie_path is {:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all",
-        .0.path
+        "{} is {:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all",
+        self.field(), .0.path
     )]
     CookiePath(#[from] InvalidCookiePath),
     /// The domain of the cookie is not valid.
     #[error(
-        "extensions.cookie_domain is {:?}; allowed: a host name of letters, digits, - and ., 253 in all",
-        .0.domain
+        "{} is {:?}; allowed: a host name of letters, digits, - and ., 253 in all",
+        self.field(), .0.domain
     )]
     CookieDomain(#[from] InvalidCookieDomain),
     /// The attributes of the cookie contradict each other.
-    #[error("{}", of_attributes(.0))]
+    #[error("{} {}", self.field(), contradiction(.0))]
     Attributes(#[from] InvalidAttributes),
     /// The list of headers is not valid.
     #[error("{0}")]
     Headers(#[from] InvalidHeaders),
     /// The policy `header` has no session secret.
-    #[error("extensions.session_secret is missing; allowed for header: 32 or more secret bytes")]
+    #[error("{} is missing; allowed for header: 32 or more secret bytes", self.field())]
     NoSessionSecret,
     /// The policy `header` does not support the failover mode `sticky`.
-    #[error(
-        "session_affinity_attributes.zero_downtime_failover is sticky; allowed for header: none or temporary"
-    )]
+    #[error("{} is sticky; allowed for header: none or temporary", self.field())]
     FailoverMode(#[source] InvalidFailoverMode),
+    /// There is no pool, nor a `fallback_pool`.
+    #[error("{field} is []; allowed: one pool or more, or a fallback_pool")]
+    NoPools {
+        /// The list, `default_pools` or, where that is absent, `pools`.
+        field: &'static str,
+    },
     /// The id of a pool is not valid.
-    #[error("pools.id is {:?}; allowed: 1 to 255 bytes without control characters", .0.name)]
+    #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
     PoolId(#[source] InvalidName),
     /// A pool occurs twice in `pools` or in `default_pools`.
     #[error("{field} is {id:?} twice; allowed: each id once")]
@@ -75,8 +81,8 @@ pub enum InvalidConfig {
     },
     /// The name of an origin is not valid.
     #[error(
-        "pools[{pool}].origins.name is {:?}; allowed: 1 to 255 bytes without control characters",
-        .source.name
+        "{} is {:?}; allowed: 1 to 255 bytes without control characters",
+        self.field(), .source.name
     )]
     OriginName {
         /// The id of the pool.
@@ -85,15 +91,30 @@ pub enum InvalidConfig {
         source: InvalidName,
     },
     /// Two origins of a pool have the same name.
-    #[error("pools[{pool}].origins is {origin:?} twice; allowed: each name once in a pool")]
+    #[error("{} is {origin:?} twice; allowed: each name once in a pool", self.field())]
     DuplicateOrigin {
         /// The id of the pool.
         pool: String,
         /// The name of the origins.
         origin: String,
     },
+    /// The port of an origin is not the one in its address.
+    #[error(
+        "{} is {port} with the address {address:?}; allowed: an address without a port, or with this one",
+        self.field()
+    )]
+    Port {
+        /// The id of the pool.
+        pool: String,
+        /// The name of the origin.
+        origin: String,
+        /// The port that was given.
+        port: u16,
+        /// The address that was given.
+        address: String,
+    },
     /// The weight of an origin is not a hundredth.
-    #[error("pools[{pool}].origins[{origin}].weight is {weight}; allowed: 0 to 1 in steps of 0.01")]
+    #[error("{} is {weight}; allowed: 0 to 1 in steps of 0.01", self.field())]
     Weight {
         /// The id of the pool.
         pool: String,
@@ -112,18 +133,63 @@ pub enum InvalidConfig {
     },
 }
 
-/// The message of an error about attributes, with the fields of this configuration.
-fn of_attributes(error: &InvalidAttributes) -> String {
+impl InvalidConfig {
+    /// Returns the path of the field with which the message begins.
+    ///
+    /// ```
+    /// use session_affinity::config::{Config, PoolConfig};
+    /// let pools = [PoolConfig { minimum_origins: u64::MAX, ..PoolConfig::new("eu") }];
+    /// let error = Config::new("shop").pools(&pools, |_, _| (), |_| 0).err();
+    /// assert_eq!(error.map(|error| error.field()).as_deref(), Some("pools[eu].minimum_origins"));
+    /// ```
+    pub fn field(&self) -> String {
+        match self {
+            Self::OutOfRange(error) => error.field.into(),
+            Self::Name(_) => "name".into(),
+            Self::CookieName(_) => "cookie.name".into(),
+            Self::CookiePath(_) => "cookie.path".into(),
+            Self::CookieDomain(_) => "cookie.domain".into(),
+            Self::Attributes(error) => of_attributes(error).into(),
+            Self::Headers(_) => "session_affinity_attributes.headers".into(),
+            Self::NoSessionSecret => "session_secret".into(),
+            Self::FailoverMode(_) => "session_affinity_attributes.zero_downtime_failover".into(),
+            Self::NoPools { field }
+            | Self::DuplicatePool { field, .. }
+            | Self::UnknownPool { field, .. } => (*field).into(),
+            Self::PoolId(_) => "pools.id".into(),
+            Self::OriginName { pool, .. } => format!("pools[{pool}].origins.name"),
+            Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
+            Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
+            Self::Weight { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].weight"),
+            Self::Pool { pool, source } => format!("pools[{pool}].{}", source.field),
+        }
+    }
+}
+
+fn of_attributes(error: &InvalidAttributes) -> &'static str {
     match error {
+        InvalidAttributes::NoneWithoutSecure => "session_affinity_attributes.samesite",
+        InvalidAttributes::PartitionedWithoutSecure => "cookie.partitioned",
+        InvalidAttributes::PrefixWithoutSecure(_) | InvalidAttributes::HostPrefix(_) => {
+            "cookie.name"
+        }
+    }
+}
+
+/// The message of an error about attributes, after the field.
+fn contradiction(error: &InvalidAttributes) -> String {
+    match error {
+        InvalidAttributes::NoneWithoutSecure => {
+            "is None with secure Never; allowed: None with secure Auto or Always".into()
+        }
         InvalidAttributes::PartitionedWithoutSecure => {
-            "extensions.cookie_partitioned is true with secure Never; allowed: true with secure Auto or Always".into()
+            "is true with secure Never; allowed: true with secure Auto or Always".into()
         }
         InvalidAttributes::PrefixWithoutSecure(name) => format!(
-            "extensions.cookie_name is {name:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
+            "is {name:?}; allowed with this prefix: secure Always, or always_use_https with secure Auto"
         ),
-        InvalidAttributes::HostPrefix(name) => format!(
-            "extensions.cookie_name is {name:?}; allowed with the prefix __Host-: path / and no domain"
-        ),
-        InvalidAttributes::NoneWithoutSecure => format!("session_affinity_attributes.{error}"),
+        InvalidAttributes::HostPrefix(name) => {
+            format!("is {name:?}; allowed with the prefix __Host-: path / and no domain")
+        }
     }
 }

@@ -25,6 +25,13 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(input)?.map(|Object(value)| value).unwrap_or_default())
 }
 
+/// Reads an object, and refuses null.
+pub(super) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    Object::deserialize(input).map(|Object(value)| value)
+}
+
 /// Reads an array of objects; null is an empty one.
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
@@ -76,7 +83,23 @@ pub(super) fn fraction_or_one<'de, D: Deserializer<'de>>(input: D) -> Result<f64
     Ok(Option::deserialize(input)?.unwrap_or(1.0))
 }
 
-/// Reads a whole number that is not negative, possibly written as a float.
+/// Reads a port; null is absent.
+pub(super) fn port<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u16>, D::Error> {
+    let port = whole_option(input)?;
+    let fits = |port| {
+        let refused =
+            |_| D::Error::invalid_value(Unexpected::Unsigned(port), &"a port up to 65535");
+        u16::try_from(port).map_err(refused)
+    };
+    port.map(fits).transpose()
+}
+
+/// Reads a whole number that is not negative, possibly written as a float, and refuses null.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+    Whole::deserialize(input).map(|Whole(number)| number)
+}
+
+/// Reads a whole number that is not negative, possibly written as a float; null is absent.
 pub(super) fn whole_option<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     Ok(Option::<Whole>::deserialize(input)?.map(|Whole(number)| number))
 }

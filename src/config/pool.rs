@@ -169,9 +169,15 @@ pub struct OriginConfig {
     /// The name of the endpoint, unique in its pool: 1 to 255 bytes without control characters.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub name: String,
-    /// The address of the endpoint. The crate does not read it.
+    /// The address of the endpoint, with or without a port: [`OriginConfig::authority`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub address: String,
+    /// The port of the endpoint, where the address has none. Default, and 0: the port of the scheme.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "lenient::port", skip_serializing_if = "Option::is_none")
+    )]
+    pub port: Option<u16>,
     /// The share of new sessions: 0 to 1 in steps of 0.01, default 1.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::fraction_or_one"))]
     pub weight: f64,
@@ -196,6 +202,7 @@ impl OriginConfig {
         Self {
             name: name.into(),
             address: address.into(),
+            port: None,
             weight: 1.0,
             enabled: true,
             disabled_at: None,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::address::check_port;
 use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
@@ -13,7 +14,8 @@ use crate::time::UnixTime;
 
 impl Config {
     /// Creates the first snapshot of these pools: those of `default_pools` in that order, and
-    /// the `fallback_pool`. Other pools are not part of the load balancer.
+    /// the `fallback_pool`. Other pools are not part of the load balancer. At least one pool is
+    /// required.
     ///
     /// `target` makes the embedder's own value of an endpoint. `in_flight` counts the
     /// requests or connections of an endpoint for the two steering policies that ask; pass
@@ -46,6 +48,10 @@ impl Config {
             Some(ids) => ids.iter().map(String::as_str).collect(),
             None => pools.iter().map(|pool| pool.id.as_str()).collect(),
         };
+        if order.is_empty() && self.fallback_pool.is_none() {
+            let field = if self.default_pools.is_some() { "default_pools" } else { "pools" };
+            return Err(InvalidConfig::NoPools { field });
+        }
         let find = |field, id: &str| {
             let unknown = || InvalidConfig::UnknownPool { field, id: id.into() };
             by_id.get(id).ok_or_else(unknown)
@@ -77,6 +83,7 @@ fn check(config: &PoolConfig) -> Result<(), InvalidConfig> {
         }
         crate::names::checked(name.clone())
             .map_err(|source| InvalidConfig::OriginName { pool: pool.clone(), source })?;
+        check_port(config, origin)?;
         weight(config, origin)?;
     }
     shedding(config)?;

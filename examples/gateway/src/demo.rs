@@ -20,8 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::file::File;
-use crate::json;
+use crate::file::{self, File};
 
 const NAMES: [&str; 3] = ["eu-1", "eu-2", "us-1"];
 
@@ -68,7 +67,7 @@ impl Demo {
             },
             "pools": [{ "id": "eu", "origins": eu }, { "id": "us", "origins": us }],
         });
-        json::object(file.to_string().as_bytes())
+        file::parse(file.to_string().as_bytes())
     }
 }
 

@@ -1,8 +1,6 @@
 //! The keys that sign and verify tokens: reading them, and changing them while the gateway
 //! runs.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, Error};
 use session_affinity::{Key, Keyring, Secret};
 
@@ -47,15 +45,11 @@ fn id<'de, D: Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
 
 /// Reads a secret in base64. No error shows any part of it.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
-    let decoded = String::deserialize(input).ok().and_then(|text| STANDARD.decode(text).ok());
-    let secret = decoded.and_then(|bytes| Secret::new(bytes).ok());
+    let text = String::deserialize(input).ok();
+    let secret = text.and_then(|text| Secret::from_base64(&text).ok());
     secret.ok_or_else(|| {
         D::Error::custom("expected base64 (standard alphabet, padded) of 32 or more bytes")
     })
-}
-
-pub(crate) fn some_secret<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Secret>, D::Error> {
-    secret(input).map(Some)
 }
 
 /// Draws a key from the random generator of the system.

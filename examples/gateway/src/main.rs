@@ -28,6 +28,7 @@ mod clock;
 mod control;
 mod demo;
 mod file;
+mod flat;
 mod forwarded;
 mod hop;
 mod json;

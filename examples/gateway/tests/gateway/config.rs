@@ -82,6 +82,10 @@ fn an_unknown_key_at_the_top_is_refused() {
         (file().set("keys.0.colour", "red"), "colour"),
         (file().set("session_affinity", "cookie"), "session_affinity"),
     ]);
+    // All keys are named, the gateway's and the crate's.
+    let told = run_to_its_end(Some(&file().set("retrys", 2).to_string()), &[]).stderr;
+    assert!(told.contains("unknown field `retrys`, expected one of `listen`, `admin`"), "{told}");
+    assert!(told.contains("`pools`") && told.contains("`retries`, `ipv6_prefix`"), "{told}");
 }
 
 #[test]
@@ -93,7 +97,11 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("retries", 0), "retries"),
         (file().set("retries", 9), "retries"),
         (file().set("retries", "one"), "retries"),
-        (file().set("retries", -1), "retries"),
+        (file().set("retries", -1), "retries: expected a whole number that is not negative"),
+        (file().set("retries", Value::Null), "retries: expected a whole number"),
+        (file().set("cookie", json!(["lb"])), "cookie: expected an object"),
+        (file().set("cookie.name", 1), "cookie.name: expected a string"),
+        (file().set("session_secret", Value::Null), "session_secret: expected base64"),
         (file().set("cooling_off", 301), "cooling_off"),
         (file().set("clock_skew", 86_401), "clock_skew"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix"),
@@ -118,7 +126,6 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
     ]);
 }
 
-/// The crate names its fields otherwise, such as `extensions.cookie_name`.
 #[test]
 fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
     for (file, line) in [
@@ -222,6 +229,8 @@ fn a_value_of_cloudflares_that_is_out_of_range_is_refused() {
         (balancer("session_affinity_ttl", json!(1_800.5)), "session_affinity_ttl"),
         (balancer("default_pools", json!(["eu", "us"])), "default_pools"),
         (balancer("default_pools", json!(["eu", "eu"])), "default_pools"),
+        (balancer("default_pools", json!([])), "default_pools is []; allowed: one pool or more"),
+        (file().without("load_balancer.default_pools").set("pools", json!([])), "pools is []"),
         (balancer("fallback_pool", json!("us")), "fallback_pool"),
         (file().attribute("samesite", "Some"), "samesite"),
         (file().attribute("secure", "Perhaps"), "secure"),
@@ -274,6 +283,12 @@ fn a_pool_that_is_wrong_is_refused() {
         (origin("address", json!("http://127.0.0.1:80")), "address"),
         (origin("address", json!("")), "address"),
         (origin("address", Value::Null), "address"),
+        (
+            origin("port", json!(10)),
+            "pools[eu].origins[eu-1].port is 10 with the address \"127.0.0.1:9\"",
+        ),
+        (origin("port", json!(65_536)), "pools[0].origins[0].port"),
+        (origin("port", json!("9")), "pools[0].origins[0].port"),
         (origin("weight", json!(1.01)), "weight"),
         (origin("weight", json!(-0.1)), "weight"),
         (origin("weight", json!(0.125)), "weight"),
@@ -359,6 +374,32 @@ fn a_load_balancer_as_cloudflare_exports_it_is_read_unchanged() {
     let first = browser.get("/");
     assert!(first.set_cookie().is_some_and(|line| line.contains("Max-Age=1800;")));
     assert_eq!(browser.get("/").outcome(), "kept");
+}
+
+#[test]
+fn an_address_without_a_port_takes_the_port_of_its_origin() {
+    let a = Endpoint::start("a");
+    let port = a.address.port();
+    for (address, given) in [
+        (a.address.ip().to_string(), json!(port)),
+        ("localhost".into(), json!(port)),
+        (a.address.to_string(), json!(port)),
+        (a.address.to_string(), json!(0)),
+    ] {
+        let file = shop(&[&a])
+            .set("pools.0.origins.0.address", address)
+            .set("pools.0.origins.0.port", given);
+        Gateway::start(&file).visit().assert_ok();
+    }
+}
+
+#[test]
+fn a_fallback_pool_alone_is_enough() {
+    let a = Endpoint::start("a");
+    let file = shop(&[&a])
+        .set("load_balancer.default_pools", json!([]))
+        .set("load_balancer.fallback_pool", "eu");
+    Gateway::start(&file).visit().assert_ok();
 }
 
 #[test]
