@@ -50,7 +50,8 @@ impl Drain {
     /// the drain duration, the life of the sessions, and the census of all nodes together.
     ///
     /// Where the nodes were told to disable the endpoint at different times, give the latest:
-    /// until then sessions may have begun on it.
+    /// until then sessions may have begun on it. Where the census is older than the question, `now`
+    /// is the time of the census.
     ///
     /// ```
     /// use session_affinity::drain::{Census, Drain, DrainSessions};
@@ -89,7 +90,7 @@ impl Drain {
         let over = disabled
             .filter(|_| drain > DrainDuration::NONE)
             .map(|disabled| disabled.saturating_add(drain.get()));
-        let last_end = last_end(life, census, disabled);
+        let last_end = last_end(life, census, disabled, now);
         let sessions = match (phase, last_end, over) {
             (DrainPhase::InService, ..) => DrainSessions::Open,
             (_, None, _) => DrainSessions::Drained { since: None },
@@ -103,9 +104,14 @@ impl Drain {
     }
 }
 
-/// The time by which the sessions of an endpoint that was disabled at `disabled` have ended,
-/// whatever the drain duration; `None` when there were none.
-fn last_end(life: Life, census: Census, disabled: Option<UnixTime>) -> Option<UnixTime> {
+/// The time by which the sessions of an endpoint that was disabled at `disabled` have ended, as far
+/// as a census of the time `now` tells and whatever the drain duration; `None` when there were none.
+fn last_end(
+    life: Life,
+    census: Census,
+    disabled: Option<UnixTime>,
+    now: UnixTime,
+) -> Option<UnixTime> {
     let Some(disabled) = disabled else { return Some(UnixTime::MAX) };
     let (ttl, noted) = match life {
         Life::Unknown => return Some(UnixTime::MAX),
@@ -118,6 +124,8 @@ fn last_end(life: Life, census: Census, disabled: Option<UnixTime>) -> Option<Un
         Life::Sessionless => (0, census.latest_end.min(census.latest_issued)),
     };
     let is_young = census.began.is_none_or(|began| began.saturating_add(ttl) > disabled);
-    let unseen = is_young.then(|| disabled.saturating_add(ttl));
+    // Sessions may begin between the census and the moment of disabling.
+    let is_early = now < disabled;
+    let unseen = (is_young || is_early).then(|| disabled.saturating_add(ttl));
     noted.max(unseen)
 }

@@ -7,7 +7,7 @@
 //! > - `disabled_at + drain_duration`, and
 //! > - the latest end noted. If the census is younger than one TTL when the endpoint is disabled
 //! >   (the gateway was restarted), sessions may exist that it has not seen: then at least
-//! >   `disabled_at + ttl`.
+//! >   `disabled_at + ttl`. Likewise if the census is from before `disabled_at`.
 
 use session_affinity::drain::{Census, Drain, DrainPhase, DrainSessions};
 use session_affinity::limits::DrainDuration;
@@ -133,6 +133,20 @@ fn a_young_census_may_have_missed_sessions_that_live_one_ttl_after_the_endpoint_
         site.now = NOW;
         site.disable(eu(1), Some(NOW));
         assert_eq!(site.drain_of(eu(1)).sessions, end, "census of {age} seconds");
+    }
+}
+
+/// manual::draining, When it is drained: "Likewise if the census is from before `disabled_at`."
+#[test]
+fn a_census_from_before_the_endpoint_was_disabled_may_have_missed_sessions_as_well() {
+    let mut site = drained_site();
+    site.disable(eu(1), Some(NOW));
+    for (now, sessions) in [
+        (NOW - 1, DrainSessions::EndBy(at(NOW + TTL))),
+        (NOW, DrainSessions::Drained { since: None }),
+    ] {
+        site.now = now;
+        assert_eq!(site.drain_of(eu(1)).sessions, sessions, "{now}");
     }
 }
 
