@@ -8,7 +8,7 @@ use crate::time::UnixTime;
 pub use crate::endpoint::{Census, DrainPhase};
 
 /// The progress of an endpoint's drain, by
-/// [`Affinity::drain`](crate::Affinity::drain).
+/// [`Affinity::drain`](crate::Affinity::drain) or [`Drain::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -45,8 +45,39 @@ pub enum DrainSessions {
 }
 
 impl Drain {
-    /// The report for an endpoint in this state, in a pool in that state.
-    pub(crate) fn of(
+    /// Computes the progress of a drain from values, for an operator's tool that has neither an
+    /// [`Affinity`](crate::Affinity) nor its keys: the state of the endpoint and that of its pool,
+    /// the drain duration, the life of the sessions, and the census of all nodes together.
+    ///
+    /// Where the nodes were told to disable the endpoint at different times, give the latest:
+    /// until then sessions may have begun on it. Where the census is older than the question, `now`
+    /// is the time of the census.
+    ///
+    /// ```
+    /// use session_affinity::drain::{Census, Drain, DrainSessions};
+    /// use session_affinity::limits::{DrainDuration, Ttl};
+    /// use session_affinity::policy::Life;
+    /// use session_affinity::{State, UnixTime};
+    ///
+    /// let at = |seconds| UnixTime::from_secs(1_800_000_000_u64 + seconds);
+    /// let (drain, life) = (DrainDuration::new(7_200)?, Life::Absolute(Ttl::new(1_800)?));
+    /// let progress = |census, now| {
+    ///     let state = State::Disabled { at: Some(at(4_000)) };
+    ///     Drain::of(state, State::Enabled, drain, life, census, now).sessions
+    /// };
+    /// // Two nodes that began long before, and have noted the ends of their sessions.
+    /// let ends = |end| Census {
+    ///     began: Some(at(0)),
+    ///     latest_issued: Some(at(end - 1_800)),
+    ///     latest_end: Some(at(end)),
+    ///     ..Census::default()
+    /// };
+    /// let (one, other) = (ends(4_500), ends(5_500));
+    /// assert_eq!(progress(one, at(5_000)), DrainSessions::Drained { since: Some(at(4_500)) });
+    /// assert_eq!(progress(one.merge(other), at(5_000)), DrainSessions::EndBy(at(5_500)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(
         endpoint: State,
         pool: State,
         drain: DrainDuration,
@@ -59,7 +90,7 @@ impl Drain {
         let over = disabled
             .filter(|_| drain > DrainDuration::NONE)
             .map(|disabled| disabled.saturating_add(drain.get()));
-        let last_end = last_end(life, census, disabled);
+        let last_end = last_end(life, census, disabled, now);
         let sessions = match (phase, last_end, over) {
             (DrainPhase::InService, ..) => DrainSessions::Open,
             (_, None, _) => DrainSessions::Drained { since: None },
@@ -73,9 +104,14 @@ impl Drain {
     }
 }
 
-/// The time by which the sessions of an endpoint that was disabled at `disabled` have ended,
-/// whatever the drain duration; `None` when there were none.
-fn last_end(life: Life, census: Census, disabled: Option<UnixTime>) -> Option<UnixTime> {
+/// The time by which the sessions of an endpoint that was disabled at `disabled` have ended, as far
+/// as a census of the time `now` tells and whatever the drain duration; `None` when there were none.
+fn last_end(
+    life: Life,
+    census: Census,
+    disabled: Option<UnixTime>,
+    now: UnixTime,
+) -> Option<UnixTime> {
     let Some(disabled) = disabled else { return Some(UnixTime::MAX) };
     let (ttl, noted) = match life {
         Life::Unknown => return Some(UnixTime::MAX),
@@ -88,6 +124,8 @@ fn last_end(life: Life, census: Census, disabled: Option<UnixTime>) -> Option<Un
         Life::Sessionless => (0, census.latest_end.min(census.latest_issued)),
     };
     let is_young = census.began.is_none_or(|began| began.saturating_add(ttl) > disabled);
-    let unseen = is_young.then(|| disabled.saturating_add(ttl));
+    // Sessions may begin between the census and the moment of disabling.
+    let is_early = now < disabled;
+    let unseen = (is_young || is_early).then(|| disabled.saturating_add(ttl));
     noted.max(unseen)
 }

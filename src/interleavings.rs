@@ -1,4 +1,4 @@
-//! Marks and a store that threads share, in every order of the threads' steps:
+//! Marks, counts and a store that threads share, in every order of the threads' steps:
 //! `RUSTFLAGS="--cfg session_affinity_loom" cargo test -p session-affinity --release --lib interleavings`.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use loom::thread;
 use crate::endpoint::mark::{Mark, begin};
 use crate::endpoint::{Census, EndpointId};
 use crate::limits::{CoolingOff, Ttl};
+use crate::steering::{InFlight, PoolLoad};
 use crate::store::{Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind};
 use crate::sync::AtomicU64;
 use crate::time::UnixTime;
@@ -91,6 +92,26 @@ fn a_census_begins_once() {
         let seen = ours.census().began;
         assert!(seen == Some(at(1)) || seen == Some(at(2)), "{seen:?}");
         assert_eq!(noted.join().unwrap(), seen);
+    });
+}
+
+#[test]
+fn requests_in_flight_are_counted_once_each_and_none_is_left() {
+    loom::model(|| {
+        let eu = PoolLoad::default();
+        let (one, other) = (InFlight::of(&eu), InFlight::of(&eu));
+        let (shared, elsewhere) = (one.clone(), other.clone());
+        let _kept = other.begin();
+        both(
+            move || drop([shared.begin(), elsewhere.begin()]),
+            || {
+                let guard = one.begin();
+                assert!((1..=2).contains(&one.count()), "{}", one.count());
+                assert!((2..=4).contains(&eu.total()), "{}", eu.total());
+                drop(guard);
+            },
+        );
+        assert_eq!((one.count(), other.count(), eu.total()), (0, 1, 1));
     });
 }
 

@@ -230,6 +230,8 @@ const _: () = {
     is_shared::<Pools<()>>();
     is_shared::<MemoryStore>();
     is_shared::<Box<dyn steering::Steering<()>>>();
+    is_shared::<steering::InFlight>();
+    is_shared::<steering::InFlightGuard>();
     #[cfg(feature = "redis")]
     is_shared::<RedisStore>();
 };

@@ -13,12 +13,14 @@
 use std::sync::Arc;
 
 mod candidates;
+mod in_flight;
 mod log2;
 mod rendezvous;
 mod shortcut;
 
 pub(crate) use candidates::Suspects;
 pub use candidates::{Candidate, Candidates};
+pub use in_flight::{InFlight, InFlightGuard, PoolLoad};
 
 use rendezvous::ByLoad;
 
@@ -161,21 +163,20 @@ impl<T> Steering<T> for IpHash {
 /// the endpoint. Cloudflare: `least_outstanding_requests`.
 ///
 /// ```
-/// use session_affinity::steering::LeastOutstandingRequests;
+/// use session_affinity::steering::{InFlight, LeastOutstandingRequests};
 /// use session_affinity::{Endpoint, Pool};
-/// use std::sync::atomic::{AtomicU32, Ordering};
 ///
 /// struct Peer {
 ///     address: &'static str,
-///     /// The proxy adds 1 when it sends a request, and subtracts 1 when the response has ended.
-///     in_flight: AtomicU32,
+///     /// The proxy calls `begin` when it sends a request, and keeps the guard until the response
+///     /// has ended.
+///     in_flight: InFlight,
 /// }
 ///
-/// let peer = Peer { address: "10.0.0.1:80", in_flight: AtomicU32::new(0) };
-/// let count = |peer: &Peer| peer.in_flight.load(Ordering::Relaxed);
+/// let peer = Peer { address: "10.0.0.1:80", in_flight: InFlight::default() };
 /// let pool = Pool::new("eu")
 ///     .with_endpoint(Endpoint::new("eu-1", peer))
-///     .with_steering(LeastOutstandingRequests(count));
+///     .with_steering(LeastOutstandingRequests(|peer: &Peer| peer.in_flight.count()));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the count is the only parameter")]

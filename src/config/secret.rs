@@ -26,7 +26,9 @@ impl Visitor<'_> for Base64 {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
-        Secret::from_base64(text).map_err(E::custom)
+        // In a file, white space is a mistake.
+        let text = Some(text).filter(|text| text.trim_ascii() == *text);
+        Secret::from_base64(text.unwrap_or_default()).map_err(E::custom)
     }
 
     fn visit_string<E: Error>(self, text: String) -> Result<Secret, E> {

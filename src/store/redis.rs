@@ -8,6 +8,7 @@ use crate::limits::StoreDeadline;
 use crate::names::LoadBalancer;
 use crate::store::{Lookup, Record, StoreWrite};
 
+mod census;
 mod connection;
 mod error;
 mod layout;
@@ -46,8 +47,12 @@ pub(super) use writes::Writes;
 ///
 /// **Server.** One server, or what looks like one: a proxy, or a name that follows the primary (the
 /// name is looked up again when a replica refuses a write). Redirections of Redis Cluster are not
-/// followed. The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`. Set `maxmemory` and the
-/// eviction policy `volatile-ttl` on the server: made-up headers create sessions there too.
+/// followed. The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`, for shared censuses too,
+/// and the keys below. Set `maxmemory` and the eviction policy `volatile-ttl` on the server: made-up
+/// headers create sessions there too.
+///
+/// **Drains.** The nodes can share what they have seen of an endpoint's sessions here, for cookie
+/// sessions as well: [`RedisStore::publish_census`] and [`RedisStore::shared_census`].
 ///
 /// # Layout
 /// The key is `session-affinity:1:<load balancer>:<session key>`. In the name of the load balancer
@@ -62,6 +67,11 @@ pub(super) use writes::Writes;
 /// | 9 | 5 | issued, Unix seconds, big-endian |
 ///
 /// A value of another version or length is [`Record::Unreadable`], and is replaced.
+///
+/// The key of a census is `session-affinity:1:<load balancer>:census:<endpoint id>:<node>`, the
+/// node's name written like the load balancer's. Its value has 26 bytes: version = 1, and five times
+/// of 5 bytes, Unix seconds, big-endian, 0 for none: the time at which it was published, and the
+/// fields of [`Census`](crate::drain::Census) in their order.
 ///
 /// # URL
 /// `redis://[user:password@]host[:port][/database]`, or

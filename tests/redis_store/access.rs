@@ -1,11 +1,12 @@
 //! The URL of the server, its users and passwords.
 
+use session_affinity::drain::Census;
 use session_affinity::store::{Record, RedisError, RedisStore};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
 use crate::store_laws::endpoint;
-use crate::support::shop;
+use crate::support::{NOW, shop};
 
 #[test]
 fn the_database_is_that_of_the_url() {
@@ -92,6 +93,11 @@ fn a_user_needs_no_more_than_four_commands_and_the_keys() {
         client.save(write).unwrap();
     }
     assert_eq!(client.pinned(1), Some(endpoint(8)));
+    client.runtime.block_on(async {
+        let (store, census) = (&client.store, Census::default());
+        store.publish_census("a", endpoint(7), census, NOW).await.unwrap();
+        assert!(store.shared_census(&["a"], endpoint(7)).await.unwrap().is_some());
+    });
     assert!(server.ask::<Vec<redis::Value>>(&["ACL", "LOG"]).is_empty(), "nothing was refused");
 }
 

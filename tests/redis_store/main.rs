@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod answers;
+mod census;
 mod client;
 mod laws;
 mod layout;

@@ -7,11 +7,12 @@
 //! > - `disabled_at + drain_duration`, and
 //! > - the latest end noted. If the census is younger than one TTL when the endpoint is disabled
 //! >   (the gateway was restarted), sessions may exist that it has not seen: then at least
-//! >   `disabled_at + ttl`.
+//! >   `disabled_at + ttl`. Likewise if the census is from before `disabled_at`.
 
-use session_affinity::drain::{Census, DrainPhase, DrainSessions};
+use session_affinity::drain::{Census, Drain, DrainPhase, DrainSessions};
 use session_affinity::limits::DrainDuration;
 use session_affinity::outcome::Created;
+use session_affinity::policy::Life;
 use session_affinity::token::Pin;
 use session_affinity::{Affinity, CookiePolicy, FailoverMode, NoAffinity, Outcome, State};
 
@@ -135,6 +136,20 @@ fn a_young_census_may_have_missed_sessions_that_live_one_ttl_after_the_endpoint_
     }
 }
 
+/// manual::draining, When it is drained: "Likewise if the census is from before `disabled_at`."
+#[test]
+fn a_census_from_before_the_endpoint_was_disabled_may_have_missed_sessions_as_well() {
+    let mut site = drained_site();
+    site.disable(eu(1), Some(NOW));
+    for (now, sessions) in [
+        (NOW - 1, DrainSessions::EndBy(at(NOW + TTL))),
+        (NOW, DrainSessions::Drained { since: None }),
+    ] {
+        site.now = now;
+        assert_eq!(site.drain_of(eu(1)).sessions, sessions, "{now}");
+    }
+}
+
 /// manual::draining, When it is drained: "`disabled_at + drain_duration`" is the latest end.
 #[test]
 fn a_drain_ends_with_its_duration_at_the_latest() {
@@ -225,4 +240,30 @@ fn the_censuses_of_two_nodes_merge_by_taking_the_greater() {
     assert_eq!(merged, two.census(eu(1)).merge(one.census(eu(1))));
     assert_eq!(merged.merge(merged), merged);
     assert_eq!(Census::default().merge(merged).latest_end, merged.latest_end);
+}
+
+/// manual::draining, When it is drained: "Give the merged census to [`Affinity::drain`] or, in a
+/// tool that has no `Affinity`, to [`Drain::of`]."
+#[test]
+fn a_drain_computed_from_values_is_that_of_the_affinity() {
+    let mut site = drained_site();
+    site.answer(&live(eu(1)));
+    let noted = site.census(eu(1));
+    let (drain, life) = (DrainDuration::new(604_800).unwrap(), Life::Absolute(ttl(TTL)));
+    for (endpoint, pool) in [(None, None), (Some(NOW), None), (None, Some(NOW + 9))] {
+        let state = |stamp: Option<u64>| match stamp {
+            None => State::Enabled,
+            Some(stamp) => State::Disabled { at: Some(at(stamp)) },
+        };
+        site.edit(|edit| edit.state(eu(1), state(endpoint)));
+        site.edit(|edit| edit.pool_state("eu", state(pool)));
+        for census in [noted, Census { began: None, ..noted }, Census::default()] {
+            for now in [NOW + 10, NOW + TTL - 1, NOW + TTL, NOW + TTL + 9, NOW + 604_809] {
+                site.now = now;
+                let computed =
+                    Drain::of(state(endpoint), state(pool), drain, life, census, at(now));
+                assert_eq!(computed, site.drain_by(eu(1), census), "{endpoint:?} {pool:?} {now}");
+            }
+        }
+    }
 }

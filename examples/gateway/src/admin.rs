@@ -62,7 +62,7 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
     let path = decoded(head.uri.path()).ok_or_else(not_found)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
-        ["state"] | ["metrics"] | ["drain", _, _] => "GET, HEAD",
+        ["state"] | ["metrics"] | ["drain" | "census", _, _] => "GET, HEAD",
         ["pools", _] | ["pools", _, "origins", _] => "PATCH",
         ["clock"] => "PUT",
         ["keys"] => "POST",
@@ -81,6 +81,7 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
         ["metrics"] => return scrape(control),
         ["state"] => state::gateway(&control.gateway),
         ["drain", pool, name] => drain(control, pool, name)?,
+        ["census", pool, name] => census(control, pool, name)?,
         ["pools", pool] => change_pool(control, pool, body).await?,
         ["pools", pool, "origins", name] => change_origin(control, pool, name, body).await?,
         ["clock"] => set_clock(control, body).await?,
@@ -116,6 +117,14 @@ fn drain(control: &Control, pool: &str, name: &str) -> Answer {
     let endpoint = pools.endpoint(id).ok_or_else(|| unknown_origin(pool, name))?;
     let drain = affinity.drain(endpoint, endpoint.census(), control.gateway.clock.now());
     Ok(state::drain(&drain))
+}
+
+/// Returns what this gateway has seen of an endpoint's sessions, for an operator who merges it with
+/// the censuses of the other gateways.
+fn census(control: &Control, pool: &str, name: &str) -> Answer {
+    let pools = control.gateway.pools.load_full();
+    let endpoint = pools.endpoint(EndpointId::new(pool, name));
+    Ok(json!(endpoint.ok_or_else(|| unknown_origin(pool, name))?.census()))
 }
 
 async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {

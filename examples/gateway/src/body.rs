@@ -6,15 +6,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-
-use crate::upstream::InFlight;
+use session_affinity::steering::InFlightGuard;
 
 pub(crate) enum Body {
     /// A text of the gateway's own.
     Own(Full<Bytes>),
     /// The stream of an endpoint, which counts the request as in flight until the last byte is
     /// through.
-    Endpoint { body: Incoming, _in_flight: InFlight },
+    Endpoint { body: Incoming, _in_flight: InFlightGuard },
 }
 
 impl Body {

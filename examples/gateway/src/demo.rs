@@ -72,7 +72,7 @@ impl Demo {
 }
 
 /// Serves one endpoint, which greets, and ends at a DELETE with all its connections.
-async fn endpoint(listener: TcpListener, name: &'static str) {
+pub async fn endpoint(listener: TcpListener, name: &'static str) {
     let (requests, dying, dead) =
         (Arc::<AtomicU64>::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let mut connections = JoinSet::new();

@@ -45,7 +45,8 @@ fn id<'de, D: Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
 
 /// Reads a secret in base64. No error shows any part of it.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
-    let text = String::deserialize(input).ok();
+    // In a file, white space is a mistake.
+    let text = String::deserialize(input).ok().filter(|text| text.trim_ascii() == text);
     let secret = text.and_then(|text| Secret::from_base64(&text).ok());
     secret.ok_or_else(|| {
         D::Error::custom("expected base64 (standard alphabet, padded) of 32 or more bytes")

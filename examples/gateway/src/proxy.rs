@@ -10,6 +10,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRA
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use session_affinity::cookies::CookieName;
+use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
 use session_affinity::{Affinity, Outcome, Pools, RequestMeta, entropy};
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use crate::hop;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
-use crate::upstream::{Failed, InFlight, Upstream};
+use crate::upstream::{Failed, Upstream};
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
@@ -99,7 +100,7 @@ impl Gateway {
         };
         self.prepare(&mut request, peer, upgrade.as_ref());
         loop {
-            let in_flight = InFlight::at(endpoint);
+            let in_flight = endpoint.begin();
             match endpoint.send(request, self.connect_timeout).await {
                 Ok(mut response) => {
                     let tunnel =
@@ -145,7 +146,7 @@ impl Gateway {
         &self,
         response: Response<Incoming>,
         tunnel: Option<tunnel::Agreed>,
-        in_flight: InFlight,
+        in_flight: InFlightGuard,
     ) -> Response<Body> {
         let (mut head, body) = response.into_parts();
         // The endpoint's version holds for the connection to the endpoint only.

@@ -6,9 +6,8 @@ use hyper::header::{HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use session_affinity::steering::InFlightGuard;
 use tokio::sync::watch;
-
-use crate::upstream::InFlight;
 
 /// A tunnel that the endpoint has agreed to, before the client is told.
 pub(crate) struct Agreed {
@@ -30,7 +29,7 @@ pub(crate) fn agreed(client: OnUpgrade, response: &mut Response<Incoming>) -> Op
 
 impl Agreed {
     /// Moves bytes. The request counts as in flight until the tunnel ends.
-    pub(crate) async fn run(self, in_flight: InFlight, mut stopped: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, in_flight: InFlightGuard, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = connect(self.client, self.endpoint) => {}
             // An error means that the sender is gone: the gateway has stopped.

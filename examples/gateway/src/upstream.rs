@@ -1,7 +1,7 @@
 //! The way to one endpoint: its address, its idle connections, and its requests in flight.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
@@ -28,7 +29,7 @@ const MOST_FIELDS: usize = 512;
 pub(crate) struct Upstream {
     address: Address,
     idle: Mutex<VecDeque<Idle>>,
-    in_flight: AtomicU32,
+    in_flight: InFlight,
     answered: AtomicU64,
 }
 
@@ -57,7 +58,7 @@ impl From<hyper::Error> for Failed {
 
 /// Returns the number of requests that an endpoint has not answered to the end.
 pub(crate) fn in_flight(upstream: &Arc<Upstream>) -> u32 {
-    upstream.in_flight.load(Relaxed)
+    upstream.in_flight.count()
 }
 
 impl Upstream {
@@ -65,7 +66,7 @@ impl Upstream {
         Self {
             address,
             idle: Mutex::default(),
-            in_flight: AtomicU32::new(0),
+            in_flight: InFlight::default(),
             answered: AtomicU64::new(0),
         }
     }
@@ -73,6 +74,11 @@ impl Upstream {
     /// Returns the number of requests that the endpoint has answered.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn begin(&self) -> InFlightGuard {
+        self.in_flight.begin()
     }
 
     /// Sends a request over an idle connection, or over one made within `connect_timeout`.
@@ -186,21 +192,5 @@ impl Upstream {
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One request that an endpoint has not answered to the end, counted until this is dropped.
-pub(crate) struct InFlight(Arc<Upstream>);
-
-impl InFlight {
-    pub(crate) fn at(upstream: &Arc<Upstream>) -> Self {
-        upstream.in_flight.fetch_add(1, Relaxed);
-        Self(upstream.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }

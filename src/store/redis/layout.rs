@@ -16,17 +16,7 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(load_balancer: &LoadBalancer) -> Self {
-        let mut prefix = String::from("session-affinity:1:");
-        for byte in load_balancer.as_str().bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    prefix.push(byte.into())
-                }
-                // Writing to a String does not fail.
-                _ => _ = write!(prefix, "%{byte:02X}"),
-            }
-        }
-        prefix.push(':');
+        let prefix = format!("session-affinity:1:{}:", escaped(load_balancer.as_str()));
         Self { prefix: prefix.into() }
     }
 
@@ -64,6 +54,21 @@ impl Layout {
     fn key(&self, key: SessionKey) -> String {
         format!("{}{key}", self.prefix)
     }
+}
+
+/// Returns a name as part of a key: every byte other than letters, digits and `-._~` as `%XX`.
+pub(super) fn escaped(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(byte.into())
+            }
+            // Writing to a String does not fail.
+            _ => _ = write!(text, "%{byte:02X}"),
+        }
+    }
+    text
 }
 
 /// Reads a value. `None` if it has another version or length.

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use session_affinity::drain::Census;
 
 use crate::support::{Browser, Config, Endpoint, Gateway, shop, shop_of_pools};
 
@@ -172,6 +173,37 @@ fn drain_tells_that_header_sessions_end_before_the_drain_does() {
     gateway.set_clock(61);
     let ended = drain(&gateway);
     assert_eq!((&ended["draining"], &ended["drained"]), (&json!(true), &json!(true)));
+}
+
+fn census(gateway: &Gateway) -> Census {
+    let (status, census) = gateway.admin("GET", "/census/eu/a", "");
+    assert_eq!(status, 200, "{census}");
+    serde_json::from_value(census).expect("the census as the crate writes it")
+}
+
+#[test]
+fn census_tells_what_the_gateway_has_noted_of_an_endpoints_sessions() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]).set("load_balancer.session_affinity_ttl", 1_800));
+    let unseen = gateway.admin("GET", "/census/eu/a", "").1;
+    let names = ["began", "last_seen", "latest_issued", "latest_end"];
+    assert_eq!(unseen, Value::from_iter(names.map(|name| (name, Value::Null))));
+    assert_eq!(census(&gateway), Census::default());
+
+    let mut browser = gateway.browser();
+    let before = gateway.clock();
+    browser.get("/");
+    let first = census(&gateway);
+    let issued = first.latest_issued.expect("a session has begun");
+    assert!((before..=gateway.clock()).contains(&issued.as_secs()), "{first:?}");
+    assert_eq!((first.began, first.last_seen), (Some(issued), Some(issued)));
+    assert_eq!(first.latest_end, Some(issued.saturating_add(1_800)));
+
+    gateway.set_clock(600);
+    browser.get("/");
+    let second = census(&gateway);
+    assert!(second.last_seen >= Some(issued.saturating_add(600)), "{second:?}");
+    assert_eq!(Census { last_seen: first.last_seen, ..second }, first, "the session is the same");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! A gateway that runs, from its first bound port to the end of the last request.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::json;
+use crate::listener;
+use crate::proxy::Gateway;
+use crate::settings::Settings;
+use crate::store;
+
+/// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
+pub struct Running {
+    /// The address at which clients are served.
+    pub address: SocketAddr,
+    /// The address of the admin listener.
+    pub admin: SocketAddr,
+    gateway: Arc<Gateway>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    serving_admin: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts a gateway. `file` is the content of a configuration file, of which the warnings are
+    /// dropped.
+    ///
+    /// # Errors
+    /// One line that names the field, and what was expected.
+    pub async fn start(file: &str) -> Result<Self, String> {
+        let settings = Settings::new(json::object(file.as_bytes())?)?;
+        let (listen, admin) = (settings.listen, settings.admin);
+        Self::with_settings(settings, listen, admin).await
+    }
+
+    /// Starts a gateway that listens on these addresses instead of those of its file.
+    pub(crate) async fn with_settings(
+        settings: Settings,
+        listen: SocketAddr,
+        admin: SocketAddr,
+    ) -> Result<Self, String> {
+        let (listener, address) = bind("listen", listen).await?;
+        let (admin_listener, admin) = bind("admin", admin).await?;
+        let (stop, stopped) = watch::channel(false);
+        let control = settings.control();
+        let gateway = Arc::new(Gateway::new(settings, stopped.clone()));
+        if let Err(error) = gateway.store.connect().await {
+            store::print(&*error);
+        }
+        let control = Arc::new(control(gateway.clone()));
+        let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
+        let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));
+        Ok(Self { address, admin, gateway, stop, serving, serving_admin })
+    }
+
+    /// Stops when the requests in flight have ended. Tunnels are closed at once.
+    pub(crate) async fn stop(mut self) -> Result<(), String> {
+        // An error means that all receivers are gone, so there is nothing left to stop.
+        let _ = self.stop.send(true);
+        (&mut self.serving).await.map_err(|error| format!("the listener failed: {error}"))?;
+        // The store may still be writing the sessions of the last responses.
+        self.gateway.store.finish().await;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The other listener ends with the sender of `stop`.
+        self.serving_admin.abort();
+    }
+}
+
+/// Shows the two addresses.
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("address", &self.address)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn bind(field: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let unbound = |error| format!("{field}: {address} cannot be bound: {error}");
+    let listener = TcpListener::bind(address).await.map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
+    Ok((listener, bound))
+}
