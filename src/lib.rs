@@ -75,6 +75,7 @@
 //! | healthy, enabled, weight > 0 | yes | yes |
 //! | healthy, enabled, weight 0 | yes | no |
 //! | draining, healthy | yes | no |
+//! | not checked yet, enabled or draining | yes | no |
 //! | disabled, its drain over or none | no | no |
 //! | unhealthy, or not in the snapshot | no | no |
 //!

@@ -14,8 +14,8 @@ use session_affinity::outcome::Created;
 use session_affinity::store::{SessionKey, WriteKind};
 use session_affinity::token::Pin;
 use session_affinity::{
-    Affinity, AffinityPolicy, EndpointId, FailoverMode, Key, Keyring, Pools, Record, Secret,
-    Settlement, StoreWrite,
+    Affinity, AffinityPolicy, EndpointId, FailoverMode, Health, Key, Keyring, Pools, Record,
+    Secret, Settlement, StoreWrite,
 };
 use support::{
     Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, token_of, ttl,
@@ -42,6 +42,8 @@ enum Own {
     Unhealthy,
     DrainingUnhealthy,
     DrainOverUnhealthy,
+    Unchecked,
+    DrainingUnchecked,
     Removed,
 }
 
@@ -56,7 +58,7 @@ enum OwnPool {
 #[derive(Clone, Copy, Debug)]
 enum OtherPool {
     Open,
-    Unhealthy,
+    NoneHealthy,
     Disabled,
 }
 
@@ -92,7 +94,7 @@ enum Suspect {
 struct Place {
     own: Own,
     own_pool: OwnPool,
-    siblings_healthy: bool,
+    siblings: Health,
     other: OtherPool,
     fallback: Fallback,
     shedding: Shedding,
@@ -101,7 +103,7 @@ struct Place {
     drain: u64,
 }
 
-const PLACES: usize = 9 * 4 * 5 * 3 * 6 * 4 * 2 * 2 * 2;
+const PLACES: usize = 11 * 4 * 5 * 3 * 6 * 4 * 2 * 3 * 2;
 const LOAD_BALANCER: &str = "shop.example.com";
 const ENDPOINTS: [&str; 7] = ["a/pin", "a/s1", "a/s2", "b/1", "b/2", "f/1", "f/2"];
 const DRAIN: u64 = 600;
@@ -128,6 +130,8 @@ impl Place {
                 Own::Unhealthy,
                 DrainingUnhealthy,
                 DrainOverUnhealthy,
+                Own::Unchecked,
+                DrainingUnchecked,
                 Removed,
             ]),
             own_pool: digits.take([
@@ -137,7 +141,7 @@ impl Place {
                 OwnPool::DrainOver,
             ]),
             suspect: digits.take([No, Pin, PinAndSome, Others, All]),
-            other: digits.take([OtherPool::Open, OtherPool::Unhealthy, OtherPool::Disabled]),
+            other: digits.take([OtherPool::Open, OtherPool::NoneHealthy, OtherPool::Disabled]),
             fallback: digits.take(FALLBACKS),
             shedding: digits.take([
                 Shedding::None,
@@ -146,7 +150,7 @@ impl Place {
                 Shedding::SessionOwn,
             ]),
             across: digits.take([false, true]),
-            siblings_healthy: digits.take([true, false]),
+            siblings: digits.take([Health::Healthy, Health::Unhealthy, Health::Unchecked]),
             drain: digits.take([DRAIN, 0]),
         }
     }
@@ -154,10 +158,11 @@ impl Place {
     /// Returns whether the combination is checked: without a drain duration only what would drain
     /// differs, and healthy siblings show that.
     fn is_of_interest(&self) -> bool {
-        let would_drain =
-            matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
-                || self.own_pool == OwnPool::Draining;
-        self.drain > 0 || (would_drain && self.siblings_healthy)
+        let would_drain = matches!(
+            self.own,
+            Own::Draining | Own::DrainOver | Own::DrainingUnhealthy | Own::DrainingUnchecked
+        ) || self.own_pool == OwnPool::Draining;
+        self.drain > 0 || (would_drain && self.siblings == Health::Healthy)
     }
 
     fn world(&self, empty: &World, now: u64) -> World {
@@ -175,32 +180,33 @@ impl Place {
             OwnPool::DrainOver => own_pool.service = over,
         }
         for sibling in &mut own_pool.endpoints[1..] {
-            sibling.healthy = self.siblings_healthy;
+            sibling.health = self.siblings;
         }
         let own = &mut own_pool.endpoints[0];
-        own.healthy =
-            !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
+        own.health = match self.own {
+            Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy => Health::Unhealthy,
+            Own::Unchecked | Own::DrainingUnchecked => Health::Unchecked,
+            _ => Health::Healthy,
+        };
         match self.own {
             Own::WeightZero => own.weight = 0,
-            Own::Draining | Own::DrainingUnhealthy => own.service = draining,
+            Own::Draining | Own::DrainingUnhealthy | Own::DrainingUnchecked => {
+                own.service = draining;
+            }
             Own::DrainOver | Own::DrainOverUnhealthy => own.service = over,
             Own::NoStamp => own.service = Service::Disabled(None),
-            Own::Healthy | Own::Unhealthy | Own::Removed => {}
+            Own::Healthy | Own::Unhealthy | Own::Unchecked | Own::Removed => {}
         }
         if self.own == Own::Removed {
             own_pool.endpoints.remove(0);
         }
         match self.other {
             OtherPool::Open => {}
-            OtherPool::Unhealthy => {
-                world.pools[1].endpoints.iter_mut().for_each(|e| e.healthy = false)
-            }
+            OtherPool::NoneHealthy => none_healthy(&mut world.pools[1]),
             OtherPool::Disabled => world.pools[1].service = Service::Disabled(None),
         }
         match self.fallback {
-            Fallback::ApartUnhealthy => {
-                world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false)
-            }
+            Fallback::ApartUnhealthy => none_healthy(&mut world.pools[2]),
             Fallback::ApartUnusable => world.pools[2].service = Service::Disabled(None),
             _ => {}
         }
@@ -231,6 +237,12 @@ impl Place {
 fn id(path: &str) -> EndpointId {
     let (pool, endpoint) = path.split_once('/').unwrap();
     EndpointId::new(pool, endpoint)
+}
+
+/// One endpoint is unhealthy, and the other one has not been checked yet.
+fn none_healthy(pool: &mut NaivePool) {
+    pool.endpoints[0].health = Health::Unhealthy;
+    pool.endpoints[1].health = Health::Unchecked;
 }
 
 fn pin_id() -> EndpointId {
