@@ -222,6 +222,7 @@ const _: () = {
     is_shared::<Attempt>();
     is_shared::<Settlement>();
     is_shared::<Pools<()>>();
+    is_shared::<pools::LivePools<()>>();
     is_shared::<MemoryStore>();
     is_shared::<Box<dyn steering::Steering<()>>>();
     #[cfg(feature = "redis")]

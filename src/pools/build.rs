@@ -31,7 +31,8 @@ impl<T> Pools<T> {
     /// are not described are removed.
     ///
     /// The target is a value of the caller's: clone it from [`Pools::target`] where connections or
-    /// counters that belong to it should last.
+    /// counters that belong to it should last. [`LivePools::update`](super::LivePools::update)
+    /// stores the result so that no change by another writer is lost.
     ///
     /// ```
     /// use std::sync::Arc;
