@@ -16,6 +16,10 @@ pub use state::{DrainPhase, Health, State};
 ///
 /// `T` is the embedder's own type for what to connect to: an address, a peer, a connection pool.
 ///
+/// Weight, health and state are stated or left open. Those left open stay as they are where
+/// [`Pools::rebuild`](crate::Pools::rebuild) knows the endpoint already, and are the defaults for a
+/// new endpoint.
+///
 /// ```
 /// use session_affinity::{Endpoint, Health, Weight};
 ///
@@ -33,45 +37,42 @@ pub struct Endpoint<T> {
     /// The embedder's own value for the endpoint, returned by
     /// [`Pools::target`](crate::Pools::target).
     pub target: T,
-    /// The endpoint's share of new sessions, relative to the other endpoints of its pool. Default:
-    /// 1 (100 hundredths).
-    pub weight: Weight,
-    /// The result of the latest health check. Default: healthy.
-    pub health: Health,
-    /// The state that the operator has set. Default: enabled.
-    pub state: State,
+    /// The endpoint's share of new sessions, relative to the other endpoints of its pool. `None`:
+    /// as before; 1 (100 hundredths) for a new endpoint.
+    pub weight: Option<Weight>,
+    /// The result of the latest health check. `None`: as before;
+    /// [`PoolsBuilder::with_initial_health`](crate::pools::PoolsBuilder::with_initial_health) for a
+    /// new endpoint.
+    pub health: Option<Health>,
+    /// The state that the operator has set. `None`: as before; enabled for a new endpoint.
+    pub state: Option<State>,
 }
 
 impl<T> Endpoint<T> {
-    /// Describes a healthy, enabled endpoint of weight 1.
+    /// Describes an endpoint and states neither weight nor health nor state: a new endpoint is
+    /// enabled, healthy and of weight 1.
     pub fn new(name: impl Into<String>, target: T) -> Self {
-        Self {
-            name: name.into(),
-            target,
-            weight: Weight::default(),
-            health: Health::default(),
-            state: State::default(),
-        }
+        Self { name: name.into(), target, weight: None, health: None, state: None }
     }
 
-    /// Sets the share of new sessions. Cloudflare: `origins[].weight`.
+    /// States the share of new sessions. Cloudflare: `origins[].weight`.
     #[must_use]
     pub fn with_weight(mut self, weight: Weight) -> Self {
-        self.weight = weight;
+        self.weight = Some(weight);
         self
     }
 
-    /// Sets the result of the latest health check.
+    /// States the result of the latest health check.
     #[must_use]
     pub fn with_health(mut self, health: Health) -> Self {
-        self.health = health;
+        self.health = Some(health);
         self
     }
 
-    /// Sets whether the endpoint is in service. Cloudflare: `origins[].enabled`.
+    /// States whether the endpoint is in service. Cloudflare: `origins[].enabled`.
     #[must_use]
     pub fn with_state(mut self, state: State) -> Self {
-        self.state = state;
+        self.state = Some(state);
         self
     }
 }

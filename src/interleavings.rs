@@ -1,4 +1,5 @@
-//! Marks, counts and a store that threads share, in every order of the threads' steps:
+//! Marks, counts, a store and the current snapshot that threads share, in every order of the threads'
+//! steps:
 //! `RUSTFLAGS="--cfg session_affinity_loom" cargo test -p session-affinity --release --lib interleavings`.
 
 use std::collections::BTreeSet;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use loom::thread;
 
 use crate::endpoint::mark::{Mark, begin};
-use crate::endpoint::{Census, EndpointId};
+use crate::endpoint::{Census, Endpoint, EndpointId, Health};
 use crate::limits::{CoolingOff, Ttl};
+use crate::pools::{LivePools, Pool, Pools};
 use crate::steering::{InFlight, PoolLoad};
 use crate::store::{Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind};
 use crate::sync::AtomicU64;
@@ -112,6 +114,31 @@ fn requests_in_flight_are_counted_once_each_and_none_is_left() {
             },
         );
         assert_eq!((one.count(), other.count(), eu.total()), (0, 1, 1));
+    });
+}
+
+#[test]
+fn a_change_and_a_rebuild_at_once_are_made_one_from_the_other() {
+    let eu = |names: &[&'static str]| {
+        Pool::new("eu").with_endpoints(names.iter().map(|name| Endpoint::new(*name, ())))
+    };
+    let health = |pools: &Pools<()>, name| {
+        pools.endpoint(EndpointId::new("eu", name)).map(|endpoint| endpoint.health())
+    };
+    loom::model(move || {
+        let pools = Pools::builder().pool(eu(&["a"])).build().unwrap();
+        let live = Arc::new(LivePools::new(pools));
+        let checked = live.clone();
+        let check = thread::spawn(move || {
+            let id = EndpointId::new("eu", "a");
+            checked.edit(|edit| edit.health(id, Health::Unhealthy)).unwrap();
+        });
+        let rebuilt = live.update(|now| now.rebuild().pool(eu(&["a", "b"])).build()).unwrap();
+        assert_eq!(health(&rebuilt, "b"), Some(Health::Healthy));
+        check.join().unwrap();
+        let pools = live.load();
+        let found = (health(&pools, "a"), health(&pools, "b"));
+        assert_eq!(found, (Some(Health::Unhealthy), Some(Health::Healthy)));
     });
 }
 

@@ -75,6 +75,7 @@
 //! | healthy, enabled, weight > 0 | yes | yes |
 //! | healthy, enabled, weight 0 | yes | no |
 //! | draining, healthy | yes | no |
+//! | not checked yet, enabled or draining | yes | no |
 //! | disabled, its drain over or none | no | no |
 //! | unhealthy, or not in the snapshot | no | no |
 //!
@@ -228,6 +229,7 @@ const _: () = {
     is_shared::<Settlement>();
     is_shared::<callbacks::Flow<()>>();
     is_shared::<Pools<()>>();
+    is_shared::<pools::LivePools<()>>();
     is_shared::<MemoryStore>();
     is_shared::<Box<dyn steering::Steering<()>>>();
     is_shared::<steering::InFlight>();

@@ -10,6 +10,7 @@ use crate::time::UnixTime;
 mod build;
 mod edit;
 mod iter;
+mod live;
 mod pool;
 mod shedding;
 mod status;
@@ -20,6 +21,7 @@ pub use crate::endpoint::{Endpoint, EndpointId, Health, InvalidEndpointId, State
 pub use build::{InvalidPools, PoolsBuilder};
 pub use edit::{NotInSnapshot, PoolsEdit};
 pub use iter::Iter;
+pub use live::LivePools;
 pub use pool::Pool;
 pub use shedding::{LoadShedding, ShedBy};
 pub(crate) use shedding::{is_shed, shed_number};
@@ -35,8 +37,8 @@ use topology::Topology;
 /// [`Pools::edited`] makes the next snapshot. It shares names, ids, targets and what has been noted
 /// about endpoints (suspects, census) with the one before. Cloning copies pointers only.
 ///
-/// Hold it behind an `Arc`, a lock or an `ArcSwap`; the verbs of [`Affinity`](crate::Affinity) take
-/// `&Pools<T>`.
+/// [`LivePools`] shares the current one between requests and those who change it. The verbs of
+/// [`Affinity`](crate::Affinity) take `&Pools<T>`, wherever it is held.
 ///
 /// ```
 /// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools};

@@ -75,22 +75,24 @@ fn load_balancers_are_read_as_the_api_lists_them() {
 fn pools_are_read_as_the_api_lists_them() {
     let origin = |name: &str, address: &str, port, weight| OriginConfig {
         port,
-        weight,
+        weight: Some(weight),
+        enabled: Some(true),
         ..OriginConfig::new(name, address)
     };
     let eu = PoolConfig {
-        minimum_origins: 2,
+        enabled: Some(true),
+        minimum_origins: Some(2),
         origin_steering: OriginSteering { policy: SteeringPolicy::LeastOutstandingRequests },
-        load_shedding: LoadSheddingConfig {
+        load_shedding: Some(LoadSheddingConfig {
             default_percent: 25,
             default_policy: ShedBy::Hash,
             session_percent: 5,
-        },
+        }),
         origins: vec![
             origin("fra-1", "192.0.2.11", Some(0), 1.0),
             origin("fra-2", "2001:db8:11::2", Some(0), 0.56),
             OriginConfig {
-                enabled: false,
+                enabled: Some(false),
                 disabled_at: Some(UnixTime::from_secs(1_799_961_450)),
                 ..origin("fra-3", "fra-3.shop.example.net", Some(8080), 0.3)
             },
@@ -98,16 +100,21 @@ fn pools_are_read_as_the_api_lists_them() {
         ..PoolConfig::new(EU)
     };
     let us = PoolConfig {
-        enabled: false,
+        enabled: Some(false),
         disabled_at: Some(UnixTime::from_secs(1_792_888_200)),
+        minimum_origins: Some(1),
+        load_shedding: Some(LoadSheddingConfig::default()),
         origins: vec![
             origin("iad-1", "198.51.100.21", None, 1.0),
             origin("iad-2", "198.51.100.22", None, 0.0),
         ],
         ..PoolConfig::new(US)
     };
+    // Null states the default.
     let last = PoolConfig {
-        minimum_origins: 0,
+        enabled: Some(true),
+        minimum_origins: Some(0),
+        load_shedding: Some(LoadSheddingConfig::default()),
         origin_steering: OriginSteering { policy: SteeringPolicy::Hash },
         origins: vec![origin("sorry", "203.0.113.80", None, 1.0)],
         ..PoolConfig::new(LAST)

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, SameSite, Secure};
+use session_affinity::limits::Percent;
+use session_affinity::pools::LoadShedding;
 use session_affinity::*;
 
 mod support;
@@ -274,6 +276,143 @@ fn pools_are_read_with_their_defaults() {
     );
     assert_eq!(b.state(), State::Disabled { at: Some(support::NOW) });
     assert_eq!(pools.pool("us").unwrap().minimum_origins(), 1);
+}
+
+/// The JSON of a pool `eu` with one endpoint `a`, both with these fields more.
+fn reloaded(before: &Pools<String>, pool: &str, origin: &str) -> Pools<String> {
+    let json = format!(r#"[{{"id": "eu"{pool}, "origins": [{{"name": "a"{origin}}}]}}]"#);
+    let pools: Vec<PoolConfig> = serde_json::from_str(&json).unwrap();
+    let target =
+        |_: &PoolConfig, _: &OriginConfig, before: Option<&String>| before.unwrap().clone();
+    Config::new("shop").rebuild(before, &pools, target, |_| 0).unwrap()
+}
+
+/// manual::gateways, Reloading a configuration: "A key that the file has wins; one that it does not
+/// have leaves the value as it is". manual::cloudflare, Parameters of a pool: "null states the
+/// default".
+#[test]
+fn a_reload_takes_what_the_file_states_and_keeps_the_rest() {
+    let first =
+        pool(r#"[{"id": "eu", "origins": [{"name": "a", "address": "10.0.0.1"}]}]"#).unwrap();
+    let id = EndpointId::new("eu", "a");
+    let (early, late) = (support::NOW, support::NOW.saturating_add(60));
+    let stamp = r#", "disabled_at": "2027-01-15T08:01:00Z""#;
+    let disabled = |at| State::Disabled { at };
+    let states = [
+        ("", State::Enabled, State::Enabled),
+        ("", disabled(Some(early)), disabled(Some(early))),
+        (r#", "enabled": null"#, disabled(Some(early)), State::Enabled),
+        (r#", "enabled": true"#, disabled(Some(early)), State::Enabled),
+        (r#", "enabled": false"#, State::Enabled, disabled(None)),
+        (r#", "enabled": false"#, disabled(Some(early)), disabled(Some(early))),
+        (r#", "enabled": false"#, disabled(None), disabled(None)),
+        // What stands beside a key of a state that is not disabled, or not stated, does not count.
+        (stamp, State::Enabled, State::Enabled),
+        (stamp, disabled(Some(early)), disabled(Some(early))),
+    ];
+    let stamped = format!(r#", "enabled": false{stamp}"#);
+    let states = states.into_iter().chain([
+        (stamped.as_str(), State::Enabled, disabled(Some(late))),
+        (stamped.as_str(), disabled(Some(early)), disabled(Some(late))),
+        (stamped.as_str(), disabled(None), disabled(Some(late))),
+    ]);
+    for (json, was, state) in states {
+        let edited = first.edited(|edit| {
+            edit.state(id, was)?;
+            edit.health(id, Health::Unchecked)
+        });
+        let after = reloaded(&edited.unwrap(), "", json);
+        let endpoint = after.endpoint(id).unwrap();
+        assert_eq!(endpoint.state(), state, "{json} after {was:?}");
+        assert_eq!(endpoint.health(), Health::Unchecked, "no file states health");
+
+        let before = first.edited(|edit| edit.pool_state("eu", was)).unwrap();
+        let after = reloaded(&before, json, "");
+        assert_eq!(after.pool("eu").unwrap().state(), state, "{json} after {was:?}");
+    }
+
+    let weight = Weight::new(30).unwrap();
+    let before = first.edited(|edit| edit.weight(id, weight)).unwrap();
+    for (json, weight) in [("", 30), (r#", "weight": null"#, 100), (r#", "weight": 0.7"#, 70)] {
+        let after = reloaded(&before, "", json);
+        assert_eq!(after.endpoint(id).unwrap().weight().get(), weight, "{json}");
+    }
+
+    let shedding = LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() };
+    let edited = first.edited(|edit| {
+        edit.pool_minimum_origins("eu", 7)?;
+        edit.pool_shedding("eu", shedding)
+    });
+    let before = edited.unwrap();
+    let rows = [
+        ("", 7, 0, 100),
+        (r#", "minimum_origins": null, "load_shedding": null"#, 1, 0, 0),
+        (r#", "minimum_origins": 2"#, 2, 0, 100),
+        // An object states all of its parameters.
+        (r#", "load_shedding": {"default_percent": 5}"#, 7, 5, 0),
+        (r#", "load_shedding": {}"#, 7, 0, 0),
+    ];
+    for (json, minimum, default_percent, session_percent) in rows {
+        let after = reloaded(&before, json, "");
+        let eu = after.pool("eu").unwrap();
+        let shedding = eu.shedding();
+        assert_eq!(eu.minimum_origins(), minimum, "{json}");
+        assert_eq!(shedding.default_percent.get(), default_percent, "{json}");
+        assert_eq!(shedding.session_percent.get(), session_percent, "{json}");
+    }
+}
+
+/// manual::gateways, Reloading a configuration: "the target of before, to be kept or replaced".
+#[test]
+fn a_reload_is_given_the_targets_of_before_and_keeps_marks() {
+    let file = |json: &str| -> Vec<PoolConfig> { serde_json::from_str(json).unwrap() };
+    let first = file(r#"[{"id": "eu", "origins": [{"name": "a"}, {"name": "b"}]}, {"id": "us"}]"#);
+    let config = Config { fallback_pool: Some("us".into()), ..Config::new("shop") };
+    let before = config.pools(&first, |_, origin| origin.name.clone(), |_| 0).unwrap();
+    let affinity = Affinity::new(support::cookie_policy());
+    let headers = http::HeaderMap::new();
+    for drawn in 0..8 {
+        let visit = affinity.recall(&support::request(&headers), support::NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &before, || drawn).unwrap();
+        let _ = affinity.settle(attempt, &before);
+    }
+
+    let next = file(
+        r#"[{"id": "us", "origins": [{"name": "a"}]}, {"id": "eu", "origins": [{"name": "c"}, {"name": "b"}]}]"#,
+    );
+    let mut asked = Vec::new();
+    let target = |pool: &PoolConfig, origin: &OriginConfig, before: Option<&String>| {
+        asked.push((pool.id.clone(), origin.name.clone(), before.cloned()));
+        format!("{}, again", origin.name)
+    };
+    let after = config.rebuild(&before, &next, target, |_| 0).unwrap();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|(pool, origin, before)| (pool.as_str(), origin.as_str(), before.as_deref()))
+        .collect();
+    assert_eq!(asked, [("us", "a", None), ("eu", "c", None), ("eu", "b", Some("b"))]);
+
+    let b = EndpointId::new("eu", "b");
+    assert_eq!(after.target(b).unwrap(), "b, again");
+    assert!(before.endpoint(b).unwrap().census().latest_end.is_some());
+    assert_eq!(after.endpoint(b).unwrap().census(), before.endpoint(b).unwrap().census());
+    assert!(after.endpoint(EndpointId::new("eu", "a")).is_none());
+    assert_eq!(after.iter().map(|pool| pool.name()).collect::<Vec<_>>(), ["us", "eu"]);
+
+    let twice = file(r#"[{"id": "eu"}, {"id": "eu"}]"#);
+    let refused = config.rebuild(&before, &twice, |_, _, _| String::new(), |_| 0).unwrap_err();
+    assert_eq!(refused.to_string(), r#"pools is "eu" twice; allowed: each id once"#);
+}
+
+#[test]
+fn what_a_file_does_not_state_is_not_written() {
+    for json in [
+        r#"[{"id":"eu","origin_steering":{"policy":"random"},"origins":[{"name":"a","address":"x"}]}]"#,
+        r#"[{"id":"eu","enabled":true,"minimum_origins":1,"origin_steering":{"policy":"random"},"origins":[{"name":"a","address":"x","weight":1.0,"enabled":false}]}]"#,
+    ] {
+        let pools: Vec<PoolConfig> = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&pools).unwrap(), json);
+    }
 }
 
 #[test]

@@ -46,9 +46,8 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "Affinity { load_balancer: LoadBalancer(\"shop.example.com\"), rules: Rules { failover_mode: None, \
          failover_scope: OwnPool, retries: Retries(1), drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), \
          cache_guard: MakePrivate }, .. }",
-        "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: Enabled, minimum_origins: 1, \
-         shedding: LoadShedding { default_percent: Percent(0), shed_by: Random, session_percent: Percent(0) }, .. }], \
-         fallback: None, before: None }",
+        "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, minimum_origins: None, \
+         shedding: None, .. }], fallback: None, initial_health: Healthy, before: None }",
         "Flow { stage: \"unrouted\", outcome: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);

@@ -7,15 +7,18 @@ mod support;
 use std::cell::Cell;
 use std::time::Instant;
 
-use naive::{Ask, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash, write_of};
+use naive::{
+    Ask, NaiveEndpoint, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash,
+    write_of,
+};
 use session_affinity::failover::FailoverScope;
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::store::{SessionKey, WriteKind};
 use session_affinity::token::Pin;
 use session_affinity::{
-    Affinity, AffinityPolicy, EndpointId, FailoverMode, Key, Keyring, Pools, Record, Secret,
-    Settlement, StoreWrite,
+    Affinity, AffinityPolicy, EndpointId, FailoverMode, Health, Key, Keyring, Pools, Record,
+    Secret, Settlement, StoreWrite,
 };
 use support::{
     Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, token_of, ttl,
@@ -42,6 +45,8 @@ enum Own {
     Unhealthy,
     DrainingUnhealthy,
     DrainOverUnhealthy,
+    Unchecked,
+    DrainingUnchecked,
     Removed,
 }
 
@@ -60,7 +65,7 @@ enum OtherPool {
     Mixed,
     /// As `Mixed`, but not open.
     CriticalMixed,
-    Unhealthy,
+    NoneHealthy,
     Disabled,
 }
 
@@ -69,7 +74,7 @@ enum OtherPool {
 enum Siblings {
     Healthy,
     Mixed,
-    Unhealthy,
+    NoneHealthy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +120,7 @@ struct Place {
     drain: u64,
 }
 
-const PLACES: usize = 9 * 4 * 5 * 5 * 8 * 4 * 2 * 3 * 2;
+const PLACES: usize = 11 * 4 * 5 * 5 * 8 * 4 * 2 * 3 * 2;
 const LOAD_BALANCER: &str = "shop.example.com";
 const ENDPOINTS: [&str; 7] = ["a/pin", "a/s1", "a/s2", "b/1", "b/2", "f/1", "f/2"];
 const DRAIN: u64 = 600;
@@ -144,6 +149,8 @@ impl Place {
                 Own::Unhealthy,
                 DrainingUnhealthy,
                 DrainOverUnhealthy,
+                Own::Unchecked,
+                DrainingUnchecked,
                 Removed,
             ]),
             own_pool: digits.take([
@@ -157,7 +164,7 @@ impl Place {
                 OtherPool::Open,
                 OtherPool::Mixed,
                 OtherPool::CriticalMixed,
-                OtherPool::Unhealthy,
+                OtherPool::NoneHealthy,
                 OtherPool::Disabled,
             ]),
             fallback: digits.take(FALLBACKS),
@@ -168,7 +175,7 @@ impl Place {
                 Shedding::SessionOwn,
             ]),
             across: digits.take([false, true]),
-            siblings: digits.take([Siblings::Healthy, Siblings::Mixed, Siblings::Unhealthy]),
+            siblings: digits.take([Siblings::Healthy, Siblings::Mixed, Siblings::NoneHealthy]),
             drain: digits.take([DRAIN, 0]),
         }
     }
@@ -184,9 +191,10 @@ impl Place {
         {
             return false;
         }
-        let would_drain =
-            matches!(self.own, Own::Draining | Own::DrainOver | Own::DrainingUnhealthy)
-                || self.own_pool == OwnPool::Draining;
+        let would_drain = matches!(
+            self.own,
+            Own::Draining | Own::DrainOver | Own::DrainingUnhealthy | Own::DrainingUnchecked
+        ) || self.own_pool == OwnPool::Draining;
         self.drain > 0 || (would_drain && self.siblings == Siblings::Healthy)
     }
 
@@ -204,17 +212,25 @@ impl Place {
             OwnPool::Draining => own_pool.service = draining,
             OwnPool::DrainOver => own_pool.service = over,
         }
-        own_pool.endpoints[1].healthy = self.siblings == Siblings::Healthy;
-        own_pool.endpoints[2].healthy = self.siblings != Siblings::Unhealthy;
+        match self.siblings {
+            Siblings::Healthy => {}
+            Siblings::Mixed => own_pool.endpoints[1].health = Health::Unhealthy,
+            Siblings::NoneHealthy => none_healthy(&mut own_pool.endpoints[1..]),
+        }
         let own = &mut own_pool.endpoints[0];
-        own.healthy =
-            !matches!(self.own, Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy);
+        own.health = match self.own {
+            Own::Unhealthy | Own::DrainingUnhealthy | Own::DrainOverUnhealthy => Health::Unhealthy,
+            Own::Unchecked | Own::DrainingUnchecked => Health::Unchecked,
+            _ => Health::Healthy,
+        };
         match self.own {
             Own::WeightZero => own.weight = 0,
-            Own::Draining | Own::DrainingUnhealthy => own.service = draining,
+            Own::Draining | Own::DrainingUnhealthy | Own::DrainingUnchecked => {
+                own.service = draining;
+            }
             Own::DrainOver | Own::DrainOverUnhealthy => own.service = over,
             Own::NoStamp => own.service = Service::Disabled(None),
-            Own::Healthy | Own::Unhealthy | Own::Removed => {}
+            Own::Healthy | Own::Unhealthy | Own::Unchecked | Own::Removed => {}
         }
         if self.own == Own::Removed {
             own_pool.endpoints.remove(0);
@@ -222,19 +238,17 @@ impl Place {
         let other_pool = &mut world.pools[1];
         match self.other {
             OtherPool::Open => {}
-            OtherPool::Mixed => other_pool.endpoints[0].healthy = false,
+            OtherPool::Mixed => other_pool.endpoints[0].health = Health::Unhealthy,
             OtherPool::CriticalMixed => {
-                other_pool.endpoints[0].healthy = false;
+                other_pool.endpoints[0].health = Health::Unhealthy;
                 other_pool.minimum_origins = 9;
             }
-            OtherPool::Unhealthy => other_pool.endpoints.iter_mut().for_each(|e| e.healthy = false),
+            OtherPool::NoneHealthy => none_healthy(&mut other_pool.endpoints),
             OtherPool::Disabled => other_pool.service = Service::Disabled(None),
         }
         match self.fallback {
-            Fallback::ApartMixed => world.pools[2].endpoints[0].healthy = false,
-            Fallback::ApartUnhealthy => {
-                world.pools[2].endpoints.iter_mut().for_each(|e| e.healthy = false)
-            }
+            Fallback::ApartMixed => world.pools[2].endpoints[0].health = Health::Unhealthy,
+            Fallback::ApartUnhealthy => none_healthy(&mut world.pools[2].endpoints),
             Fallback::ApartUnusable => world.pools[2].service = Service::Disabled(None),
             _ => {}
         }
@@ -265,6 +279,12 @@ impl Place {
 fn id(path: &str) -> EndpointId {
     let (pool, endpoint) = path.split_once('/').unwrap();
     EndpointId::new(pool, endpoint)
+}
+
+/// One endpoint is unhealthy, and the other one has not been checked yet.
+fn none_healthy(endpoints: &mut [NaiveEndpoint]) {
+    endpoints[0].health = Health::Unhealthy;
+    endpoints[1].health = Health::Unchecked;
 }
 
 fn pin_id() -> EndpointId {

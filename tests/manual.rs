@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use session_affinity::config::{
-    Config, Extensions, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity,
+    Config, Extensions, InvalidConfig, LoadSheddingConfig, OriginConfig, PoolConfig,
+    SessionAffinity,
 };
 use session_affinity::limits::{ClockSkew, CoolingOff, DrainDuration, Ipv6Prefix, Retries, Ttl};
 use session_affinity::{
@@ -67,13 +68,19 @@ fn the_chapter_on_cloudflare_names_every_parameter() {
         ..Config::new("shop")
     };
     let stamp = Some(UnixTime::EPOCH);
-    let pool = PoolConfig {
+    let origin = OriginConfig {
+        weight: Some(1.0),
+        enabled: Some(true),
         disabled_at: stamp,
-        origins: vec![OriginConfig {
-            port: Some(80),
-            disabled_at: stamp,
-            ..OriginConfig::new("", "")
-        }],
+        port: Some(80),
+        ..OriginConfig::new("", "")
+    };
+    let pool = PoolConfig {
+        enabled: Some(true),
+        disabled_at: stamp,
+        minimum_origins: Some(1),
+        load_shedding: Some(LoadSheddingConfig::default()),
+        origins: vec![origin],
         ..PoolConfig::new("")
     };
     let mut names = BTreeSet::new();

@@ -1,5 +1,6 @@
 //! The snapshot: what is refused when it is built, and what a change leaves alone.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -139,7 +140,8 @@ fn an_edit_that_was_refused_can_go_on_and_has_changed_nothing() {
     }
 }
 
-/// manual::tables, The endpoint: "An endpoint of weight 0 counts, a draining one does not."
+/// manual::tables, The endpoint: "An endpoint of weight 0 counts; a draining one, and one not
+/// checked yet, does not."
 /// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints are
 /// healthy and enabled", "*open* pool | enabled, not critical, and one of its endpoints takes new
 /// sessions".
@@ -203,6 +205,164 @@ fn a_rebuilt_fleet_has_other_members_under_the_same_ids() {
             .collect::<Vec<_>>(),
         ["eu-2", "eu-3"]
     );
+}
+
+/// The state of an endpoint or a pool that an operator has disabled.
+const DISABLED: State = State::Disabled { at: Some(NOW) };
+
+/// manual::gateways, Changing the endpoints: "An endpoint that stays keeps its health, weight and
+/// state […] unless its new description states another one".
+#[test]
+fn a_rebuild_keeps_of_an_endpoint_what_the_description_does_not_state() {
+    let edited = fleet().edited(|edit| {
+        let id = EndpointId::new("eu", "eu-1");
+        edit.weight(id, Weight::new(30).unwrap())?;
+        edit.health(id, Health::Unhealthy)?;
+        edit.state(id, DISABLED)
+    });
+    let before = edited.unwrap();
+    let was = (Weight::new(30).unwrap(), Health::Unhealthy, DISABLED);
+    let stated = (Weight::new(70).unwrap(), Health::Unchecked, State::Disabled { at: None });
+    for (initial, states) in [Health::Healthy, Health::Unhealthy, Health::Unchecked]
+        .into_iter()
+        .flat_map(|health| (0..8).map(move |states| (health, states)))
+    {
+        let bit = |bit: u32| states & (1 << bit) != 0;
+        let describe = |name: &str| {
+            let mut endpoint = Endpoint::new(name, Peer(9));
+            if bit(0) {
+                endpoint = endpoint.with_weight(stated.0);
+            }
+            if bit(1) {
+                endpoint = endpoint.with_health(stated.1);
+            }
+            if bit(2) {
+                endpoint = endpoint.with_state(stated.2);
+            }
+            endpoint
+        };
+        let new = (Weight::default(), initial, State::Enabled);
+        let rows = [(before.rebuild(), "eu-1", was), (before.rebuild(), "eu-9", new)];
+        let rows = rows.into_iter().chain([(Pools::builder(), "eu-1", new)]);
+        for (builder, name, open) in rows {
+            let pool = Pool::new("eu").with_endpoint(describe(name));
+            let pools = builder.with_initial_health(initial).pool(pool).build().unwrap();
+            let endpoint = pools.endpoint(EndpointId::new("eu", name)).unwrap();
+            let weight = if bit(0) { stated.0 } else { open.0 };
+            let health = if bit(1) { stated.1 } else { open.1 };
+            let state = if bit(2) { stated.2 } else { open.2 };
+            assert_eq!(endpoint.target().0, 9, "the target is always the new one");
+            assert_eq!(
+                (endpoint.weight(), endpoint.health(), endpoint.state()),
+                (weight, health, state),
+                "{name}, {states:03b}"
+            );
+            // What is counted follows: the next change counts from there.
+            let serves = health == Health::Healthy && state == State::Enabled;
+            assert_eq!(endpoint.pool().is_critical(), !serves);
+            let id = endpoint.id();
+            let healed = pools.edited(|edit| {
+                edit.state(id, State::Enabled)?;
+                edit.health(id, Health::Healthy)
+            });
+            assert!(healed.unwrap().pool("eu").unwrap().is_open());
+        }
+    }
+}
+
+/// manual::gateways, Changing the endpoints: "A pool keeps its state, `minimum_origins` and shedding
+/// in the same way".
+#[test]
+fn a_rebuild_keeps_of_a_pool_what_the_description_does_not_state() {
+    let percent = |percent| LoadShedding {
+        session_percent: Percent::new(percent).unwrap(),
+        ..LoadShedding::default()
+    };
+    let edited = fleet().edited(|edit| {
+        edit.pool_state("eu", DISABLED)?;
+        edit.pool_minimum_origins("eu", 3)?;
+        edit.pool_shedding("eu", percent(5))
+    });
+    let before = edited.unwrap();
+    let was = (DISABLED, 3, percent(5));
+    let new = (State::Enabled, 1, percent(0));
+    let stated = (State::Disabled { at: None }, 0, percent(7));
+    for states in 0..8 {
+        let bit = |bit: u32| states & (1 << bit) != 0;
+        let describe = |name: &str| {
+            let mut pool = Pool::new(name);
+            if bit(0) {
+                pool = pool.with_state(stated.0);
+            }
+            if bit(1) {
+                pool = pool.with_minimum_origins(stated.1);
+            }
+            if bit(2) {
+                pool = pool.with_shedding(stated.2);
+            }
+            pool
+        };
+        // In the order or apart from it: the name is the pool's identity.
+        let rows = [
+            (before.rebuild().pool(describe("eu")), "eu", was),
+            (before.rebuild().fallback_apart(describe("eu")), "eu", was),
+            (before.rebuild().pool(describe("asia")), "asia", new),
+            (Pools::builder().pool(describe("eu")), "eu", new),
+        ];
+        for (builder, name, open) in rows {
+            let pools = builder.build().unwrap();
+            let pool = pools.pool(name).unwrap();
+            let expected = (
+                if bit(0) { stated.0 } else { open.0 },
+                if bit(1) { stated.1 } else { open.1 },
+                if bit(2) { stated.2 } else { open.2 },
+            );
+            let found = (pool.state(), pool.minimum_origins(), pool.shedding());
+            assert_eq!(found, expected, "{name}, {states:03b}");
+        }
+    }
+}
+
+/// manual::gateways, Changing the endpoints: "One that moves to another pool is new, and so is one
+/// that was missing from a snapshot in between."
+#[test]
+fn an_endpoint_in_another_pool_or_after_an_absence_is_new() {
+    let ill = |pools: Pools<()>, pool: &str| {
+        let id = EndpointId::new(pool, "a");
+        pools.edited(|edit| edit.health(id, Health::Unhealthy)).unwrap()
+    };
+    let pool = |name: &str, endpoints: &[&str]| {
+        Pool::new(name).with_endpoints(endpoints.iter().map(|name| Endpoint::new(*name, ())))
+    };
+    let health = |pools: &Pools<()>, pool| {
+        pools.endpoint(EndpointId::new(pool, "a")).map(|endpoint| endpoint.health())
+    };
+    let before = ill(Pools::builder().pool(pool("eu", &["a"])).build().unwrap(), "eu");
+    let moved = before.rebuild().pool(pool("eu", &[])).pool(pool("us", &["a"])).build().unwrap();
+    assert_eq!((health(&moved, "eu"), health(&moved, "us")), (None, Some(Health::Healthy)));
+    let back = moved.rebuild().pool(pool("eu", &["a"])).build().unwrap();
+    assert_eq!(health(&back, "eu"), Some(Health::Healthy));
+    let turned = before.rebuild().pool(pool("eu", &["b", "a"])).build().unwrap();
+    assert_eq!(health(&turned, "eu"), Some(Health::Unhealthy), "another place is the same one");
+}
+
+/// manual::gateways, Changing the endpoints: "its steering, its place in the order and its list of
+/// endpoints are always those of the new description".
+#[test]
+fn a_rebuild_steers_as_its_own_description_says() {
+    let chosen = |pools: &Pools<()>| {
+        let (affinity, headers) = (Affinity::new(NoAffinity::new(&shop())), http::HeaderMap::new());
+        let request = request(&headers).with_client_ip(IpAddr::from([192, 0, 2, 1]));
+        let choose = |drawn| {
+            let visit = affinity.recall(&request, NOW);
+            affinity.route(visit, Record::Absent, pools, || drawn).unwrap().0.endpoint()
+        };
+        (0..64).map(choose).collect::<HashSet<_>>().len()
+    };
+    let by_name = named(&["a", "b", "c"]).with_steering(LastName);
+    let before = Pools::builder().pool(by_name).build().unwrap();
+    let after = before.rebuild().pool(named(&["a", "b", "c"])).build().unwrap();
+    assert_eq!((chosen(&before), chosen(&after)), (1, 3));
 }
 
 fn named(names: &[&str]) -> Pool<()> {

@@ -56,17 +56,10 @@ pub fn morning() -> Result<Pools<usize>, Error> {
     })
 }
 
-/// Builds the whole fleet. Endpoints that stay keep their health, state and weight, which the new
-/// description repeats, and their marks, which [`Pools::rebuild`] passes on.
+/// Builds the whole fleet. Endpoints that stay keep their health, state, weight and marks, which
+/// [`Pools::rebuild`] passes on.
 pub fn scaled_up(before: &Pools<usize>) -> Result<Pools<usize>, Error> {
-    describe(before.rebuild(), |server| {
-        let mut endpoint = Endpoint::new(SERVERS[server].1, server);
-        if let Some(now) = before.endpoint(id(server)) {
-            (endpoint.health, endpoint.state) = (now.health(), now.state());
-            endpoint.weight = now.weight();
-        }
-        Some(endpoint)
-    })
+    describe(before.rebuild(), |server| Some(Endpoint::new(SERVERS[server].1, server)))
 }
 
 fn describe(

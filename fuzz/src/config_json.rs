@@ -43,16 +43,27 @@ pub fn check(json: &[u8]) {
     }
 }
 
-fn serve(config: &Config, pools: &[PoolConfig]) {
+fn serve(config: &Config, described: &[PoolConfig]) {
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()));
     let affinity = match Affinity::from_config(config, &keyring) {
         Ok(affinity) => affinity,
         Err(refused) => return drop(refused.to_string()),
     };
-    let pools: Pools<()> = match config.pools(pools, |_, _| (), |()| 0) {
+    let pools: Pools<()> = match config.pools(described, |_, _| (), |()| 0) {
         Ok(pools) => pools,
         Err(refused) => return drop(refused.to_string()),
     };
+    // The same file, read again, changes nothing.
+    let again = config.rebuild(&pools, described, |_, _, _| (), |()| 0).unwrap();
+    assert_eq!(format!("{:?}", again.iter()), format!("{:?}", pools.iter()));
+    let endpoints = |pools: &Pools<()>| {
+        pools
+            .iter()
+            .flat_map(|pool| pool.endpoints())
+            .map(|it| format!("{it:?}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(endpoints(&again), endpoints(&pools));
     let headers = HeaderMap::new();
     let client_ip = IpAddr::from([192, 0, 2, 1]);
     let request = RequestMeta::new(&headers, Scheme::Http).with_client_ip(client_ip);

@@ -32,6 +32,13 @@ pub(super) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Object::deserialize(input).map(|Object(value)| value)
 }
 
+/// Reads an object that may be absent; null states the default.
+pub(super) fn object_option<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
+    object(input).map(Some)
+}
+
 /// Reads an array of objects; null is an empty one.
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
@@ -63,9 +70,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// Reads null as `true`.
-pub(super) fn or_true<'de, D: Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(input)?.unwrap_or(true))
+/// Reads a value that may be absent; null states `true`.
+pub(super) fn or_true<'de, D: Deserializer<'de>>(input: D) -> Result<Option<bool>, D::Error> {
+    Ok(Option::deserialize(input)?.or(Some(true)))
 }
 
 /// Reads null as 0.
@@ -73,14 +80,16 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error
     Ok(whole_option(input)?.unwrap_or(0))
 }
 
-/// Reads null as 1.
-pub(super) fn whole_or_one<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
-    Ok(whole_option(input)?.unwrap_or(1))
+/// Reads a value that may be absent; null states 1.
+pub(super) fn whole_or_one<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    Ok(whole_option(input)?.or(Some(1)))
 }
 
-/// Reads null as 1.
-pub(super) fn fraction_or_one<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(input)?.unwrap_or(1.0))
+/// Reads a value that may be absent; null states 1.
+pub(super) fn fraction_or_one<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<f64>, D::Error> {
+    Ok(Option::deserialize(input)?.or(Some(1.0)))
 }
 
 /// Reads a port; null is absent.

@@ -6,6 +6,11 @@ use crate::pools::ShedBy;
 use crate::time::UnixTime;
 
 /// A pool of Cloudflare's Load Balancing API. [`Config::pools`](super::Config::pools) checks it.
+///
+/// A field that is `None` states nothing: it is the default in a first snapshot, and as before where
+/// [`Config::rebuild`](super::Config::rebuild) knows the pool or the endpoint already. In JSON, an
+/// absent key is `None` and null states the default, so that a reloaded answer of Cloudflare's API
+/// leaves no value of before.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -17,10 +22,15 @@ pub struct PoolConfig {
     /// The name of the pool: 1 to 255 bytes without control characters.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub id: String,
-    /// States that the pool is in service. Default: true.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_true"))]
-    pub enabled: bool,
-    /// The time at which the pool was disabled.
+    /// States that the pool is in service, or that it is not. `None`: as before; true for a new
+    /// pool.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "lenient::or_true", skip_serializing_if = "Option::is_none")
+    )]
+    pub enabled: Option<bool>,
+    /// The time at which the pool was disabled. Ignored unless `enabled` is false. `None`: not known,
+    /// so the drain is over; as before for a pool that was disabled already.
     #[cfg_attr(
         feature = "serde",
         serde(
@@ -31,30 +41,40 @@ pub struct PoolConfig {
     )]
     pub disabled_at: Option<UnixTime>,
     /// The number of healthy and enabled endpoints without which the pool takes no new sessions.
-    /// Default: 1.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_or_one"))]
-    pub minimum_origins: u64,
+    /// `None`: as before; 1 for a new pool.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "lenient::whole_or_one", skip_serializing_if = "Option::is_none")
+    )]
+    pub minimum_origins: Option<u64>,
     /// The steering among the endpoints.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub origin_steering: OriginSteering,
-    /// The share of clients that goes to the pools after this one.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
-    pub load_shedding: LoadSheddingConfig,
+    /// The share of clients that goes to the pools after this one. `None`: as before; 0 for a new
+    /// pool.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            deserialize_with = "lenient::object_option",
+            skip_serializing_if = "Option::is_none"
+        )
+    )]
+    pub load_shedding: Option<LoadSheddingConfig>,
     /// The endpoints of the pool.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::objects"))]
     pub origins: Vec<OriginConfig>,
 }
 
 impl PoolConfig {
-    /// An enabled pool of this name, of defaults, without endpoints yet.
+    /// A pool of this name without endpoints, of which nothing is stated.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            enabled: true,
+            enabled: None,
             disabled_at: None,
-            minimum_origins: 1,
+            minimum_origins: None,
             origin_steering: OriginSteering::default(),
-            load_shedding: LoadSheddingConfig::default(),
+            load_shedding: None,
             origins: Vec::new(),
         }
     }
@@ -157,7 +177,8 @@ impl From<LoadSheddingConfig> for LoadSheddingObject {
     }
 }
 
-/// An endpoint of a pool, which Cloudflare calls an origin.
+/// An endpoint of a pool, which Cloudflare calls an origin. Its fields are `None` as those of
+/// [`PoolConfig`] are.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -178,13 +199,24 @@ pub struct OriginConfig {
         serde(deserialize_with = "lenient::port", skip_serializing_if = "Option::is_none")
     )]
     pub port: Option<u16>,
-    /// The share of new sessions: 0 to 1 in steps of 0.01, default 1.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::fraction_or_one"))]
-    pub weight: f64,
-    /// States that the endpoint is in service. Default: true.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_true"))]
-    pub enabled: bool,
-    /// The time at which the endpoint was disabled.
+    /// The share of new sessions: 0 to 1 in steps of 0.01. `None`: as before; 1 for a new endpoint.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            deserialize_with = "lenient::fraction_or_one",
+            skip_serializing_if = "Option::is_none"
+        )
+    )]
+    pub weight: Option<f64>,
+    /// States that the endpoint is in service, or that it is not. `None`: as before; true for a new
+    /// endpoint.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "lenient::or_true", skip_serializing_if = "Option::is_none")
+    )]
+    pub enabled: Option<bool>,
+    /// The time at which the endpoint was disabled. Ignored unless `enabled` is false. `None`: not
+    /// known, so the drain is over; as before for an endpoint that was disabled already.
     #[cfg_attr(
         feature = "serde",
         serde(
@@ -197,14 +229,14 @@ pub struct OriginConfig {
 }
 
 impl OriginConfig {
-    /// An enabled endpoint of full weight.
+    /// An endpoint of this name and address, of which nothing else is stated.
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             address: address.into(),
             port: None,
-            weight: 1.0,
-            enabled: true,
+            weight: None,
+            enabled: None,
             disabled_at: None,
         }
     }

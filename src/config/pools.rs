@@ -1,4 +1,4 @@
-//! The first snapshot of configured pools.
+//! The first snapshot of configured pools, and the next one after a reload.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use super::address::check_port;
 use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
-use crate::endpoint::{Endpoint, State};
+use crate::endpoint::{Endpoint, EndpointId, State};
 use crate::limits::{OutOfRange, Percent, Weight};
 use crate::pools::{InvalidPools, LoadShedding, Pool, Pools, PoolsBuilder};
 use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random};
@@ -37,6 +37,76 @@ impl Config {
         mut target: impl FnMut(&PoolConfig, &OriginConfig) -> T,
         in_flight: fn(&T) -> u32,
     ) -> Result<Pools<T>, InvalidConfig> {
+        self.snapshot(None, pools, |pool, origin, _| target(pool, origin), in_flight)
+    }
+
+    /// Creates the snapshot of a configuration that was reloaded, from the snapshot `before`.
+    ///
+    /// | of an endpoint or a pool that is in both | |
+    /// |---|---|
+    /// | health, suspects, census | as before |
+    /// | `weight`, `enabled`, `minimum_origins`, `load_shedding` | as configured; as before where they are `None` |
+    /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
+    /// | `origin_steering`, the order of the pools, the fallback pool | as configured |
+    ///
+    /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
+    /// when its name and the id of its pool are, a new one is healthy, one that is not configured
+    /// is removed. With health checks, an endpoint that `before` does not have is to be set to
+    /// [`Health::Unchecked`](crate::Health::Unchecked) by [`Pools::edited`], before the snapshot is
+    /// used; without them it stays healthy.
+    ///
+    /// `target` makes the embedder's own value of an endpoint. Its third argument is the value of
+    /// before, where there is one: clone it to keep connections and counters, unless the address is
+    /// another one.
+    ///
+    /// ```
+    /// use session_affinity::config::{Config, OriginConfig, PoolConfig};
+    /// use session_affinity::pools::LivePools;
+    /// use session_affinity::{EndpointId, Health};
+    ///
+    /// # let eu = |origins: &[(&str, &str)]| PoolConfig {
+    /// #     origins: origins.iter().map(|(name, address)| OriginConfig::new(*name, *address)).collect(),
+    /// #     ..PoolConfig::new("eu")
+    /// # };
+    /// # let config = Config::new("shop");
+    /// # let file = [eu(&[("eu-1", "10.0.0.1:80")])];
+    /// let live = LivePools::new(config.pools(&file, |_, origin| origin.address.clone(), |_| 0)?);
+    /// let eu_1 = EndpointId::new("eu", "eu-1");
+    /// live.edit(|edit| edit.health(eu_1, Health::Unhealthy))?;
+    ///
+    /// # let file = [eu(&[("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")])];
+    /// // The file has another endpoint now.
+    /// live.update(|now| {
+    ///     let target = |_: &PoolConfig, origin: &OriginConfig, before: Option<&String>| match before {
+    ///         Some(address) if *address == origin.address => address.clone(),
+    ///         _ => origin.address.clone(),
+    ///     };
+    ///     config.rebuild(now, &file, target, |_| 0)
+    /// })?;
+    /// let eu_1 = live.load().endpoint(eu_1).map(|endpoint| endpoint.health());
+    /// assert_eq!(eu_1, Some(Health::Unhealthy));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the field, what it was and what is allowed.
+    pub fn rebuild<T: 'static>(
+        &self,
+        before: &Pools<T>,
+        pools: &[PoolConfig],
+        target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
+        in_flight: fn(&T) -> u32,
+    ) -> Result<Pools<T>, InvalidConfig> {
+        self.snapshot(Some(before), pools, target, in_flight)
+    }
+
+    fn snapshot<T: 'static>(
+        &self,
+        before: Option<&Pools<T>>,
+        pools: &[PoolConfig],
+        mut target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
+        in_flight: fn(&T) -> u32,
+    ) -> Result<Pools<T>, InvalidConfig> {
         let mut by_id = HashMap::with_capacity(pools.len());
         for pool in pools {
             check(pool)?;
@@ -56,15 +126,16 @@ impl Config {
             let unknown = || InvalidConfig::UnknownPool { field, id: id.into() };
             by_id.get(id).ok_or_else(unknown)
         };
-        let mut builder: PoolsBuilder<T> = Pools::builder();
+        let mut builder: PoolsBuilder<T> = before.map_or_else(Pools::builder, Pools::rebuild);
         for id in &order {
-            builder = builder.pool(pool(find("default_pools", id)?, &mut target, in_flight)?);
+            let config = find("default_pools", id)?;
+            builder = builder.pool(pool(config, before, &mut target, in_flight)?);
         }
         if let Some(id) = &self.fallback_pool {
             let config = find("fallback_pool", id)?;
             builder = match order.contains(&id.as_str()) {
                 true => builder.fallback_in_order(id),
-                false => builder.fallback_apart(pool(config, &mut target, in_flight)?),
+                false => builder.fallback_apart(pool(config, before, &mut target, in_flight)?),
             };
         }
         builder.build().map_err(invalid)
@@ -93,13 +164,15 @@ fn check(config: &PoolConfig) -> Result<(), InvalidConfig> {
 
 fn pool<T: 'static>(
     config: &PoolConfig,
-    target: &mut impl FnMut(&PoolConfig, &OriginConfig) -> T,
+    before: Option<&Pools<T>>,
+    target: &mut impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
     in_flight: fn(&T) -> u32,
 ) -> Result<Pool<T>, InvalidConfig> {
-    let mut pool = Pool::new(config.id.clone())
-        .with_state(state(config.enabled, config.disabled_at))
-        .with_minimum_origins(minimum_origins(config)?)
-        .with_shedding(shedding(config)?);
+    let mut pool = Pool::new(config.id.clone());
+    let known = before.and_then(|before| before.pool(&config.id)).map(|pool| pool.state());
+    pool.state = state(config.enabled, config.disabled_at, known);
+    pool.minimum_origins = minimum_origins(config)?;
+    pool.shedding = shedding(config)?;
     pool = match config.origin_steering.policy {
         SteeringPolicy::Random => pool.with_steering(Random),
         SteeringPolicy::Hash => pool.with_steering(IpHash),
@@ -109,49 +182,62 @@ fn pool<T: 'static>(
         SteeringPolicy::LeastConnections => pool.with_steering(LeastConnections(in_flight)),
     };
     for origin in &config.origins {
-        let endpoint = Endpoint::new(origin.name.clone(), target(config, origin))
-            .with_weight(weight(config, origin)?)
-            .with_state(state(origin.enabled, origin.disabled_at));
+        let id = EndpointId::new(&config.id, &origin.name);
+        let known = before.and_then(|before| before.endpoint(id));
+        let target = target(config, origin, known.map(|endpoint| endpoint.target()));
+        let mut endpoint = Endpoint::new(origin.name.clone(), target);
+        endpoint.weight = weight(config, origin)?;
+        let known = known.map(|endpoint| endpoint.state());
+        endpoint.state = state(origin.enabled, origin.disabled_at, known);
         pool = pool.with_endpoint(endpoint);
     }
     Ok(pool)
 }
 
-fn minimum_origins(config: &PoolConfig) -> Result<u32, InvalidConfig> {
-    let most = u32::MAX.into();
-    let checked =
-        OutOfRange::check("minimum_origins", config.minimum_origins, 0..=most, " endpoints");
+fn minimum_origins(config: &PoolConfig) -> Result<Option<u32>, InvalidConfig> {
+    let Some(minimum) = config.minimum_origins else { return Ok(None) };
+    let checked = OutOfRange::check("minimum_origins", minimum, 0..=u32::MAX.into(), " endpoints");
     let minimum = checked.map_err(|source| of_pool(config, source))?;
-    Ok(u32::try_from(minimum).unwrap_or(u32::MAX))
+    Ok(Some(u32::try_from(minimum).unwrap_or(u32::MAX)))
 }
 
-fn weight(config: &PoolConfig, origin: &OriginConfig) -> Result<Weight, InvalidConfig> {
-    Weight::from_fraction(origin.weight).map_err(|_| InvalidConfig::Weight {
-        pool: config.id.clone(),
-        origin: origin.name.clone(),
-        weight: origin.weight,
-    })
+fn weight(config: &PoolConfig, origin: &OriginConfig) -> Result<Option<Weight>, InvalidConfig> {
+    let Some(weight) = origin.weight else { return Ok(None) };
+    let (pool, origin) = (config.id.clone(), origin.name.clone());
+    let checked = Weight::from_fraction(weight);
+    checked.map(Some).map_err(|_| InvalidConfig::Weight { pool, origin, weight })
 }
 
-fn shedding(config: &PoolConfig) -> Result<LoadShedding, InvalidConfig> {
-    let shedding = config.load_shedding;
+fn shedding(config: &PoolConfig) -> Result<Option<LoadShedding>, InvalidConfig> {
+    let Some(shedding) = config.load_shedding else { return Ok(None) };
     let percent = |field, value| {
         let checked = OutOfRange::check(field, value, 0..=100, " percent").and_then(Percent::new);
         checked.map_err(|source| of_pool(config, source))
     };
-    Ok(LoadShedding {
+    Ok(Some(LoadShedding {
         default_percent: percent("load_shedding.default_percent", shedding.default_percent)?,
         shed_by: shedding.default_policy,
         session_percent: percent("load_shedding.session_percent", shedding.session_percent)?,
-    })
+    }))
 }
 
 fn of_pool(config: &PoolConfig, source: OutOfRange) -> InvalidConfig {
     InvalidConfig::Pool { pool: config.id.clone(), source }
 }
 
-fn state(enabled: bool, disabled_at: Option<UnixTime>) -> State {
-    if enabled { State::Enabled } else { State::Disabled { at: disabled_at } }
+/// Returns the state that is configured, if one is, for an endpoint or a pool that was in the state
+/// `before`.
+fn state(
+    enabled: Option<bool>,
+    disabled_at: Option<UnixTime>,
+    before: Option<State>,
+) -> Option<State> {
+    Some(match (enabled?, disabled_at, before) {
+        (true, ..) => State::Enabled,
+        // A drain that has begun goes on.
+        (false, None, Some(State::Disabled { at })) => State::Disabled { at },
+        (false, at, _) => State::Disabled { at },
+    })
 }
 
 /// The error of a pool as an error of the configuration.

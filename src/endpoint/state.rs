@@ -4,6 +4,11 @@ use crate::limits::DrainDuration;
 use crate::time::UnixTime;
 
 /// The result of the embedder's latest health check of an endpoint.
+///
+/// With health checks, an endpoint that discovery has just found is [`Unchecked`](Health::Unchecked)
+/// until the first result: see
+/// [`PoolsBuilder::with_initial_health`](crate::pools::PoolsBuilder::with_initial_health). Without
+/// health checks it stays [`Healthy`](Health::Healthy), the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {
@@ -12,6 +17,10 @@ pub enum Health {
     Healthy,
     /// The endpoint serves neither pinned nor new sessions.
     Unhealthy,
+    /// The endpoint has not been checked yet: it keeps the sessions pinned to it, so that a gateway
+    /// that restarts moves no session before its first health checks, and takes no new ones, nor
+    /// those of a failed connection. It does not count for `minimum_origins`.
+    Unchecked,
 }
 
 /// The administrative state of an endpoint or of a whole pool, as the operator has set it.

@@ -9,22 +9,70 @@ use super::status::{EndpointStatus, PoolStatus};
 use super::topology::{PoolId, PoolTopology, Topology};
 use crate::endpoint::mark::Mark;
 use crate::endpoint::member::{Member, PoolIndex};
-use crate::endpoint::{Endpoint, EndpointId};
+use crate::endpoint::{EndpointId, Health};
 use crate::names::{self, InvalidName};
 
 impl<T> Pools<T> {
     /// Returns a builder of pools that do not follow any others.
     pub fn builder() -> PoolsBuilder<T> {
-        PoolsBuilder { in_order: Vec::new(), fallback: None, before: None }
+        let initial_health = Health::default();
+        PoolsBuilder { in_order: Vec::new(), fallback: None, initial_health, before: None }
     }
 
-    /// Returns a builder of pools that take the place of these.
+    /// Returns a builder of pools that take the place of these, for other endpoints from discovery.
     ///
-    /// Endpoints that are in both keep what has been noted about them (suspects, census). Health,
-    /// weight and state are taken from the new description: copy them from [`Pools::endpoint`]
-    /// where they should last.
+    /// | of | kept from these pools | kept unless the description states it | always as described |
+    /// |---|---|---|---|
+    /// | an endpoint that is in both | what has been noted about it: suspects, census | weight, health, state | target |
+    /// | a pool whose name is in both | | state, `minimum_origins`, shedding | its place in the order, steering, its list of endpoints |
+    ///
+    /// An endpoint is in both when its name and the name of its pool are: one that moves to another
+    /// pool is new, as is one that was missing from a snapshot in between. Pools and endpoints that
+    /// are not described are removed.
+    ///
+    /// The target is a value of the caller's: clone it from [`Pools::target`] where connections or
+    /// counters that belong to it should last. [`LivePools::update`](super::LivePools::update)
+    /// stores the result so that no change by another writer is lost.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools};
+    ///
+    /// struct Backend { address: String } // and its connections
+    /// # let backend = |address: &str| Arc::new(Backend { address: address.into() });
+    /// # let eu = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", backend("10.0.0.1:80")));
+    /// # let before = Pools::builder().pool(eu).build()?;
+    /// # let eu_1 = EndpointId::new("eu", "eu-1");
+    /// # let before = before.edited(|edit| edit.health(eu_1, Health::Unhealthy))?;
+    /// let found = [("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")]; // by discovery
+    /// let endpoints = found.map(|(name, address)| {
+    ///     let known = before.target(EndpointId::new("eu", name));
+    ///     let target = match known.filter(|backend| backend.address == address) {
+    ///         Some(backend) => Arc::clone(backend),
+    ///         None => Arc::new(Backend { address: address.into() }),
+    ///     };
+    ///     Endpoint::new(name, target)
+    /// });
+    /// let eu = Pool::new("eu").with_endpoints(endpoints);
+    /// let after = before.rebuild().with_initial_health(Health::Unchecked).pool(eu).build()?;
+    ///
+    /// let health = |name| after.endpoint(EndpointId::new("eu", name)).map(|it| it.health());
+    /// assert_eq!(health("eu-1"), Some(Health::Unhealthy)); // as the health check left it
+    /// assert_eq!(health("eu-2"), Some(Health::Unchecked));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebuild(&self) -> PoolsBuilder<T> {
         PoolsBuilder { before: Some(self.clone()), ..Self::builder() }
+    }
+
+    fn known(&self, id: EndpointId) -> Option<(&Member<T>, &EndpointStatus)> {
+        let position = self.topology.position(id)?.0;
+        Some((self.topology.endpoints.get(position)?, self.endpoints.get(position)?))
+    }
+
+    fn pool_status(&self, name: &str) -> Option<&PoolStatus> {
+        let index = self.topology.pools.iter().position(|pool| *pool.name == *name)?;
+        self.pools.get(index)
     }
 }
 
@@ -45,6 +93,7 @@ impl<T> Pools<T> {
 pub struct PoolsBuilder<T> {
     in_order: Vec<Pool<T>>,
     fallback: Option<Fallback<T>>,
+    initial_health: Health,
     before: Option<Pools<T>>,
 }
 
@@ -83,14 +132,24 @@ impl<T> PoolsBuilder<T> {
         self
     }
 
-    /// Checks the names, computes the id of each endpoint and makes the first snapshot. Without any
-    /// pools, every request ends in [`NoEndpoint`](crate::NoEndpoint).
+    /// Sets the health of new endpoints whose description states none. Default: healthy.
+    ///
+    /// With health checks, discovery sets [`Health::Unchecked`] here: the first result of its check
+    /// lets a new endpoint take new sessions. Endpoints that [`Pools::rebuild`] knows already keep
+    /// the results of theirs, which [`Endpoint::with_health`](crate::Endpoint::with_health) would replace on every rebuild.
+    pub fn with_initial_health(mut self, health: Health) -> Self {
+        self.initial_health = health;
+        self
+    }
+
+    /// Checks the names, computes the id of each endpoint and makes the snapshot. Without any pools,
+    /// every request ends in [`NoEndpoint`](crate::NoEndpoint).
     ///
     /// # Errors
     /// [`InvalidPools`] when a name is invalid or occurs twice, and when the fallback pool is not
     /// one of those in order.
     pub fn build(self) -> Result<Pools<T>, InvalidPools> {
-        let Self { in_order: mut described, fallback, before } = self;
+        let Self { in_order: mut described, fallback, initial_health, before } = self;
         let in_order = described.len();
         let fallback = match fallback {
             None => None,
@@ -107,6 +166,7 @@ impl<T> PoolsBuilder<T> {
             topology: Topology::new(described.len(), in_order, fallback.map(PoolIndex)),
             pools: Vec::with_capacity(described.len()),
             endpoints: Vec::new(),
+            initial_health,
         };
         let mut known = HashSet::new();
         for mut pool in described {
@@ -126,6 +186,8 @@ struct Parts<T> {
     topology: Topology<T>,
     pools: Vec<PoolStatus>,
     endpoints: Vec<EndpointStatus>,
+    /// The health of new endpoints whose description states none.
+    initial_health: Health,
 }
 
 impl<T> Parts<T> {
@@ -135,28 +197,32 @@ impl<T> Parts<T> {
         pool: Pool<T>,
         before: Option<&Pools<T>>,
     ) -> Result<(), InvalidPools> {
-        let Pool { name: _, endpoints, state, minimum_origins, shedding, steering } = pool;
         let index = PoolIndex(self.pools.len());
         let start = self.endpoints.len();
-        let mut status = PoolStatus::new(state, minimum_origins, shedding);
-        for Endpoint { name: endpoint, target, weight, health, state } in endpoints {
-            let endpoint = names::checked(endpoint)
+        let known = before.and_then(|before| before.pool_status(&name));
+        let mut status = known.copied().unwrap_or_else(PoolStatus::new).followed_by(&pool);
+        for mut described in pool.endpoints {
+            let endpoint = names::checked(std::mem::take(&mut described.name))
                 .map_err(|source| InvalidPools::EndpointName { pool: (*name).into(), source })?;
             let id = EndpointId::new(&name, &endpoint);
-            let mark = match before.and_then(|before| before.topology.member(id)) {
-                Some(member) => member.mark.clone(),
-                None => Arc::new(Mark::new(self.topology.began.clone())),
+            let (mark, was) = match before.and_then(|before| before.known(id)) {
+                Some((member, status)) => (member.mark.clone(), *status),
+                None => {
+                    let mark = Arc::new(Mark::new(self.topology.began.clone()));
+                    (mark, EndpointStatus::new(self.initial_health))
+                }
             };
-            let member = Member { id, pool: index, name: endpoint, target, mark };
+            let now = was.followed_by(&described);
+            let member = Member { id, pool: index, name: endpoint, target: described.target, mark };
             self.topology.add(member).map_err(|member| InvalidPools::DuplicateEndpoint {
                 pool: (*name).into(),
                 endpoint: member.name.into(),
             })?;
-            let endpoint = EndpointStatus { weight, health, state };
-            status.count(&endpoint);
-            self.endpoints.push(endpoint);
+            status.count(&now);
+            self.endpoints.push(now);
         }
         let (id, endpoints) = (PoolId::of(&name), start..self.endpoints.len());
+        let steering = pool.steering;
         self.topology.pools.push(PoolTopology { id, name, endpoints, steering });
         self.pools.push(status);
         Ok(())

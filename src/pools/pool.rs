@@ -9,6 +9,10 @@ use crate::steering::{Random, Steering};
 
 /// A pool as the embedder describes it, to be added to [`Pools`](crate::Pools).
 ///
+/// State, `minimum_origins` and shedding are stated or left open. Those left open stay as they are
+/// where [`Pools::rebuild`](crate::Pools::rebuild) knows a pool of this name already, and are the
+/// defaults for a new pool. The steering is always that of the new description.
+///
 /// ```
 /// use session_affinity::{Endpoint, Pool, steering::IpHash};
 ///
@@ -26,27 +30,30 @@ pub struct Pool<T> {
     pub name: String,
     /// The endpoints of the pool. Their order does not affect choices.
     pub endpoints: Vec<Endpoint<T>>,
-    /// The state that the operator has set. A disabled pool drains all its endpoints. Default:
-    /// enabled.
-    pub state: State,
+    /// The state that the operator has set. A disabled pool drains all its endpoints. `None`: as
+    /// before; enabled for a new pool.
+    pub state: Option<State>,
     /// The number of healthy and enabled endpoints below which the pool takes no new sessions.
-    /// Default: 1. Cloudflare: `minimum_origins`.
-    pub minimum_origins: u32,
-    /// The shares of sessions that are sent to the pools after this one. Default: none.
-    pub shedding: LoadShedding,
-    /// The choice of endpoints for new sessions. Default: [`Random`].
+    /// `None`: as before; 1 for a new pool. Cloudflare: `minimum_origins`.
+    pub minimum_origins: Option<u32>,
+    /// The shares of sessions that are sent to the pools after this one. `None`: as before; 0 for a
+    /// new pool.
+    pub shedding: Option<LoadShedding>,
+    /// The choice of endpoints for new sessions, [`Random`] unless another one is set. A rebuild
+    /// does not look at the steering before.
     pub steering: Arc<dyn Steering<T>>,
 }
 
 impl<T> Pool<T> {
-    /// Describes an enabled pool without endpoints.
+    /// Describes a pool without endpoints that steers by [`Random`], and states nothing else: a new
+    /// pool is enabled, needs one healthy endpoint and sheds no sessions.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             endpoints: Vec::new(),
-            state: State::default(),
-            minimum_origins: 1,
-            shedding: LoadShedding::default(),
+            state: None,
+            minimum_origins: None,
+            shedding: None,
             steering: Arc::new(Random),
         }
     }
@@ -80,26 +87,26 @@ impl<T> Pool<T> {
         self
     }
 
-    /// Sets whether the pool is in service. Cloudflare: `enabled`.
+    /// States whether the pool is in service. Cloudflare: `enabled`.
     #[must_use]
     pub fn with_state(mut self, state: State) -> Self {
-        self.state = state;
+        self.state = Some(state);
         self
     }
 
-    /// Sets the number of healthy and enabled endpoints below which the pool takes no new sessions.
+    /// States the number of healthy and enabled endpoints below which the pool takes no new sessions.
     /// Cloudflare: `minimum_origins`.
     #[must_use]
     pub fn with_minimum_origins(mut self, minimum_origins: u32) -> Self {
-        self.minimum_origins = minimum_origins;
+        self.minimum_origins = Some(minimum_origins);
         self
     }
 
-    /// Sets the shares of sessions that are sent to the pools after this one. Cloudflare:
+    /// States the shares of sessions that are sent to the pools after this one. Cloudflare:
     /// `load_shedding`.
     #[must_use]
     pub fn with_shedding(mut self, shedding: LoadShedding) -> Self {
-        self.shedding = shedding;
+        self.shedding = Some(shedding);
         self
     }
 }

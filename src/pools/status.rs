@@ -1,7 +1,8 @@
 //! The part of a snapshot that every change replaces: states, health, weights.
 
+use super::pool::Pool;
 use super::shedding::LoadShedding;
-use crate::endpoint::{Health, State};
+use crate::endpoint::{Endpoint, Health, State};
 use crate::limits::Weight;
 
 /// The status of a pool in one snapshot.
@@ -17,9 +18,22 @@ pub(super) struct PoolStatus {
 }
 
 impl PoolStatus {
-    /// Returns the status of a pool without endpoints.
-    pub(super) fn new(state: State, minimum_origins: u32, shedding: LoadShedding) -> Self {
-        Self { state, minimum_origins, shedding, serving: 0, accepting: 0 }
+    /// Returns the status of a new pool of which nothing is stated, without endpoints.
+    pub(super) fn new() -> Self {
+        let (state, shedding) = (State::default(), LoadShedding::default());
+        Self { state, minimum_origins: 1, shedding, serving: 0, accepting: 0 }
+    }
+
+    /// Returns this status as it goes on in another snapshot, whose endpoints are still to come:
+    /// what is stated replaces what was there.
+    pub(super) fn followed_by<T>(&self, pool: &Pool<T>) -> Self {
+        Self {
+            state: pool.state.unwrap_or(self.state),
+            minimum_origins: pool.minimum_origins.unwrap_or(self.minimum_origins),
+            shedding: pool.shedding.unwrap_or(self.shedding),
+            serving: 0,
+            accepting: 0,
+        }
     }
 
     #[inline]
@@ -61,6 +75,21 @@ pub(super) struct EndpointStatus {
 }
 
 impl EndpointStatus {
+    /// Returns the status of a new endpoint of which nothing is stated.
+    pub(super) fn new(health: Health) -> Self {
+        Self { weight: Weight::default(), health, state: State::default() }
+    }
+
+    /// Returns this status as it goes on in another snapshot: what is stated replaces what was
+    /// there.
+    pub(super) fn followed_by<T>(&self, endpoint: &Endpoint<T>) -> Self {
+        Self {
+            weight: endpoint.weight.unwrap_or(self.weight),
+            health: endpoint.health.unwrap_or(self.health),
+            state: endpoint.state.unwrap_or(self.state),
+        }
+    }
+
     /// Returns the weight in the choice of an endpoint for a new session.
     pub(super) fn new_session_weight(&self) -> Weight {
         if self.is_serving() { self.weight } else { Weight::ZERO }

@@ -17,8 +17,8 @@ use session_affinity::policy::Claim;
 use session_affinity::store::{Lookup, SessionKey, WriteKind};
 use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::{
-    Affinity, AffinityPolicy, Attempt, EndpointId, FailoverMode, Keyring, LoadBalancer, Outcome,
-    Pools, Record, Settlement, StoreWrite, Visit,
+    Affinity, AffinityPolicy, Attempt, EndpointId, FailoverMode, Health, Keyring, LoadBalancer,
+    Outcome, Pools, Record, Settlement, StoreWrite, Visit,
 };
 
 use super::naive::{
@@ -30,6 +30,7 @@ const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
 const APART: usize = 3;
+const HEALTHS: [Health; 3] = [Health::Healthy, Health::Unhealthy, Health::Unchecked];
 
 /// A cookie as the browser keeps it, and the pin that is in it.
 #[derive(Clone, Debug)]
@@ -224,8 +225,8 @@ impl<C: Chance> History<C> {
         let kind = self.random.below(8);
         let e = &mut self.world.pools[pool].endpoints[endpoint];
         match kind {
-            0 | 1 => e.healthy = !e.healthy,
-            2 => e.healthy = true,
+            0 | 1 => e.health = self.random.one_of(&HEALTHS),
+            2 => e.health = Health::Healthy,
             3 => e.service = Service::Disabled(Some(now)),
             4 if self.random.percent(30) => e.service = Service::Disabled(None),
             4..=6 => e.service = Service::Enabled,
@@ -272,7 +273,7 @@ impl<C: Chance> History<C> {
             }
         }
         for (_, pools) in &mut self.nodes {
-            *pools = self.world.describe(pools.rebuild());
+            *pools = self.world.rebuild(pools);
         }
     }
 
@@ -336,7 +337,7 @@ impl<C: Chance> History<C> {
             (pool.service, pool.minimum_origins) = (Service::Enabled, 1);
             (pool.default_percent, pool.session_percent) = (0, 0);
             for e in &mut pool.endpoints {
-                e.healthy = true;
+                e.health = Health::Healthy;
                 e.service = Service::Enabled;
             }
         }
@@ -493,7 +494,7 @@ impl<C: Chance> History<C> {
             && !own.endpoints.iter().any(|e| own.takes_new(e));
         match step.outcome {
             Outcome::Kept => self.world.takes_pinned(pool, &e, now) || last_resort,
-            _ => e.weight > 0 && enabled && (e.healthy || last_resort),
+            _ => e.weight > 0 && enabled && (e.is_healthy() || last_resort),
         }
     }
 
@@ -535,7 +536,7 @@ impl<C: Chance> History<C> {
                 // Health checks do not wait for requests.
                 let pool = self.random.below(MEMBERS.len());
                 if let Some(e) = self.world.pools[pool].endpoints.first_mut() {
-                    e.healthy = !e.healthy;
+                    e.health = self.random.one_of(&HEALTHS);
                     self.publish();
                 }
             }

@@ -59,7 +59,7 @@ pub(crate) struct NaiveEndpoint {
     pub(crate) name: &'static str,
     pub(crate) id: EndpointId,
     pub(crate) weight: u8,
-    pub(crate) healthy: bool,
+    pub(crate) health: Health,
     pub(crate) service: Service,
     /// The end of the time as a suspect.
     pub(crate) suspect_until: u64,
@@ -146,20 +146,31 @@ impl NaivePool {
         }
     }
 
-    fn described(&self) -> Pool<EndpointId> {
-        let pool = Pool::new(self.name)
-            .with_state(self.service.state())
-            .with_minimum_origins(self.minimum_origins)
-            .with_shedding(self.shedding());
-        self.endpoints.iter().fold(pool, |pool, e| pool.with_endpoint(e.described()))
+    /// States what these pools do not know from before.
+    fn described(&self, before: Option<&Pools<EndpointId>>) -> Pool<EndpointId> {
+        let mut pool = Pool::new(self.name);
+        if before.is_none_or(|before| before.pool(self.name).is_none()) {
+            pool = pool
+                .with_state(self.service.state())
+                .with_minimum_origins(self.minimum_origins)
+                .with_shedding(self.shedding());
+        }
+        let endpoint = |e: &NaiveEndpoint| match before.and_then(|before| before.endpoint(e.id)) {
+            Some(_) => Endpoint::new(e.name, e.id),
+            None => e.described(),
+        };
+        pool.with_endpoints(self.endpoints.iter().map(endpoint))
     }
 
     /// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints
-    /// are healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts, a
-    /// draining one does not."
+    /// are healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts; a
+    /// draining one, and one not checked yet, does not."
     pub(crate) fn is_critical(&self) -> bool {
-        let good =
-            self.endpoints.iter().filter(|e| e.healthy && e.service == Service::Enabled).count();
+        let good = self
+            .endpoints
+            .iter()
+            .filter(|e| e.is_healthy() && e.service == Service::Enabled)
+            .count();
         good < self.minimum_origins as usize
     }
 
@@ -172,7 +183,7 @@ impl NaivePool {
 
     /// manual::tables, The endpoint: the column "gets new ones".
     pub(crate) fn takes_new(&self, e: &NaiveEndpoint) -> bool {
-        e.healthy
+        e.is_healthy()
             && e.service == Service::Enabled
             && self.service == Service::Enabled
             && e.weight > 0
@@ -186,7 +197,7 @@ impl NaiveEndpoint {
             name,
             id,
             weight: 100,
-            healthy: true,
+            health: Health::Healthy,
             service: Service::Enabled,
             suspect_until: 0,
             failures: 0,
@@ -197,7 +208,7 @@ impl NaiveEndpoint {
     fn described(&self) -> Endpoint<EndpointId> {
         Endpoint::new(self.name, self.id)
             .with_weight(self.weight())
-            .with_health(self.health())
+            .with_health(self.health)
             .with_state(self.service.state())
     }
 
@@ -205,8 +216,9 @@ impl NaiveEndpoint {
         Weight::new(self.weight.into()).unwrap()
     }
 
-    pub(crate) fn health(&self) -> Health {
-        if self.healthy { Health::Healthy } else { Health::Unhealthy }
+    /// manual::tables, The endpoint: "not checked yet" is neither healthy nor unhealthy.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.health == Health::Healthy
     }
 }
 
@@ -215,12 +227,26 @@ impl World {
         Self { rules: Rules::default(), pools, fallback: None }
     }
 
-    /// The same pools for the crate.
-    pub(crate) fn describe(&self, mut builder: PoolsBuilder<EndpointId>) -> Pools<EndpointId> {
+    /// The same pools for the crate, of which everything is stated.
+    pub(crate) fn describe(&self, builder: PoolsBuilder<EndpointId>) -> Pools<EndpointId> {
+        self.add_to(builder, None)
+    }
+
+    /// The same pools for the crate, of which only what is new is stated. manual::gateways,
+    /// Changing the endpoints: "An endpoint that stays keeps its health, weight and state".
+    pub(crate) fn rebuild(&self, before: &Pools<EndpointId>) -> Pools<EndpointId> {
+        self.add_to(before.rebuild(), Some(before))
+    }
+
+    fn add_to(
+        &self,
+        mut builder: PoolsBuilder<EndpointId>,
+        before: Option<&Pools<EndpointId>>,
+    ) -> Pools<EndpointId> {
         for (index, pool) in self.pools.iter().enumerate() {
             builder = match (pool.in_order, self.fallback == Some(index)) {
-                (true, _) => builder.pool(pool.described()),
-                (false, true) => builder.fallback_apart(pool.described()),
+                (true, _) => builder.pool(pool.described(before)),
+                (false, true) => builder.fallback_apart(pool.described(before)),
                 (false, false) => builder,
             };
         }
@@ -243,7 +269,7 @@ impl World {
                 edit.pool_minimum_origins(pool.name, pool.minimum_origins)?;
                 edit.pool_shedding(pool.name, pool.shedding())?;
                 for endpoint in &pool.endpoints {
-                    edit.health(endpoint.id, endpoint.health())?;
+                    edit.health(endpoint.id, endpoint.health)?;
                     edit.state(endpoint.id, endpoint.service.state())?;
                     edit.weight(endpoint.id, endpoint.weight())?;
                 }
@@ -283,7 +309,8 @@ impl World {
 
     /// manual::tables, The endpoint: the column "serves the sessions pinned to it".
     pub(crate) fn takes_pinned(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> bool {
-        e.healthy && (self.in_service(pool, e) || self.is_draining(pool, e, now))
+        e.health != Health::Unhealthy
+            && (self.in_service(pool, e) || self.is_draining(pool, e, now))
     }
 
     /// manual::tables, Cooling off: "Off by default (`cooling_off` is 0)."

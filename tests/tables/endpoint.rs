@@ -5,6 +5,7 @@
 //! | healthy and enabled, weight above 0 | yes | yes |
 //! | healthy and enabled, weight 0 | yes, with no end set | no |
 //! | healthy and draining | yes, until the drain is over | no |
+//! | not checked yet, enabled or draining | yes, as if healthy | no |
 //! | disabled, its drain over, or without one | no | no |
 //! | unhealthy, or not in the snapshot | no | no |
 //!
@@ -16,9 +17,10 @@
 use std::collections::HashSet;
 
 use session_affinity::outcome::Moved;
-use session_affinity::{Outcome, State};
+use session_affinity::{Health, Outcome, State};
 
-use crate::site::{NOW, Site, eu, live, site, us};
+use crate::site::{MODES, NOW, Site, eu, live, site, us, with_fallback};
+use crate::support::Client;
 
 /// manual::tables, The endpoint: "healthy and enabled, weight above 0 | yes | yes"
 #[test]
@@ -40,6 +42,62 @@ fn a_draining_healthy_endpoint_takes_its_pinned_sessions_only() {
     let mut site = site().drain(600);
     site.disable(eu(1), Some(NOW - 10));
     assert_eq!(site.takes(eu(1)), (true, false));
+}
+
+/// manual::tables, The endpoint: "not checked yet, enabled or draining | yes, as if healthy | no"
+#[test]
+fn an_endpoint_not_checked_yet_takes_its_pinned_sessions_only() {
+    let mut site = site().drain(600);
+    site.unchecked(&[eu(1)]);
+    assert_eq!(site.takes(eu(1)), (true, false));
+    site.weight(eu(1), 0);
+    assert_eq!(site.takes(eu(1)), (true, false));
+    site.disable(eu(1), Some(NOW - 10));
+    assert_eq!(site.takes(eu(1)), (true, false));
+    site.now = NOW + 590;
+    assert_eq!(site.takes(eu(1)), (false, false), "its drain is over");
+    assert_eq!(site.answer(&live(eu(1))).outcome, Outcome::Moved(Moved::Drained));
+    // The result of its first health check.
+    let mut site = self::site();
+    site.unchecked(&[eu(1)]);
+    site.edit(|edit| edit.health(eu(1), Health::Healthy));
+    assert_eq!(site.takes(eu(1)), (true, true));
+}
+
+/// manual::tables, The endpoint: "gets no others: neither new ones nor those of a failed
+/// connection".
+#[test]
+fn an_endpoint_not_checked_yet_is_no_second_choice() {
+    for mode in MODES {
+        let mut site = site().mode(mode);
+        site.unchecked(&[eu(2)]);
+        assert!(site.gives_up(&live(eu(1))), "{mode}");
+        assert!(site.gives_up(&Client::number(1)), "{mode}: a new session");
+    }
+    let mut site = site();
+    site.unchecked(&[eu(2)]);
+    site.unhealthy(&[eu(1)]);
+    let moved = site.answer(&live(eu(1)));
+    assert!([us(1), us(2)].contains(&moved.endpoint), "no session moves to it");
+}
+
+/// manual::tables, The endpoint: "It keeps the sessions that have a pin to it, because a gateway
+/// that restarts is not to move them all". The session: the fallback pool serves "healthy or not".
+#[test]
+fn a_gateway_that_has_checked_no_endpoint_keeps_all_sessions_and_serves_new_ones_by_fallback() {
+    let all = [eu(1), eu(2), us(1), us(2)];
+    let mut site = site();
+    site.unchecked(&all);
+    for endpoint in all {
+        assert_eq!(site.answer(&live(endpoint)).outcome, Outcome::Kept);
+    }
+    assert!(site.route(&Client::number(1)).is_err(), "no pool is open");
+    let mut site = self::site().pools(with_fallback("us"));
+    site.unchecked(&all);
+    assert_eq!(site.new_sessions(), HashSet::from([us(1), us(2)]));
+    for endpoint in all {
+        assert_eq!(site.answer(&live(endpoint)).outcome, Outcome::Kept);
+    }
 }
 
 /// manual::tables, The endpoint: "disabled, its drain over, or without one | no | no"
@@ -117,8 +175,8 @@ fn disabled_without_a_stamp_the_drain_is_over() {
 }
 
 /// manual::concepts, Words: "*critical* pool | fewer than `minimum_origins` of its endpoints are
-/// healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts, a draining
-/// one does not."
+/// healthy and enabled". manual::tables, The endpoint: "An endpoint of weight 0 counts; a draining
+/// one, and one not checked yet, does not."
 #[test]
 fn a_pool_is_critical_with_too_few_healthy_enabled_endpoints() {
     let critical = |site: &Site<_>| site.pools.pool("eu").unwrap().is_critical();
@@ -132,6 +190,8 @@ fn a_pool_is_critical_with_too_few_healthy_enabled_endpoints() {
     site.edit(|edit| edit.state(eu(1), State::Enabled));
     site.unhealthy(&[eu(2)]);
     assert!(critical(&site), "unhealthy does not");
+    site.unchecked(&[eu(2)]);
+    assert!(critical(&site), "not checked yet does not");
 }
 
 /// manual::cloudflare, Features: "gets no **new** sessions; live ones on its healthy endpoints are

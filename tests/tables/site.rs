@@ -154,6 +154,10 @@ impl<P: AffinityPolicy> Site<P> {
         self.edit(|edit| endpoints.iter().try_for_each(|id| edit.health(*id, Health::Unhealthy)));
     }
 
+    pub(crate) fn unchecked(&mut self, endpoints: &[EndpointId]) {
+        self.edit(|edit| endpoints.iter().try_for_each(|id| edit.health(*id, Health::Unchecked)));
+    }
+
     pub(crate) fn disable(&mut self, endpoint: EndpointId, since: Option<u64>) {
         self.edit(|edit| edit.state(endpoint, State::Disabled { at: since.map(at) }));
     }
