@@ -138,7 +138,7 @@ impl InvalidConfig {
     ///
     /// ```
     /// use session_affinity::config::{Config, PoolConfig};
-    /// let pools = [PoolConfig { minimum_origins: u64::MAX, ..PoolConfig::new("eu") }];
+    /// let pools = [PoolConfig { minimum_origins: Some(u64::MAX), ..PoolConfig::new("eu") }];
     /// let error = Config::new("shop").pools(&pools, |_, _| (), |_| 0).err();
     /// assert_eq!(error.map(|error| error.field()).as_deref(), Some("pools[eu].minimum_origins"));
     /// ```

@@ -67,7 +67,8 @@ mod messages {
             a.answers(Answer::Bytes(format!("HTTP/1.1 {answer}").into_bytes()));
             let response = connection.exchange(&get("/"));
             assert_eq!(response.status.to_string(), answer[..3]);
-            assert!(response.set_cookie().is_some());
+            // A 304 brings no cookie: a shared cache may copy its fields.
+            assert_eq!(response.set_cookie().is_some(), answer.starts_with("204"), "{answer}");
         }
         a.answers(Answer::Name);
         connection.exchange(&get("/")).assert_ok();
