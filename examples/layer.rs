@@ -7,10 +7,10 @@
 //! `cargo run --example layer --features tower` prints:
 //!
 //! ```text
-//! first request             eu-1  created:no_cookie, Set-Cookie
-//! second                    eu-1  kept
-//! third, its endpoint gone  eu-2  moved:connect_failed, Set-Cookie
-//! fourth                    eu-2  kept
+//! first request             eu-2  created:no_cookie, Set-Cookie
+//! second                    eu-2  kept
+//! third, its endpoint gone  eu-1  moved:connect_failed, Set-Cookie
+//! fourth                    eu-1  kept
 //! ```
 
 use std::collections::HashMap;
@@ -30,8 +30,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use session_affinity::cookies::SetCookie;
 use session_affinity::exchange::{Failed, Refused};
-use session_affinity::layer::{AffinityLayer, Client, Gateway, Routed};
-use session_affinity::store::NoStore;
+use session_affinity::layer::{AffinityLayer, Client, Routed, Site};
+use session_affinity::steering::IpHash;
 use session_affinity::{
     Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Pool, Pools,
     Scheme, Secret, Trace,
@@ -41,38 +41,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
-/// The state of the proxy. Where keys rotate and health changes, the fields are `ArcSwap`s.
-struct Shop {
-    affinity: Arc<Affinity<CookiePolicy>>,
-    pools: Arc<Pools<SocketAddr>>,
-}
-
-impl Gateway for Shop {
-    type Policy = CookiePolicy;
-    type Target = SocketAddr;
-    type Store = NoStore;
-
-    fn affinity(&self) -> Arc<Affinity<CookiePolicy>> {
-        self.affinity.clone()
-    }
-
-    fn pools(&self) -> Arc<Pools<SocketAddr>> {
-        self.pools.clone()
-    }
-
-    fn client(&self, head: &Parts) -> Client {
-        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
-        Client { client_ip: peer.map(|ConnectInfo(peer)| peer.ip()), scheme: Scheme::Http }
-    }
-
-    fn store(&self) -> &NoStore {
-        &NoStore
-    }
-
-    /// Fixed bits, so that every run prints the same. By default they are random.
-    fn entropy(&self) -> u64 {
-        4
-    }
+/// The client of a request: its address is what axum puts into the extensions.
+fn client(head: &Parts) -> Client {
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    Client { client_ip: peer.map(|ConnectInfo(peer)| peer.ip()), scheme: Scheme::Http }
 }
 
 /// Sends one request to one endpoint. A production proxy also keeps connections and removes
@@ -95,7 +67,8 @@ async fn send(stream: TcpStream, request: Request) -> Result<Response, hyper::Er
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (mut eu, mut servers) = (Pool::new("eu"), HashMap::new());
+    // Steered by the client's address, so that every run prints the same.
+    let (mut eu, mut servers) = (Pool::new("eu").with_steering(IpHash), HashMap::new());
     for name in ["eu-1", "eu-2"] {
         let (address, server) = serve(Router::new().fallback(name)).await?;
         eu = eu.with_endpoint(Endpoint::new(name, address));
@@ -104,10 +77,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shop = LoadBalancer::new("shop.example.com")?;
     let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
     let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
-    let affinity = Arc::new(Affinity::new(policy).with_failover_mode(FailoverMode::Sticky)?);
-    let gateway = Shop { affinity, pools: Arc::new(Pools::builder().pool(eu).build()?) };
+    let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Sticky)?;
+    let site = Site::new(affinity, Pools::builder().pool(eu).build()?).with_client(client);
 
-    let layer = AffinityLayer::new(Arc::new(gateway));
+    let layer = AffinityLayer::new(Arc::new(site));
     let proxy = HandleError::new(layer.layer(service_fn(forward)), async |refused: Refused<_>| {
         refused.into_response::<Body>()
     });

@@ -20,14 +20,12 @@
 //! use std::io::Error;
 //! use std::net::SocketAddr;
 //! use std::sync::Arc;
-//! use arc_swap::ArcSwap;
 //! use axum::body::Body;
 //! use axum::error_handling::HandleError;
 //! use http::request::{Parts, Request};
 //! use http::Response;
 //! use session_affinity::exchange::{Failed, Refused};
-//! use session_affinity::layer::{AffinityLayer, Client, Gateway, Routed};
-//! use session_affinity::store::NoStore;
+//! use session_affinity::layer::{AffinityLayer, Client, Routed, Site};
 //! use session_affinity::{Affinity, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Pool, Pools, Scheme, Secret};
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
@@ -42,42 +40,15 @@
 //!     send(connection, request).await.map_err(Failed::BrokeOff)
 //! }
 //!
-//! /// Your own: the state that the layer asks for.
-//! struct Shop {
-//!     affinity: ArcSwap<Affinity<CookiePolicy>>,
-//!     pools: ArcSwap<Pools<SocketAddr>>,
-//! }
-//!
-//! impl Gateway for Shop {
-//!     type Policy = CookiePolicy;
-//!     type Target = SocketAddr;
-//!     type Store = NoStore;
-//!
-//!     fn affinity(&self) -> Arc<Affinity<CookiePolicy>> {
-//!         self.affinity.load_full()
-//!     }
-//!
-//!     fn pools(&self) -> Arc<Pools<SocketAddr>> {
-//!         self.pools.load_full()
-//!     }
-//!
-//!     fn client(&self, _: &Parts) -> Client {
-//!         Client { client_ip: None, scheme: Scheme::Https }
-//!     }
-//!
-//!     fn store(&self) -> &NoStore {
-//!         &NoStore
-//!     }
-//! }
-//!
 //! let shop = LoadBalancer::new("shop.example.com")?;
 //! let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
 //! let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, Default::default()));
 //! let eu = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", SocketAddr::from(([10, 0, 0, 1], 80))));
 //! let pools = Pools::builder().pool(eu).build()?;
-//! let shop = Shop { affinity: ArcSwap::from_pointee(affinity), pools: ArcSwap::from_pointee(pools) };
+//! let client = |_: &Parts| Client { client_ip: None, scheme: Scheme::Https };
+//! let site = Arc::new(Site::new(affinity, pools).with_client(client));
 //!
-//! let service = AffinityLayer::new(Arc::new(shop)).layer(service_fn(forward));
+//! let service = AffinityLayer::new(site).layer(service_fn(forward));
 //!
 //! // axum's way to make responses, 503 and 502, of errors.
 //! let service = HandleError::new(service, async |refused: Refused<Error>| refused.into_response::<Body>());
@@ -91,6 +62,8 @@
 
 mod gateway;
 mod service;
+mod site;
 
 pub use gateway::{Client, Gateway};
 pub use service::{AffinityLayer, AffinityService, Routed};
+pub use site::Site;
