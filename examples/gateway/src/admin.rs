@@ -1,9 +1,13 @@
 //! The admin listener: shows the state of the gateway, and changes it while it runs.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -59,6 +63,10 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
     if is_from_a_page(&head.headers) {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "web pages are not answered"));
     }
+    if !is_for_this_machine(&head) {
+        let expected = "only requests whose Host is an IP address or localhost are answered";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, expected));
+    }
     let path = decoded(head.uri.path()).ok_or_else(not_found)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
@@ -104,6 +112,23 @@ fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
 
+/// Returns whether the request names this machine by an address or as `localhost`. A web page whose
+/// own name was made to point here (DNS rebinding) sends that name.
+fn is_for_this_machine(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    let named = [host.as_ref(), head.uri.authority()];
+    host.is_some() && named.into_iter().flatten().all(is_local)
+}
+
+fn is_local(authority: &Authority) -> bool {
+    let host = authority.host();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let has_user = authority.as_str().contains('@');
+    !has_user && (host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok())
+}
+
 fn scrape(control: &Control) -> Result<Content, Refusal> {
     let text = metrics::scrape(&control.gateway);
     text.map(Content::Metrics)
@@ -111,8 +136,7 @@ fn scrape(control: &Control) -> Result<Content, Refusal> {
 }
 
 fn drain(control: &Control, pool: &str, name: &str) -> Answer {
-    let (affinity, pools) =
-        (control.gateway.affinity.load_full(), control.gateway.pools.load_full());
+    let (affinity, pools) = (control.gateway.affinity.load_full(), control.gateway.pools.load());
     let id = EndpointId::new(pool, name);
     let endpoint = pools.endpoint(id).ok_or_else(|| unknown_origin(pool, name))?;
     let drain = affinity.drain(endpoint, endpoint.census(), control.gateway.clock.now());
@@ -122,7 +146,7 @@ fn drain(control: &Control, pool: &str, name: &str) -> Answer {
 /// Returns what this gateway has seen of an endpoint's sessions, for an operator who merges it with
 /// the censuses of the other gateways.
 fn census(control: &Control, pool: &str, name: &str) -> Answer {
-    let pools = control.gateway.pools.load_full();
+    let pools = control.gateway.pools.load();
     let endpoint = pools.endpoint(EndpointId::new(pool, name));
     Ok(json!(endpoint.ok_or_else(|| unknown_origin(pool, name))?.census()))
 }
@@ -135,7 +159,7 @@ async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
         return Err(bad(PoolChange::EXPECTED));
     }
     let now = control.gateway.clock.now();
-    let changed = control.change_pools(|pools| change.apply(pools, pool, now));
+    let changed = control.gateway.pools.update(|pools| change.apply(pools, pool, now));
     let pools = changed.map_err(|_| unknown())?;
     pools.pool(pool).map(state::pool).ok_or_else(unknown)
 }
@@ -149,7 +173,7 @@ async fn change_origin(control: &Control, pool: &str, name: &str, body: Incoming
         return Err(bad(OriginChange::EXPECTED));
     }
     let now = control.gateway.clock.now();
-    let changed = control.change_pools(|pools| change.apply(pools, id, now));
+    let changed = control.gateway.pools.update(|pools| change.apply(pools, id, now));
     let pools = changed.map_err(|_| unknown())?;
     pools.endpoint(id).map(state::origin).ok_or_else(unknown)
 }

@@ -44,6 +44,7 @@ mod store;
 mod tally;
 mod tunnel;
 mod upstream;
+mod warning;
 
 use args::{Args, Parsed};
 use demo::Demo;
@@ -100,6 +101,9 @@ async fn serve(args: Args) -> Result<(), String> {
         warnings.iter().for_each(|warning| warn(warning));
     }
     let (address, admin) = (running.address, running.admin);
+    if !admin.ip().is_loopback() {
+        warn(&format!("admin: {admin} is not loopback, and the listener asks nobody who they are"));
+    }
     print(&format!("gateway listening on http://{address}\nadmin listening on http://{admin}\n"));
     if demo.is_some() {
         print(&demo::what_to_try(address, admin));

@@ -1,4 +1,5 @@
-//! The path of a request: recall, route, failover, settle, in that order.
+//! The path of a request: recall, route, failover, settle, in that order. The crate's `Exchange`
+//! would do the same in fewer lines; this file shows what is in it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRA
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use session_affinity::cookies::CookieName;
+use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
-use session_affinity::{Affinity, Outcome, Pools, RequestMeta, entropy};
+use session_affinity::{Affinity, Outcome, RequestMeta, entropy};
 use tokio::sync::watch;
 
 use crate::body::Body;
@@ -23,14 +25,15 @@ use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
 use crate::upstream::{Failed, Upstream};
+use crate::warning::Warnings;
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
-/// The state that all requests share. The parts that the admin listener changes are behind an
-/// `ArcSwap`: a request takes one snapshot of each and keeps it.
+/// The state that all requests share. A request takes one snapshot of the affinity and of the pools,
+/// which the admin listener changes, and keeps it.
 pub(crate) struct Gateway {
     pub(crate) affinity: ArcSwap<Affinity>,
-    pub(crate) pools: ArcSwap<Pools<Arc<Upstream>>>,
+    pub(crate) pools: LivePools<Arc<Upstream>>,
     pub(crate) clock: Clock,
     pub(crate) store: AnyStore,
     pub(crate) tally: Tally,
@@ -38,6 +41,7 @@ pub(crate) struct Gateway {
     cookie: CookieName,
     connect_timeout: Duration,
     explain: bool,
+    warnings: Warnings,
     stopped: watch::Receiver<bool>,
 }
 
@@ -45,7 +49,7 @@ impl Gateway {
     pub(crate) fn new(settings: Settings, stopped: watch::Receiver<bool>) -> Self {
         Self {
             affinity: ArcSwap::from_pointee(settings.affinity),
-            pools: ArcSwap::from_pointee(settings.pools),
+            pools: LivePools::new(settings.pools),
             clock: Clock::default(),
             store: settings.store,
             tally: Tally::default(),
@@ -53,6 +57,7 @@ impl Gateway {
             cookie: settings.cookie,
             connect_timeout: settings.connect_timeout,
             explain: settings.explain,
+            warnings: Warnings::about("connections to endpoints"),
             stopped,
         }
     }
@@ -88,7 +93,7 @@ impl Gateway {
         upgrade: Option<Upgrade>,
     ) -> Response<Body> {
         let (affinity, pools, now) =
-            (self.affinity.load_full(), self.pools.load_full(), self.clock.now());
+            (self.affinity.load_full(), self.pools.load(), self.clock.now());
         let client = self.trusted.client(peer, request.headers());
 
         let meta = RequestMeta::new(request.headers(), client.scheme).with_client_ip(client.ip);
@@ -117,6 +122,11 @@ impl Gateway {
                 },
                 Err(Failed::BrokeOff) => {
                     return self.failure(BROKE_OFF, attempt.give_up().outcome());
+                }
+                // Another endpoint would fare no better, and none is to blame.
+                Err(Failed::OwnSide(error)) => {
+                    self.warnings.warn(&error);
+                    return plain(OWN_SIDE);
                 }
                 // The client has gone, which is no outcome of an endpoint.
                 Err(Failed::Abandoned) => return plain(ABANDONED),
@@ -188,6 +198,7 @@ const UNUSABLE: Own =
     (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
 const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
 const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
+const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
 const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
 const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
 

@@ -12,7 +12,7 @@ use crate::json;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
-use crate::store;
+use crate::warning::Warnings;
 
 /// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
 pub struct Running {
@@ -50,7 +50,7 @@ impl Running {
         let control = settings.control();
         let gateway = Arc::new(Gateway::new(settings, stopped.clone()));
         if let Err(error) = gateway.store.connect().await {
-            store::print(&*error);
+            Warnings::about("the session store").warn(&*error);
         }
         let control = Arc::new(control(gateway.clone()));
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));

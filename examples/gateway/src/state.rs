@@ -11,7 +11,7 @@ use crate::proxy::Gateway;
 use crate::upstream::Upstream;
 
 pub(crate) fn gateway(gateway: &Gateway) -> Value {
-    let (pools, now) = (gateway.pools.load_full(), gateway.clock.now());
+    let (pools, now) = (gateway.pools.load(), gateway.clock.now());
     json!({
         "clock": now.as_secs(),
         "store": { "sessions": gateway.store.live(now) },

@@ -1,13 +1,10 @@
 //! The store of header sessions that the file names.
 
-use std::error::Error;
-use std::io::Write;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use session_affinity::LoadBalancer;
 use session_affinity::limits::StoreDeadline;
 use session_affinity::store::{AnyStore, InvalidStore};
+
+use crate::warning::Warnings;
 
 /// Opens the store that `store` and `store_deadline_ms` of the file describe.
 pub(crate) fn open(
@@ -30,26 +27,12 @@ pub(crate) fn open(
         }
         error => format!("store: {error}"),
     })?;
-    let warned = Mutex::default();
+    let warnings = Warnings::about("the session store");
     Ok(store
         .with_deadline(deadline.unwrap_or_default())
-        .with_report(move |error| warn(&warned, error)))
+        .with_report(move |error| warnings.warn(error)))
 }
 
 fn is_redis(store: &str) -> bool {
     ["redis:", "rediss:", "redis+unix:"].iter().any(|scheme| store.starts_with(scheme))
-}
-
-/// Prints a warning, once a minute at most: every request of an outage would cause the same one.
-fn warn(warned: &Mutex<Option<Instant>>, error: &dyn Error) {
-    let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
-    if warned.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
-        *warned = Some(Instant::now());
-        print(error);
-    }
-}
-
-/// Prints a warning about the store.
-pub(crate) fn print(error: &dyn Error) {
-    let _ = writeln!(std::io::stderr(), "gateway: warning: the session store: {error}");
 }

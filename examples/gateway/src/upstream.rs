@@ -1,6 +1,7 @@
 //! The way to one endpoint: its address, its idle connections, and its requests in flight.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use session_affinity::exchange::is_own_side;
 use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
 
@@ -43,6 +45,9 @@ struct Idle {
 pub(crate) enum Failed {
     /// A connection could not be made. Nothing was sent, and the request is returned whole.
     Unconnected(Box<Request<Incoming>>),
+    /// A connection could not be made for want of something on the gateway's own side, such as file
+    /// descriptors.
+    OwnSide(io::Error),
     /// There was a connection, and the endpoint broke it off.
     BrokeOff,
     /// There was a connection, and the client did not send the rest of its body.
@@ -101,8 +106,10 @@ impl Upstream {
                 },
             }
         }
-        let Some(mut connection) = self.connect(connect_timeout).await else {
-            return Err(Failed::Unconnected(Box::new(request)));
+        let mut connection = match self.connect(connect_timeout).await {
+            Ok(connection) => connection,
+            Err(error) if is_own_side(&error) => return Err(Failed::OwnSide(error)),
+            Err(_) => return Err(Failed::Unconnected(Box::new(request))),
         };
         self.set_host(&mut request);
         match connection.try_send_request(request).await {
@@ -136,19 +143,22 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self, timeout: Duration) -> Option<SendRequest<Incoming>> {
-        let stream = tokio::time::timeout(timeout, self.open()).await.ok()?.ok()?;
+    async fn connect(&self, timeout: Duration) -> io::Result<SendRequest<Incoming>> {
+        let stream = tokio::time::timeout(timeout, self.open()).await??;
         // An error is harmless: small requests only wait longer.
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
-        let (connection, driver) =
-            builder.max_headers(MOST_FIELDS).handshake(TokioIo::new(stream)).await.ok()?;
+        let (connection, driver) = builder
+            .max_headers(MOST_FIELDS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         // The sender of a request sees the error of its connection, so it is dropped here.
         tokio::spawn(driver.with_upgrades());
-        Some(connection)
+        Ok(connection)
     }
 
-    async fn open(&self) -> std::io::Result<TcpStream> {
+    async fn open(&self) -> io::Result<TcpStream> {
         match &self.address {
             Address::Ip(address) => TcpStream::connect(address).await,
             Address::Name(host, port) => TcpStream::connect((host.as_str(), *port)).await,

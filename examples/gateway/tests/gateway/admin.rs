@@ -244,8 +244,37 @@ fn web_pages_are_not_answered() {
         ("Accept: */*", 200),
     ] {
         let mut connection = Connection::open(gateway.admin);
-        connection.write(format!("GET /state HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n"));
+        connection.write(format!("GET /state HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n"));
         assert_eq!(connection.response().status, status, "{field}");
+    }
+}
+
+/// A page whose own name points here by now (DNS rebinding) is of the same origin, and sends that name.
+#[test]
+fn only_requests_for_an_address_or_localhost_are_answered() {
+    let a = Endpoint::start("a");
+    let gateway = Gateway::start(&shop(&[&a]));
+    let own = gateway.admin.to_string();
+    for (head, status) in [
+        ("/state HTTP/1.1\r\nHost: 127.0.0.1", 200),
+        (&*format!("/state HTTP/1.1\r\nHost: {own}"), 200),
+        ("/state HTTP/1.1\r\nHost: [::1]:8080", 200),
+        ("/state HTTP/1.1\r\nHost: LocalHost:1", 200),
+        ("http://127.0.0.1/state HTTP/1.1\r\nHost: localhost", 200),
+        ("/state HTTP/1.1\r\nHost: rebound.example", 403),
+        ("/state HTTP/1.1\r\nHost: localhost.example", 403),
+        ("/state HTTP/1.1\r\nHost: 127.0.0.1.example", 403),
+        ("/state HTTP/1.1\r\nHost: user@localhost", 403),
+        ("/state HTTP/1.1\r\nHost: ", 403),
+        ("/state HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example", 403),
+        ("/state HTTP/1.1\r\nX: y", 403),
+        ("/state HTTP/1.0\r\nX: y", 403),
+        ("http://rebound.example/state HTTP/1.1\r\nHost: localhost", 403),
+        ("http://localhost/state HTTP/1.1\r\nHost: rebound.example", 403),
+    ] {
+        let mut connection = Connection::open(gateway.admin);
+        connection.write(format!("GET {head}\r\n\r\n"));
+        assert_eq!(connection.response().status, status, "{head:?}");
     }
 }
 
@@ -254,7 +283,9 @@ fn a_body_without_end_is_refused() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));
     let mut connection = Connection::open(gateway.admin);
-    connection.write("PATCH /pools/eu HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+    connection.write(
+        "PATCH /pools/eu HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
+    );
     let piece = vec![b' '; 1 << 16];
     for _ in 0..64 {
         connection.write(&piece);
@@ -271,7 +302,8 @@ fn the_two_listeners_are_apart() {
     let a = Endpoint::start("a");
     let gateway = Gateway::start(&shop(&[&a]));
     assert_eq!(gateway.fetch(&get("/state")).served_by(), "a", "the proxy passes on every path");
-    let response = Connection::open(gateway.admin).exchange(&request("GET", "/state"));
+    let response = Connection::open(gateway.admin)
+        .exchange(&request("GET", "/state").with("Host", "localhost"));
     assert!(
         response.head.get("content-type").is_some_and(|kind| kind.starts_with("application/json"))
     );

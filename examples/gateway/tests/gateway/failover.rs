@@ -1,8 +1,8 @@
 //! An endpoint that can't be connected to: the three modes, retries, and what is no failover.
 
 use crate::support::{
-    Answer, Connection, Endpoint, Gate, Gateway, Response, Silent, get, pattern, post, shop,
-    shop_of_pools,
+    Answer, Connection, Endpoint, Gate, Gateway, Response, Silent, get, pattern, post, request,
+    shop, shop_of_pools,
 };
 
 /// Two endpoints in one pool.
@@ -415,4 +415,35 @@ fn in_mode_sticky_a_session_moves_away_from_a_suspect() {
     let moved = second.get("/");
     assert_eq!((moved.served_by(), moved.outcome()), ("b".into(), "moved:suspect".into()));
     assert!(moved.set_cookie().is_some());
+}
+
+/// The file descriptors of the gateway run out: a pinned session's endpoint is well, so the session
+/// stays where it is, and no endpoint is blamed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gateway_without_file_descriptors_answers_503_and_blames_no_endpoint() {
+    let (a, b) = two();
+    let file = shop(&[&a, &b]).failover("sticky").set("cooling_off", 300);
+    let gateway = Gateway::start(&file);
+    let pinned = gateway.browser_at("a");
+    // So that the request below needs a connection of its own.
+    a.close_connections();
+    b.close_connections();
+    let mut client = Connection::open(gateway.address);
+    client.exchange(&request("CONNECT", "x:1"));
+    // From here on the gateway can open nothing.
+    gateway.limit_files(1);
+    let revisit = get("/").with("Cookie", pinned.cookies());
+    for _ in 0..3 {
+        let response = client.exchange(&revisit);
+        assert_eq!(response.status, 503, "{response:?}");
+        assert!(!response.head.has("set-cookie") && !response.head.has("x-affinity-outcome"));
+        assert_eq!(response.text(), "this gateway cannot open a connection\n");
+    }
+    gateway.limit_files(1_000);
+    let kept = client.exchange(&revisit);
+    assert_eq!((kept.served_by(), kept.outcome()), ("a".into(), "kept".into()));
+    let warnings = gateway.errors();
+    let warned = warnings.iter().filter(|line| line.contains("connections to endpoints")).count();
+    assert_eq!(warned, 1, "{warnings:?}");
 }

@@ -14,7 +14,7 @@ use crate::support::{
 type Numbers = BTreeMap<String, u64>;
 
 fn fetch(gateway: &Gateway, method: &str) -> Response {
-    Connection::open(gateway.admin).exchange(&request(method, "/metrics"))
+    Connection::open(gateway.admin).exchange(&request(method, "/metrics").with("Host", "127.0.0.1"))
 }
 
 #[track_caller]

@@ -61,7 +61,7 @@ fn idle_connections_do_not_hold_it() {
     used.exchange(&get("/")).assert_ok();
     let mut unused = Connection::open(gateway.address);
     let mut admin = Connection::open(gateway.admin);
-    admin.exchange(&get("/state")).assert_ok();
+    admin.exchange(&get("/state").with("Host", "localhost")).assert_ok();
     gateway.signal("TERM");
     assert_eq!(gateway.ended().code(), Some(0));
     for connection in [&mut used, &mut unused, &mut admin] {

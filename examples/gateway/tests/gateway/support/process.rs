@@ -95,7 +95,7 @@ impl Gateway {
     /// A call to the admin listener: status and JSON.
     #[track_caller]
     pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let mut call = request(method, path);
+        let mut call = request(method, path).with("Host", "localhost");
         if !body.is_empty() {
             call = call.with("Content-Type", "application/json").body(body);
         }
@@ -173,6 +173,18 @@ impl Gateway {
             .arg(self.process.0.id().to_string())
             .status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// From now on it may have no file descriptor of this number or a greater one.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub(crate) fn limit_files(&self, limit: u32) {
+        let process = self.process.0.id().to_string();
+        let limited = Command::new("prlimit")
+            .args(["--pid", &process])
+            .arg(format!("--nofile={limit}:"))
+            .status();
+        assert!(limited.expect("prlimit of util-linux").success());
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
