@@ -18,16 +18,19 @@ pub enum CacheGuard {
     LeaveAsIs,
     /// The response is made uncacheable for shared caches; browsers may still store it.
     ///
-    /// All `Cache-Control` lines become one, without `public`, `s-maxage` and qualified `private`.
-    /// `private` is added unless `private` or `no-store` is present. The fields that caches of CDNs
-    /// obey in place of `Cache-Control` (RFC 9213) are removed: `CDN-Cache-Control`,
-    /// `Cloudflare-CDN-Cache-Control` and `Surrogate-Control`.
+    /// All `Cache-Control` lines become one. It begins with `private`, in small letters and by
+    /// itself, because there are caches that miss it elsewhere. After it come the well-formed
+    /// directives (RFC 9111 section 5.2) that were there, but `public`, `s-maxage`, `private` in any
+    /// form, and `must-understand`, which lets a cache put `no-store` aside (section 5.2.2.3). The
+    /// fields that caches obey in place of `Cache-Control` are removed: every one whose name ends in
+    /// `-cache-control` (RFC 9213), `Surrogate-Control`, `Edge-Control` and `X-Accel-Expires`.
     #[default]
     MakePrivate,
 }
 
 impl CacheGuard {
     /// Applies the guard to the headers of a response that sets the affinity cookie.
+    /// [`Settlement::changes`](crate::Settlement::changes) has the same changes as values.
     ///
     /// ```
     /// use http::{HeaderMap, header::CACHE_CONTROL};
@@ -35,102 +38,93 @@ impl CacheGuard {
     /// let mut headers = HeaderMap::new();
     /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
     /// CacheGuard::MakePrivate.apply(&mut headers);
-    /// assert_eq!(headers[CACHE_CONTROL], "max-age=60, private");
+    /// assert_eq!(headers[CACHE_CONTROL], "private, max-age=60");
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn apply(self, headers: &mut HeaderMap) {
-        let guarded = self.cache_control(headers);
-        for targeted in self.removes() {
-            headers.remove(targeted);
+        if self == Self::LeaveAsIs {
+            return;
         }
-        if let Some(guarded) = guarded {
-            // A full map refuses even to replace a field; `Settlement::apply` sets no cookie then.
-            let _ = headers.try_insert(CACHE_CONTROL, guarded);
+        let guarded = guarded(headers);
+        // There is one of them at most in nearly every response.
+        while let Some(name) = headers.keys().find(|name| is_targeted(name)).cloned() {
+            headers.remove(name);
         }
-    }
-
-    /// Returns the one `Cache-Control` line that replaces those in `headers`, or `None` when they
-    /// stay. [`Settlement::changes`](crate::Settlement::changes) has it among its changes.
-    ///
-    /// ```
-    /// use http::{HeaderMap, header::CACHE_CONTROL};
-    /// use session_affinity::cookies::CacheGuard;
-    /// let mut headers = HeaderMap::new();
-    /// assert_eq!(CacheGuard::MakePrivate.cache_control(&headers).unwrap(), "private");
-    /// headers.insert(CACHE_CONTROL, "public, max-age=60".parse()?);
-    /// assert_eq!(CacheGuard::MakePrivate.cache_control(&headers).unwrap(), "max-age=60, private");
-    /// assert_eq!(CacheGuard::LeaveAsIs.cache_control(&headers), None);
-    /// # Ok::<(), http::header::InvalidHeaderValue>(())
-    /// ```
-    pub fn cache_control(self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let lines = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
-        (self == Self::MakePrivate).then(|| guarded(lines))
-    }
-
-    /// Returns the names of the fields to remove from the response, present or not.
-    pub fn removes(self) -> impl Iterator<Item = HeaderName> {
-        TARGETED.into_iter().filter(move |_| self == Self::MakePrivate)
+        // A full map refuses even to replace a field; `Settlement::apply` sets no cookie then.
+        let _ = headers.try_insert(CACHE_CONTROL, guarded);
     }
 
     /// Returns the changes of [`CacheGuard::apply`].
     pub(crate) fn changes(self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<> {
-        let remove = |name| headers.contains_key(&name).then_some(FieldChange::Remove(name));
-        let on = self == Self::MakePrivate;
-        let targeted = TARGETED.map(|name| remove(name).filter(|_| on));
-        let lines = self.cache_control(headers).map(|guarded| {
-            let guarded = FieldChange::Append(CACHE_CONTROL, guarded);
-            [remove(CACHE_CONTROL), Some(guarded)].into_iter().flatten()
-        });
-        targeted.into_iter().flatten().chain(lines.into_iter().flatten())
-    }
-}
-
-const TARGETED: [HeaderName; 3] = [
-    HeaderName::from_static("cdn-cache-control"),
-    HeaderName::from_static("cloudflare-cdn-cache-control"),
-    HeaderName::from_static("surrogate-control"),
-];
-
-/// Returns the one line that replaces these.
-fn guarded<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue {
-    let mut line = Vec::new();
-    let mut is_private = false;
-    for directive in lines.flat_map(directives) {
-        let (name, argument) = match directive.iter().position(|byte| *byte == b'=') {
-            Some(equals) => (directive.get(..equals).unwrap_or(directive), true),
-            None => (directive, false),
-        };
-        let name = trim(name);
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        if is("public") || is("s-maxage") || (is("private") && argument) {
-            continue;
+        let mut changes = Vec::new();
+        if self == Self::MakePrivate {
+            let replaced = |name: &&HeaderName| is_targeted(name) || **name == CACHE_CONTROL;
+            changes.extend(headers.keys().filter(replaced).cloned().map(FieldChange::Remove));
+            changes.push(FieldChange::Append(CACHE_CONTROL, guarded(headers)));
         }
-        // Caches do not know `no-store` with an argument (RFC 9111 section 5.2.2.5).
-        is_private |= is("private") || (is("no-store") && !argument);
-        append(&mut line, directive);
+        changes.into_iter()
     }
-    if !is_private {
-        append(&mut line, b"private");
+}
+
+/// Returns whether some caches obey this field in place of `Cache-Control`.
+fn is_targeted(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control")
+        || ["surrogate-control", "edge-control", "x-accel-expires"].contains(&name)
+}
+
+/// Returns the one line that replaces those of a response.
+fn guarded(headers: &HeaderMap) -> HeaderValue {
+    let mut line = Vec::new();
+    for directive in
+        headers.get_all(CACHE_CONTROL).iter().flat_map(|line| directives(line.as_bytes()))
+    {
+        let (name, argument) = parts(directive);
+        let dropped = ["public", "private", "s-maxage", "must-understand"];
+        let is_dropped = dropped.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
+        if !is_dropped && is_token(name) && argument.is_none_or(is_argument) {
+            line.extend_from_slice(if line.is_empty() { b"private, " } else { b", " });
+            line.extend_from_slice(directive);
+        }
     }
+    let private = HeaderValue::from_static("private");
     // The line consists of pieces of header values, so the conversion succeeds.
-    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("private"))
+    if line.is_empty() { private } else { HeaderValue::try_from(line).unwrap_or(private) }
 }
 
-fn append(line: &mut Vec<u8>, directive: &[u8]) {
-    if !line.is_empty() {
-        line.extend_from_slice(b", ");
+/// Returns the name of a directive, and its argument after the first `=`.
+fn parts(directive: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let equals = directive.iter().position(|byte| *byte == b'=');
+    let parts = equals.and_then(|equals| directive.split_at_checked(equals));
+    parts.map_or((directive, None), |(name, rest)| (name, rest.get(1..)))
+}
+
+/// Returns whether this is a token (RFC 9110 section 5.6.2).
+fn is_token(text: &[u8]) -> bool {
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_tchar)
+}
+
+/// Returns whether this is a token or one quoted string (RFC 9110 section 5.6.4).
+fn is_argument(text: &[u8]) -> bool {
+    let mut quotes = Quotes::default();
+    match text.split_last() {
+        Some((b'"', inner)) if text.first() == Some(&b'"') => {
+            // Open from the first byte to the last.
+            let is_open =
+                !inner.is_empty() && inner.iter().all(|byte| !quotes.are_closed_after(*byte));
+            let is_text = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+            is_open && quotes.are_closed_after(b'"') && inner.iter().all(is_text)
+        }
+        _ => is_token(text),
     }
-    line.extend_from_slice(directive);
 }
 
-/// Returns the directives of one line, trimmed and not empty. The line is split at commas outside
-/// quoted strings (RFC 9110 section 5.6.4). A last directive with an unclosed quote is left out, as
-/// it would absorb what is appended.
+/// Returns the parts of one line between the commas outside quoted strings, trimmed. A last one with
+/// an unclosed quote is not well-formed, so it absorbs nothing of what follows.
 fn directives(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quotes = Quotes::default();
-    line.split(move |byte| quotes.are_closed_after(*byte) && *byte == b',')
-        .map(trim)
-        .filter(|directive| !directive.is_empty() && Quotes::close_in(directive))
+    line.split(move |byte| quotes.are_closed_after(*byte) && *byte == b',').map(trim)
 }
 
 /// The state of a reader of quoted strings.
@@ -146,10 +140,5 @@ impl Quotes {
         self.escaped = self.open && byte == b'\\' && !was_escaped;
         self.open ^= byte == b'"' && !was_escaped;
         !self.open
-    }
-
-    fn close_in(directive: &[u8]) -> bool {
-        let mut quotes = Self::default();
-        directive.iter().fold(true, |_, byte| quotes.are_closed_after(*byte))
     }
 }

@@ -48,7 +48,7 @@ impl<T, P> Site<T, P> {
         }
     }
 
-    /// Sets the store of header sessions. By default there is none, and header sessions go by their
+    /// Sets the store of header sessions. By default header sessions have no store and go by their
     /// stable choice.
     #[must_use]
     pub fn with_store(mut self, store: impl Into<AnyStore>) -> Self {

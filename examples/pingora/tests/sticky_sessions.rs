@@ -163,7 +163,7 @@ fn a_kept_connection_that_turns_out_dead_does_not_move_the_session() {
 fn a_response_that_sets_the_cookie_is_not_for_shared_caches() {
     let proxy = Proxy::start();
     let created = proxy.get("/public", &[]);
-    assert_eq!(created.head.values("cache-control"), ["max-age=60, private"]);
+    assert_eq!(created.head.values("cache-control"), ["private, max-age=60"]);
     assert!(created.head.values("cdn-cache-control").is_empty());
     let kept = proxy.get("/public", &[&format!("Cookie: {}", created.cookie())]);
     assert_eq!(kept.head.values("cache-control"), ["public, max-age=60"]);
@@ -177,7 +177,7 @@ fn what_comes_from_the_cache_sets_no_cookie() {
     missed.assert(200, "created:no_cookie");
     assert_eq!(
         missed.head.values("cache-control"),
-        ["max-age=60, private"],
+        ["private, max-age=60"],
         "to the client that has the cookie"
     );
     proxy.seen();

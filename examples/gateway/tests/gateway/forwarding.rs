@@ -778,7 +778,7 @@ mod cache {
     #[test]
     fn a_response_with_our_cookie_is_kept_out_of_shared_caches() {
         let (first, kept) = answer(true);
-        assert_eq!(first.head.all("cache-control"), ["max-age=60, private"]);
+        assert_eq!(first.head.all("cache-control"), ["private, max-age=60"]);
         assert!(!first.head.has("cdn-cache-control") && !first.head.has("surrogate-control"));
         assert_eq!(
             kept.head.get("cache-control").as_deref(),
