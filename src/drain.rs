@@ -53,6 +53,12 @@ impl Drain {
     /// until then sessions may have begun on it. Where the census is older than the question, `now`
     /// is the time of the census.
     ///
+    /// Sessions of [`Life::Idle`] are prolonged during the drain. A census that began after the
+    /// endpoint was disabled has not seen the requests before: unseen sessions then end one
+    /// lifetime after it began, and one lifetime after `now` where [`Census::began`] is `None`.
+    /// Sessions of [`Life::Absolute`] that no census has seen end one lifetime after the endpoint
+    /// was disabled.
+    ///
     /// ```
     /// use session_affinity::drain::{Census, Drain, DrainSessions};
     /// use session_affinity::limits::{DrainDuration, Ttl};
@@ -126,6 +132,12 @@ fn last_end(
     let is_young = census.began.is_none_or(|began| began.saturating_add(ttl) > disabled);
     // Sessions may begin between the census and the moment of disabling.
     let is_early = now < disabled;
-    let unseen = (is_young || is_early).then(|| disabled.saturating_add(ttl));
+    let last_unseen = match life {
+        // Requests prolong a session during the drain too, unseen until the census began. One that
+        // has not begun yet has seen none so far.
+        Life::Idle(_) => disabled.max(census.began.unwrap_or(now)),
+        _ => disabled,
+    };
+    let unseen = (is_young || is_early).then(|| last_unseen.saturating_add(ttl));
     noted.max(unseen)
 }

@@ -159,6 +159,11 @@ bounded! {
     /// by default 20. It is the most that a store which does not answer delays a request.
     StoreDeadline(u64): 1..=1_000, "store_deadline_ms", " milliseconds", default 20
 }
+bounded! {
+    /// The time for which a store across the network need not be told that a session is in use
+    /// still, in seconds: 0 to 3 600, by default 0, with which it is told of each use.
+    TouchInterval(u64): 0..=3_600, "touch_interval", " seconds", default 0
+}
 
 impl Ttl {
     /// Returns the allowed lifetime that is nearest to a number of seconds. It makes constants.
@@ -178,6 +183,11 @@ impl DrainDuration {
 
 impl CoolingOff {
     /// No cooling off: an endpoint is never suspect.
+    pub const OFF: Self = Self::MIN;
+}
+
+impl TouchInterval {
+    /// No interval: the store is told of each use.
     pub const OFF: Self = Self::MIN;
 }
 
@@ -210,6 +220,7 @@ durations! {
     DrainDuration: "seconds", 1_000_000_000, Duration::from_secs;
     ClockSkew: "seconds", 1_000_000_000, Duration::from_secs;
     CoolingOff: "seconds", 1_000_000_000, Duration::from_secs;
+    TouchInterval: "seconds", 1_000_000_000, Duration::from_secs;
 }
 durations! {
     StoreDeadline: "milliseconds", 1_000_000, Duration::from_millis;

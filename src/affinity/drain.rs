@@ -11,7 +11,8 @@ impl<P: AffinityPolicy> Affinity<P> {
     ///
     /// `census` is that of [`EndpointView::census`], merged with those of the other nodes if
     /// there are any. For header sessions only the merge over all nodes counts, because any node
-    /// may keep a record alive. A cookie session is known to each node that has seen it,
+    /// may keep a record alive; one that no node has seen ends one lifetime after the last of the
+    /// nodes has begun to note sessions. A cookie session is known to each node that has seen it,
     /// and one that no node has seen ends one lifetime after the endpoint was disabled.
     ///
     /// ```

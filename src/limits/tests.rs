@@ -21,6 +21,10 @@ fn a_range_includes_both_ends_and_nothing_beyond() {
         (Ipv6Prefix::new(129).unwrap_err(), "ipv6_prefix is 129; allowed: 1 to 128 bits"),
         (ClockSkew::new(86_401).unwrap_err(), "clock_skew is 86401; allowed: 0 to 86400 seconds"),
         (CoolingOff::new(301).unwrap_err(), "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (
+            TouchInterval::new(3_601).unwrap_err(),
+            "touch_interval is 3601; allowed: 0 to 3600 seconds",
+        ),
         (Percent::new(101).unwrap_err(), "load_shedding is 101; allowed: 0 to 100 percent"),
         (Weight::new(101).unwrap_err(), "weight is 101; allowed: 0 to 100 hundredths"),
     ];
@@ -54,12 +58,13 @@ fn defaults_are_those_of_the_parameter_table() {
     assert_eq!(Ipv6Prefix::default().get(), 64);
     assert_eq!(ClockSkew::default().get(), 300);
     assert_eq!(CoolingOff::default().get(), 0);
+    assert_eq!(TouchInterval::default().get(), 0);
     assert_eq!(Percent::default().get(), 0);
     assert_eq!(Weight::default().get(), 100);
     assert_eq!(Retries::DEFAULT, Retries::default());
     assert_eq!(
-        (DrainDuration::NONE, CoolingOff::OFF, Percent::ZERO),
-        (DrainDuration::DEFAULT, CoolingOff::DEFAULT, Percent::DEFAULT)
+        (DrainDuration::NONE, CoolingOff::OFF, TouchInterval::OFF, Percent::ZERO),
+        (DrainDuration::DEFAULT, CoolingOff::DEFAULT, TouchInterval::DEFAULT, Percent::DEFAULT)
     );
     assert_eq!(Weight::ZERO.get(), 0);
 }
@@ -90,6 +95,7 @@ fn durations_are_rounded_up_to_whole_units() {
     assert_eq!(ClockSkew::try_from(Duration::from_secs(2)), ClockSkew::new(2));
     assert_eq!(CoolingOff::try_from(Duration::from_millis(999)), CoolingOff::new(1));
     assert_eq!(CoolingOff::try_from(Duration::ZERO), Ok(CoolingOff::OFF));
+    assert_eq!(TouchInterval::try_from(Duration::from_millis(59_001)), TouchInterval::new(60));
     assert_eq!(Ttl::try_from(Duration::ZERO), Ttl::new(0));
     assert_eq!(Ttl::try_from(Duration::MAX), Ttl::new(u64::MAX));
     let longest = Duration::from(Ttl::MAX);

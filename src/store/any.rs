@@ -9,7 +9,7 @@ use super::{
 };
 #[cfg(feature = "redis")]
 use super::{InvalidRedisUrl, RedisStore, redis::Writes};
-use crate::limits::StoreDeadline;
+use crate::limits::{StoreDeadline, TouchInterval};
 use crate::names::LoadBalancer;
 use crate::time::UnixTime;
 
@@ -92,6 +92,19 @@ impl AnyStore {
         #[cfg(feature = "redis")]
         if let Backend::Redis(writes) = &mut self.backend {
             writes.set_deadline(deadline);
+        }
+        self
+    }
+
+    /// Sets the time for which a touch is not sent to Redis again. By default 0: every touch is
+    /// sent. See `RedisStore::with_touch_interval` for what it saves and costs. The other stores
+    /// stay as they are.
+    #[must_use]
+    #[cfg_attr(not(feature = "redis"), expect(unused_mut, unused_variables))]
+    pub fn with_touch_interval(mut self, interval: TouchInterval) -> Self {
+        #[cfg(feature = "redis")]
+        if let Backend::Redis(writes) = &mut self.backend {
+            writes.set_touch_interval(interval);
         }
         self
     }

@@ -12,13 +12,16 @@ mod census;
 mod connection;
 mod error;
 mod layout;
+mod parameters;
 mod state;
 mod supervisor;
+mod touches;
 mod writes;
 
 use connection::Connection;
 pub use error::{InvalidRedisUrl, RedisError};
 use layout::Layout;
+use touches::Touches;
 pub(super) use writes::Writes;
 
 /// Header sessions in Redis 7 or Valkey, for gateways on several machines. Share the store behind
@@ -30,7 +33,10 @@ pub(super) use writes::Writes;
 /// [`SessionStore`](crate::store::SessionStore), but async, and keep the laws of that trait.
 ///
 /// **Commands.** A request waits for one `GET`. The write (`SET … NX EX` for a create, `SET … EX`
-/// for a replace, `EXPIRE` for a touch) may be done after the response has been sent.
+/// for a replace, `EXPIRE` for a touch) may be done after the response has been sent. So each
+/// request of a session that is kept costs two commands, `GET` and `EXPIRE`. With
+/// [a touch interval](RedisStore::with_touch_interval) it costs the `GET`, and on each gateway one
+/// `EXPIRE` in each interval.
 ///
 /// **Time** is the server's: the server drops a record when its idle time is over, and counts the
 /// idle time of a late write from its arrival.
@@ -116,6 +122,7 @@ pub struct RedisStore {
     connection: Connection,
     layout: Layout,
     deadline: StoreDeadline,
+    touches: Option<Touches>,
 }
 
 impl RedisStore {
@@ -136,19 +143,8 @@ impl RedisStore {
             connection: Connection::new(client),
             layout: Layout::new(&load_balancer.into()),
             deadline: StoreDeadline::default(),
+            touches: None,
         })
-    }
-
-    /// Sets the deadline of each call.
-    #[must_use]
-    pub fn with_deadline(mut self, deadline: StoreDeadline) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// The deadline of each call.
-    pub fn deadline(&self) -> StoreDeadline {
-        self.deadline
     }
 
     /// Connects now rather than at the first call, and checks that the server can be used. Takes a
@@ -182,12 +178,28 @@ impl RedisStore {
         })
     }
 
-    /// Carries out a write by one command.
+    /// Carries out a write by one command, or by none where the
+    /// [touch interval](RedisStore::with_touch_interval) allows it.
     ///
     /// # Errors
     /// [`RedisError`]. The response is not affected: report the error and continue.
     pub async fn save(&self, write: &StoreWrite) -> Result<(), RedisError> {
-        accepted(self.ask(&self.layout.command(write)).await?)
+        if self.is_done(write) { Ok(()) } else { self.send(write).await }
+    }
+
+    /// Returns whether a write is a touch that need not be sent.
+    fn is_done(&self, write: &StoreWrite) -> bool {
+        self.touches.as_ref().is_some_and(|touches| touches.cover(write))
+    }
+
+    async fn send(&self, write: &StoreWrite) -> Result<(), RedisError> {
+        let answer = self.ask(&self.layout.command(write)).await?;
+        if let Some(touches) = &self.touches
+            && has_changed(&answer)
+        {
+            touches.note(write);
+        }
+        accepted(answer)
     }
 
     /// Returns the record for [`Affinity::route`](crate::Affinity::route):
@@ -216,15 +228,22 @@ impl RedisStore {
     }
 }
 
-/// Shows the address, the prefix of the keys and the deadline, not the user and the password.
+/// Shows the address, the prefix of the keys, the deadline and the touch interval, not the user and the password.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
             .field("address", &self.connection.address())
             .field("keys", &self.layout.prefix())
             .field("deadline", &self.deadline)
+            .field("touch_interval", &self.touch_interval())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns whether a write has changed its record: a create that came second, and a touch of a
+/// record that is gone, have not.
+fn has_changed(answer: &Value) -> bool {
+    matches!(answer, Value::Okay | Value::Int(1))
 }
 
 /// Accepts any answer other than an error.

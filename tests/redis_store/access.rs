@@ -68,7 +68,7 @@ fn a_password_is_sent_and_never_shown() {
         format!("{:?}", client.store),
         format!(
             "RedisStore {{ address: \"{address}\", keys: \"session-affinity:1:shop.example.com:\", \
-             deadline: StoreDeadline(1000), .. }}"
+             deadline: StoreDeadline(1000), touch_interval: TouchInterval(0), .. }}"
         )
     );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_affinity::EndpointId;
-use session_affinity::limits::StoreDeadline;
+use session_affinity::limits::{StoreDeadline, TouchInterval};
 use session_affinity::store::{Lookup, Record, RedisError, RedisStore, StoreWrite, WriteKind};
 use tokio::runtime::Runtime;
 
@@ -42,6 +42,15 @@ impl Client {
             .with_deadline(StoreDeadline::new(milliseconds).unwrap());
         assert_eq!(store.deadline().get(), milliseconds);
         Self { store: Arc::new(store), runtime: runtime() }
+    }
+
+    /// One whose touches are repeated after this many seconds at the earliest.
+    pub(crate) fn with_touch_interval(server: &RedisServer, seconds: u64) -> Self {
+        let interval = TouchInterval::new(seconds).unwrap();
+        let Self { store, runtime } = Self::of(server);
+        let store = Arc::into_inner(store).unwrap().with_touch_interval(interval);
+        assert_eq!(store.touch_interval(), interval);
+        Self { store: Arc::new(store), runtime }
     }
 
     pub(crate) fn connect(&self) -> Result<(), RedisError> {

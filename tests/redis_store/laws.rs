@@ -18,8 +18,13 @@ struct InRedis {
 
 impl InRedis {
     fn new() -> Self {
+        Self::with_touch_interval(0)
+    }
+
+    fn with_touch_interval(seconds: u64) -> Self {
         let server = Arc::new(RedisServer::start());
-        Self { client: Arc::new(Client::of(&server)), server, now: NOW }
+        let client = Arc::new(Client::with_touch_interval(&server, seconds));
+        Self { server, client, now: NOW }
     }
 }
 
@@ -55,4 +60,11 @@ fn it_behaves_as_a_map_does() {
         server.ask::<()>(&["FLUSHALL"]);
         InRedis { server: server.clone(), client: client.clone(), now }
     });
+}
+
+/// No law asks that every touch is sent. (The map does.)
+mod with_a_touch_interval {
+    use super::*;
+
+    store_laws::laws!(InRedis::with_touch_interval(3_600));
 }

@@ -55,13 +55,7 @@ fn a_load_is_one_get_and_a_write_one_command() {
     let server = RedisServer::start();
     let client = Client::of(&server);
     client.connect().unwrap();
-    let calls = |command: &str| -> u64 {
-        let stats: String = server.ask(&["INFO", "commandstats"]);
-        let line =
-            stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
-    };
-    let all = || ["get", "set", "expire"].map(calls);
+    let all = || ["get", "set", "expire"].map(|command| server.calls(command));
     client.load(1).unwrap();
     assert_eq!(all(), [1, 0, 0]);
     client.save(create(1, 7)).unwrap();

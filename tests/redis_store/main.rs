@@ -17,3 +17,4 @@ mod nodes;
 mod outages;
 mod runtimes;
 mod stubs;
+mod touches;

@@ -94,6 +94,14 @@ impl RedisServer {
         keys
     }
 
+    /// The number of times that this command was called, in small letters.
+    pub fn calls(&self, command: &str) -> u64 {
+        let stats: String = self.ask(&["INFO", "commandstats"]);
+        let line =
+            stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+    }
+
     /// Lets all records grow older by this many seconds: its clock cannot be set, so their times
     /// to live are shortened. What has passed of a second by the real clock is not counted.
     pub fn pass(&self, seconds: u64) {

@@ -7,10 +7,14 @@
 //! > - `disabled_at + drain_duration`, and
 //! > - the latest end noted. If the census is younger than one TTL when the endpoint is disabled
 //! >   (the gateway was restarted), sessions may exist that it has not seen: then at least
-//! >   `disabled_at + ttl`. Likewise if the census is from before `disabled_at`.
+//! >   `disabled_at + ttl`. Likewise if the census is from before `disabled_at`. For header
+//! >   sessions, if the census began after `disabled_at`: at least `began + ttl`.
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
 use session_affinity::drain::{Census, Drain, DrainPhase, DrainSessions};
-use session_affinity::limits::DrainDuration;
+use session_affinity::limits::{DrainDuration, Ttl};
 use session_affinity::outcome::Created;
 use session_affinity::policy::Life;
 use session_affinity::token::Pin;
@@ -147,6 +151,125 @@ fn a_census_from_before_the_endpoint_was_disabled_may_have_missed_sessions_as_we
     ] {
         site.now = now;
         assert_eq!(site.drain_of(eu(1)).sessions, sessions, "{now}");
+    }
+}
+
+/// The sessions of 60 seconds of an endpoint that was disabled at 100, by a census of the time
+/// `now` that has noted nothing since it began.
+fn unseen(life: fn(Ttl) -> Life, began: Option<u64>, now: u64) -> DrainSessions {
+    let census = Census { began: began.map(at), ..Census::default() };
+    let (state, drain) = (State::Disabled { at: Some(at(100)) }, DrainDuration::MAX);
+    Drain::of(state, State::Enabled, drain, life(ttl(60)), census, at(now)).sessions
+}
+
+/// manual::draining, When it is drained: "**Header sessions**: […] every request on any of them
+/// prolongs the session, during the drain as well. A gateway that restarts during the drain has not
+/// seen the requests of before, so sessions may live until one TTL after its census began. The
+/// census begins with its first request: until then that end is `now + ttl`."
+#[test]
+fn header_sessions_that_were_used_before_the_census_began_live_one_ttl_from_there() {
+    let (end_by, drained) =
+        (|end| DrainSessions::EndBy(at(end)), |since| DrainSessions::Drained { since });
+    // One used at 151, on a gateway that restarted then, is live until 211.
+    let rows = [
+        (Some(40), 100, drained(None)),
+        (Some(41), 100, end_by(160)),
+        (Some(99), 159, end_by(160)),
+        (Some(99), 160, drained(Some(at(160)))),
+        (Some(100), 159, end_by(160)),
+        (Some(101), 160, end_by(161)),
+        (Some(101), 161, drained(Some(at(161)))),
+        (Some(152), 165, end_by(212)),
+        (Some(152), 211, end_by(212)),
+        (Some(152), 212, drained(Some(at(212)))),
+        (None, 99, end_by(160)),
+        (None, 100, end_by(160)),
+        (None, 165, end_by(225)),
+        (None, 5_000, end_by(5_060)),
+    ];
+    for (began, now, sessions) in rows {
+        assert_eq!(unseen(Life::Idle, began, now), sessions, "{began:?} {now}");
+    }
+}
+
+/// A cookie session is not prolonged: one that no census has seen began before the endpoint was
+/// disabled, and ends one TTL after that.
+#[test]
+fn cookie_sessions_that_no_census_has_seen_end_one_ttl_after_the_endpoint_was_disabled() {
+    for began in [Some(41), Some(99), Some(100), Some(152), None] {
+        assert_eq!(unseen(Life::Absolute, began, 159), DrainSessions::EndBy(at(160)), "{began:?}");
+        let ended = DrainSessions::Drained { since: Some(at(160)) };
+        assert_eq!(unseen(Life::Absolute, began, 160), ended, "{began:?}");
+    }
+}
+
+/// An event on one of three gateways that share their sessions.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// A request of this session.
+    Request(usize, u8),
+    Restart(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_usize..3, 0_u8..4).prop_map(|(node, session)| Event::Request(node, session)),
+        1 => (0_usize..3).prop_map(Event::Restart),
+    ]
+}
+
+proptest! {
+    /// The law of the whole: what three gateways have noted together, each since it was started,
+    /// names no end before the last session's, whichever life the sessions have.
+    #[test]
+    fn no_session_is_live_at_an_endpoint_that_is_drained(
+        is_idle in any::<bool>(),
+        length in 20_u64..80,
+        disabled in 50_u64..200,
+        events in proptest::collection::vec((0_u64..15, event()), 1..60),
+    ) {
+        let life = if is_idle { Life::Idle(ttl(length)) } else { Life::Absolute(ttl(length)) };
+        let state = State::Disabled { at: Some(at(disabled)) };
+        let mut nodes = [Census::default(); 3];
+        // The start and the end of each session.
+        let mut sessions: HashMap<u8, (u64, u64)> = HashMap::new();
+        let mut now = 1;
+        for (pause, event) in events {
+            now += pause;
+            match event {
+                Event::Restart(node) => nodes[node] = Census::default(),
+                Event::Request(node, session) => {
+                    let census = &mut nodes[node];
+                    census.began = census.began.or(Some(at(now)));
+                    let live = sessions.get(&session).copied().filter(|(_, end)| *end > now);
+                    let used = match live {
+                        Some((issued, _)) if is_idle => Some((issued, now + length)),
+                        None if now < disabled => Some((now, now + length)),
+                        live => live,
+                    };
+                    if let Some((issued, end)) = used {
+                        sessions.insert(session, (issued, end));
+                        let noted = Census {
+                            latest_issued: Some(at(issued)),
+                            latest_end: Some(at(end)),
+                            ..*census
+                        };
+                        *census = census.merge(noted);
+                    }
+                }
+            }
+            let [one, two, three] = nodes;
+            let census = one.merge(two).merge(three);
+            let drain =
+                Drain::of(state, State::Enabled, DrainDuration::MAX, life, census, at(now));
+            let last = sessions.values().map(|(_, end)| at(*end)).max();
+            let end = match drain.sessions {
+                DrainSessions::Drained { .. } => at(now),
+                DrainSessions::EndBy(end) => end,
+                DrainSessions::Open => panic!("the endpoint is disabled"),
+            };
+            prop_assert!(last.is_none_or(|last| last <= end), "{:?} {:?}", last, drain.sessions);
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{RedisError, RedisStore};
-use crate::limits::StoreDeadline;
+use super::{RedisError, RedisStore, Touches};
+use crate::limits::{StoreDeadline, TouchInterval};
 use crate::store::StoreWrite;
 
 /// The longest time to wait for the writes that are running: each has a deadline of at most one
@@ -38,16 +38,27 @@ impl Writes {
         }
     }
 
+    /// Sets the time for which a touch is not repeated, before the first write.
+    pub(in crate::store) fn set_touch_interval(&mut self, interval: TouchInterval) {
+        if let Some(store) = Arc::get_mut(&mut self.store) {
+            store.touches = Touches::new(interval);
+        }
+    }
+
     /// Carries out a write in a task of the current runtime, and passes on its error.
     pub(in crate::store) fn spawn(
         &self,
         write: StoreWrite,
         report: impl Fn(&RedisError) + Send + 'static,
     ) {
+        // A task costs more than the look into the memory of touches.
+        if self.store.is_done(&write) {
+            return;
+        }
         let Ok(runtime) = Handle::try_current() else { return report(&RedisError::NoRuntime) };
         let (store, running) = (self.store.clone(), Running::new(self.running.clone()));
         runtime.spawn(async move {
-            if let Err(error) = store.save(&write).await {
+            if let Err(error) = store.send(&write).await {
                 report(&error);
             }
             drop(running);
