@@ -74,8 +74,11 @@ impl<T> Pools<T> {
         Some(&self.topology.member(id)?.target)
     }
 
-    /// Notes the time from which on the endpoints that are new in this snapshot are watched.
-    pub(crate) fn begin_census(&self, now: UnixTime) {
+    /// Begins the census of the endpoints that are new in this snapshot, if it has not begun yet: see
+    /// [`Census::began`](crate::drain::Census::began). The first request begins it too. Call this
+    /// when a gateway starts, so that its censuses are complete from then on, with or without
+    /// requests.
+    pub fn begin_census(&self, now: UnixTime) {
         mark::begin(&self.topology.began, now);
     }
 

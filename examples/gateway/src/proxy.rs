@@ -47,10 +47,13 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(settings: Settings, stopped: watch::Receiver<bool>) -> Self {
+        let clock = Clock::default();
+        // What an endpoint's sessions do is noted from here on, whether or not a request comes.
+        settings.pools.begin_census(clock.now());
         Self {
             affinity: ArcSwap::from_pointee(settings.affinity),
             pools: LivePools::new(settings.pools),
-            clock: Clock::default(),
+            clock,
             store: settings.store,
             tally: Tally::default(),
             trusted: settings.trusted,
