@@ -104,10 +104,13 @@ fn no_example_of_one_file_reads_a_clock_waits_or_opens_a_socket() {
 #[test]
 fn the_index_names_each_example_and_nothing_else() {
     let index = fs::read_to_string(directory().join("README.md")).expect("an index");
-    let is_packaged = APART.iter().all(|name| !directory().join(name).exists());
-    let is_apart = |row: &str| APART.iter().any(|name| row.starts_with(&format!("{name}](")));
+    let apart: BTreeSet<_> = index
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(apart, BTreeSet::from(APART), "left: without a link, right: packages of their own");
     let rows = index.lines().filter_map(|line| line.strip_prefix("| ["));
-    let rows = rows.filter(|row| !(is_packaged && is_apart(row)));
     let named: BTreeSet<String> = rows
         .map(|row| {
             let (name, rest) = row.split_once("](").expect("a link");
@@ -129,8 +132,10 @@ fn the_index_names_each_example_and_nothing_else() {
     let sources = entries.filter(|path| {
         path.is_dir() || path.extension().is_some_and(|extension| extension == "rs")
     });
-    let there = sources
+    let (packages, there): (BTreeSet<_>, BTreeSet<_>) = sources
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
+        .partition(|name| APART.contains(&&**name));
+    let expected = if packages.is_empty() { 0 } else { APART.len() }; // the package has neither
+    assert_eq!(packages.len(), expected, "{packages:?}");
     assert_eq!(named, there, "left: in examples/README.md, right: in examples");
 }
