@@ -102,10 +102,10 @@
 //! # Modules
 //!
 //! The names of a first proxy are at the root. Every part has a module with all of its items:
-//! [`callbacks`], [`config`], [`cookies`], [`drain`], [`failover`], [`keys`], [`limits`],
-//! [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the feature
-//! `tower` the module `layer`. The verbs and their values, the request, the time and the load
-//! balancer's name are at the root alone.
+//! [`callbacks`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`], [`keys`],
+//! [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
+//! feature `tower` the module `layer`. The verbs and their values, the request, the time and the
+//! load balancer's name are at the root alone.
 //!
 //! # Exhaustiveness
 //!
@@ -128,8 +128,9 @@
 //!
 //! # The manual
 //!
-//! [Concepts](manual::concepts), [the tables](manual::tables), [choosing a policy](manual::choosing),
-//! [several gateways](manual::gateways), [draining](manual::draining), [keys](manual::keys),
+//! [Concepts](manual::concepts), [embedding](manual::embedding), [the tables](manual::tables),
+//! [choosing a policy](manual::choosing), [several gateways](manual::gateways),
+//! [draining](manual::draining), [Kubernetes](manual::kubernetes), [keys](manual::keys),
 //! [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
 //! Traefik or YARP](manual::coming_from), [security](manual::security), [design questions](manual::design).
 //!
@@ -215,8 +216,8 @@ pub use store::RedisStore;
 pub use store::{MemoryStore, Record, SessionStore, StoreWrite};
 pub use time::UnixTime;
 
-/// The examples of the README, compiled.
-#[cfg(doctest)]
+/// The examples of the README, compiled. One of them needs the feature `tower`.
+#[cfg(all(doctest, feature = "tower"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

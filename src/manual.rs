@@ -1,21 +1,26 @@
 //! The manual: what the crate does, why, and how to run it. Each chapter is a module.
 //!
 //! 1. [Concepts](concepts): the words, with pictures; the law; the life of a session.
-//! 2. [The tables](tables): what happens when, and what each outcome asks of an operator.
-//! 3. [Choosing a policy](choosing): policies, failover modes, lifetimes, kinds of clients.
-//! 4. [Several gateways](gateways): what must be equal on each, stores, clocks, upgrades.
-//! 5. [Draining](draining): taking a server out without losing a cart.
-//! 6. [Keys](keys): rotating them, and what to do when one leaks.
-//! 7. [Caching](caching): caches and CDNs, before the gateway and in it.
-//! 8. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
-//! 9. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
-//! 10. [Security](security): what the cookie protects and what it does not.
-//! 11. [Design questions](design): why it is as it is.
+//! 2. [Embedding](embedding): putting the crate into a proxy, from the first request to the shutdown.
+//! 3. [The tables](tables): what happens when, and what each outcome asks of an operator.
+//! 4. [Choosing a policy](choosing): policies, failover modes, lifetimes, kinds of clients.
+//! 5. [Several gateways](gateways): what must be equal on each, stores, clocks, upgrades.
+//! 6. [Draining](draining): taking a server out without losing a cart.
+//! 7. [Kubernetes](kubernetes): pods as endpoints, rolling updates.
+//! 8. [Keys](keys): rotating them, and what to do when one leaks.
+//! 9. [Caching](caching): caches and CDNs, before the gateway and in it.
+//! 10. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
+//! 11. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
+//! 12. [Security](security): what the cookie protects and what it does not.
+//! 13. [Design questions](design): why it is as it is.
 //!
 //! The module exists in the documentation only; a compiled program does not contain it.
 
 #[doc = include_str!("manual/concepts.md")]
 pub mod concepts {}
+
+#[doc = include_str!("manual/embedding.md")]
+pub mod embedding {}
 
 #[doc = include_str!("manual/tables.md")]
 pub mod tables {}
@@ -28,6 +33,9 @@ pub mod gateways {}
 
 #[doc = include_str!("manual/draining.md")]
 pub mod draining {}
+
+#[doc = include_str!("manual/kubernetes.md")]
+pub mod kubernetes {}
 
 #[doc = include_str!("manual/keys.md")]
 pub mod keys {}

@@ -220,8 +220,9 @@ fn a_flow_keeps_the_snapshot_that_it_was_routed_in() {
     assert!(held.upgrade().is_none(), "a flow that is over holds no snapshot");
 }
 
-/// manual::caching, Which responses: "In callbacks a 304 gets no cookie, and a new session begins
-/// with the next response. A record for the store is written all the same."
+/// manual::caching, Which responses: "304 Not Modified | no: a session that it created begins with
+/// the next response". "The write for a session store is done all the same: it is no field of the
+/// response."
 #[test]
 fn a_response_304_writes_to_the_store_all_the_same() {
     let affinity = Affinity::new(header());

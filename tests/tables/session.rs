@@ -53,6 +53,26 @@ fn a_session_of_the_fallback_pool_is_kept_on_an_unhealthy_endpoint_when_there_is
     }
 }
 
+/// manual::embedding, Strict: "Look at the outcome before you connect, and drop the attempt: nothing
+/// is written, the client keeps its cookie, and it is `kept` when its endpoint is back."
+#[test]
+fn an_attempt_that_would_move_a_session_and_is_dropped_leaves_the_session_with_its_endpoint() {
+    for mode in MODES {
+        let mut site = site().mode(mode);
+        site.unhealthy(&[eu(1)]);
+        for _ in 0..3 {
+            let attempt = site.route(&live(eu(1))).unwrap();
+            assert_eq!(attempt.outcome(), Outcome::Moved(Moved::Unhealthy), "{mode:?}");
+            drop(attempt);
+        }
+        let other = site.pools.endpoint(eu(2)).unwrap().census();
+        assert_eq!((other.last_seen, other.latest_end), (None, None));
+        site.edit(|edit| edit.health(eu(1), Health::Healthy));
+        let answered = site.answer(&live(eu(1)));
+        assert_eq!((answered.endpoint, answered.outcome), (eu(1), Outcome::Kept));
+    }
+}
+
 /// manual::tables, The session: "no endpoint of the fallback pool takes new sessions either". "An
 /// unhealthy endpoint of it gets new sessions, and keeps its own, only while the whole pool has no
 /// endpoint that takes new ones."
