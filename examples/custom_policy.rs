@@ -26,6 +26,9 @@ use session_affinity::{
     Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
 };
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 struct SlidingCookie {
     cookie: CookiePolicy,
     ttl: Ttl,
@@ -69,7 +72,7 @@ impl AffinityPolicy for SlidingCookie {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let shop = LoadBalancer::new("shop.example.com")?;
-    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
     let cookie = CookiePolicy::new(&shop, &keyring, SetCookie::default());
     let affinity = Affinity::new(SlidingCookie::new(cookie, Ttl::new(30 * 60)?));
     let eu = Pool::new("eu")
@@ -82,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let now = UnixTime::from_secs(1_800_014_400 + minute * 60);
         let request = RequestMeta::new(&browser, Scheme::Https);
         let visit = affinity.recall(&request, now);
-        // The closure draws 64 random bits.
+        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
         let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
         let told = format!("minute {minute:<4}{endpoint:<6}{:<20}", attempt.outcome().label());
         let mut response = HeaderMap::new();

@@ -62,7 +62,7 @@ fn serve(pool: Pool<Outstanding>) -> Result<String, Box<dyn Error>> {
     let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop.example.com")?));
     let (headers, now) = (HeaderMap::new(), UnixTime::from_secs(1_800_014_400));
     let request = RequestMeta::new(&headers, Scheme::Https);
-    let mut drawn = 0x5eed_u64; // xorshift; a proxy asks the operating system
+    let mut drawn = 0x5eed_u64; // xorshift; a proxy passes `session_affinity::entropy`
     let mut entropy = || {
         drawn ^= drawn << 13;
         drawn ^= drawn >> 7;

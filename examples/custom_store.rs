@@ -23,6 +23,9 @@ use session_affinity::{
     Scheme, Secret, UnixTime,
 };
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// A table that keeps every row. In a database rows would expire, and `MemoryStore` is bounded.
 #[derive(Default)]
 struct Table {
@@ -72,7 +75,8 @@ impl SessionStore for Table {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (shop, secret) = (LoadBalancer::new("shop.example.com")?, Secret::new([5; 32])?);
+    let (shop, secret) =
+        (LoadBalancer::new("shop.example.com")?, Secret::from_base64(EXAMPLE_SECRET)?);
     let policy = HeaderPolicy::new(&shop, &secret, &["x-user"])?;
     let affinity = Affinity::new(policy);
     let eu = Pool::new("eu")
@@ -96,7 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.is_slow.store(is_slow, Relaxed);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + minute * 60));
         let record = table.record(visit.lookup()); // Record::Unreachable for an error
-        let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?; // 64 random bits
+        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
+        let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?;
         println!("{what:<37}{endpoint:<6}{}", attempt.outcome());
         let write = affinity.settle(attempt, pools).apply(&mut http::Response::new(()));
         if table.commit(write).is_err() {

@@ -27,6 +27,9 @@ use session_affinity::{
     Scheme, Secret, State, UnixTime,
 };
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// The beginning of Friday, 15 January 2027, UTC.
 const MIDNIGHT: u64 = 1_799_971_200;
 
@@ -40,8 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         ..Config::new("shop.example.com")
     };
-    let affinity =
-        Affinity::from_config(&config, &Keyring::from(Key::new(1, Secret::new([7; 32])?)))?;
+    let affinity = Affinity::from_config(
+        &config,
+        &Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?)),
+    )?;
     let eu = Pool::new("eu")
         .with_endpoint(Endpoint::new("eu-1", "eu-1"))
         .with_endpoint(Endpoint::new("eu-2", "eu-2"));
@@ -84,7 +89,8 @@ fn serve(
 ) -> Result<String, Box<dyn Error>> {
     let request = RequestMeta::new(browser, Scheme::Https);
     let visit = affinity.recall(&request, now);
-    let (attempt, endpoint) = affinity.route(visit, Record::Absent, pools, || 4)?; // 64 random bits
+    // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
+    let (attempt, endpoint) = affinity.route(visit, Record::Absent, pools, || 4)?;
     let told = format!("{endpoint} {}", attempt.outcome());
     let mut response = HeaderMap::new();
     let _ = affinity.settle(attempt, pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to

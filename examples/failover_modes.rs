@@ -13,7 +13,7 @@
 //! temporary, cooling_off   eu-2 lent:connect_failed   eu-2 lent:suspect         eu-1 kept     eu-2 created:connect_failed
 //! sticky                   eu-2 moved:connect_failed  eu-2 kept                 eu-2 kept     eu-2 created:connect_failed
 //!
-//! Nobody left to try, in every mode: gave_up
+//! No endpoint left to try, in every mode: gave_up
 //! ```
 
 use std::error::Error;
@@ -26,6 +26,9 @@ use session_affinity::{
     Affinity, CookiePolicy, Endpoint, FailoverMode, Key, Keyring, LoadBalancer, Pool, Pools,
     Record, RequestMeta, Scheme, Secret, UnixTime,
 };
+
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let modes = [
@@ -50,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let proxy = Proxy::new(FailoverMode::Sticky, CoolingOff::OFF)?;
     let outcome = proxy.request(&mut HeaderMap::new(), &["eu-1", "eu-2"], 0)?;
-    println!("\nNobody left to try, in every mode: {outcome}");
+    println!("\nNo endpoint left to try, in every mode: {outcome}");
     Ok(())
 }
 
@@ -62,7 +65,7 @@ struct Proxy {
 impl Proxy {
     fn new(mode: FailoverMode, cooling_off: CoolingOff) -> Result<Self, Box<dyn Error>> {
         let shop = LoadBalancer::new("shop.example.com")?;
-        let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+        let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
         let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
         let affinity =
             Affinity::new(policy).with_failover_mode(mode)?.with_cooling_off(cooling_off);
@@ -83,7 +86,7 @@ impl Proxy {
         let Self { affinity, pools } = self;
         let request = RequestMeta::new(client, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));
-        // The closure draws 64 random bits.
+        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
         let (mut attempt, mut name) = affinity.route(visit, Record::Absent, pools, || 4)?;
         while refusing.contains(name) {
             (attempt, name) = match affinity.failover(attempt, pools) {
@@ -91,7 +94,7 @@ impl Proxy {
                 Err(gave_up) => return Ok(gave_up.outcome().to_string()), // 502, without a cookie
             };
         }
-        // The endpoint has answered. Only now is anything promised to the client.
+        // The endpoint has answered. From now on the session exists.
         let told = format!("{name} {}", attempt.outcome());
         let mut response = HeaderMap::new();
         let _ = affinity.settle(attempt, pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to

@@ -41,6 +41,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// The client of a request: its address is what axum puts into the extensions.
 fn client(head: &Parts) -> Client {
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
@@ -75,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         servers.insert(name.to_owned(), server);
     }
     let shop = LoadBalancer::new("shop.example.com")?;
-    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
     let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
     let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Sticky)?;
     let site = Site::new(affinity, Pools::builder().pool(eu).build()?).with_client(client);

@@ -25,6 +25,9 @@ use session_affinity::policy::{Claim, Life, Recall, Served};
 use session_affinity::store::{SessionKey, WriteKind};
 use session_affinity::*;
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// The policy `header`, except that a request without the cookie counts as a new session, not as
 /// unbound: the response may begin the session, and a drain must know of it.
 #[derive(Clone)]
@@ -72,7 +75,8 @@ impl AppSession {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (shop, secret) = (LoadBalancer::new("shop.example.com")?, Secret::new([5; 32])?);
+    let (shop, secret) =
+        (LoadBalancer::new("shop.example.com")?, Secret::from_base64(EXAMPLE_SECRET)?);
     let policy = AppSession(HeaderPolicy::new(&shop, &secret, &["cookie:JSESSIONID"])?);
     let affinity = Affinity::new(policy.clone());
     let store = MemoryStore::new(100_000)?;
@@ -96,7 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let headers = HeaderMap::from_iter([(COOKIE, cookies.parse()?)]);
         let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Https), now);
         let record = store.record(visit.lookup());
-        let (attempt, name) = affinity.route(visit, record, &pools, || 4)?; // 64 random bits
+        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
+        let (attempt, name) = affinity.route(visit, record, &pools, || 4)?;
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome().label());
         println!("{}", format!("{cookies:<29}{name:<6}{outcome:<19}{set_cookie}").trim_end());
         // The endpoint has answered: settle the request, then learn from the response.

@@ -31,6 +31,9 @@ use session_affinity::{
     Pools, Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
 };
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 struct Migrating {
     new: CookiePolicy,
     old: CookieName,
@@ -77,7 +80,7 @@ impl AffinityPolicy for Migrating {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let shop = LoadBalancer::new("shop.example.com")?;
-    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
     let (eu_1, eu_2) = (EndpointId::new("eu", "eu-1"), EndpointId::new("eu", "eu-2"));
     let policy = Migrating {
         new: CookiePolicy::new(&shop, &keyring, SetCookie::default()),
@@ -96,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let request = RequestMeta::new(&browser, Scheme::Https);
             let now = UnixTime::from_secs(1_800_014_400 + seconds);
             let visit = affinity.recall(&request, now);
-            // The closure draws 64 random bits.
+            // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
             let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());

@@ -1,13 +1,14 @@
-//! The outcome of each request, as a counter (`metrics`) and as a line in the log (`tracing`).
-//! `Outcome` has 24 stable labels, so they suit a metric's label and a field to search for. They
-//! come from `Attempt::outcome`, and from `NoEndpoint` and `GaveUp` where no endpoint has answered.
+//! The outcome of each request as a counter (`metrics`), and its way as a line in the log
+//! (`tracing`). An `Outcome` has one of a few stable labels, which suit a metric. A `Trace` tells
+//! the endpoints too: `pinned` of the session, `tried` without a connection, and the one that has
+//! answered. Both come from `Attempt`, or from the error where no endpoint has answered.
 //!
 //! `cargo run --example observability` prints the log and the result of a scrape:
 //!
 //! ```text
-//!  INFO a session begins outcome="created:malformed" endpoint="eu-1"
-//!  WARN away from its endpoint outcome="lent:connect_failed" endpoint="eu-2"
-//! ERROR not served outcome="gave_up"
+//!  INFO created:malformed endpoint=bf54fd3b4b4ea9db
+//!  WARN lent:connect_failed first=kept pinned=bf54fd3b4b4ea9db tried=bf54fd3b4b4ea9db endpoint=e5b4df0727cee040
+//! ERROR gave_up first=kept pinned=bf54fd3b4b4ea9db tried=bf54fd3b4b4ea9db,e5b4df0727cee040
 //! affinity_requests_total{endpoint="eu-1",outcome="created:malformed"} 1
 //! affinity_requests_total{endpoint="eu-1",outcome="kept"} 3
 //! affinity_requests_total{endpoint="eu-2",outcome="lent:connect_failed"} 1
@@ -16,6 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,25 +29,26 @@ use metrics::{
 use session_affinity::cookies::SetCookie;
 use session_affinity::*;
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// Counts and logs a request: the part to copy. `endpoint` is the one that has answered, or "none".
-fn observe(outcome: Outcome, endpoint: &'static str) {
+fn observe(outcome: Outcome, endpoint: &'static str, trace: impl Display) {
     let label = outcome.label();
     counter!("affinity_requests_total", "endpoint" => endpoint, "outcome" => label).increment(1);
     match outcome {
-        Outcome::Kept | Outcome::Unbound => tracing::debug!(outcome = label, endpoint, "served"),
-        Outcome::Created(_) => tracing::info!(outcome = label, endpoint, "a session begins"),
-        Outcome::Moved(_) | Outcome::Lent(_) => {
-            tracing::warn!(outcome = label, endpoint, "away from its endpoint")
-        }
+        Outcome::Kept | Outcome::Unbound => tracing::debug!("{trace}"),
+        Outcome::Created(_) => tracing::info!("{trace}"),
+        Outcome::Moved(_) | Outcome::Lent(_) => tracing::warn!("{trace}"),
         // `NoEndpoint` and `GaveUp`, and outcomes that a later version adds.
-        _ => tracing::error!(outcome = label, "not served"),
+        _ => tracing::error!("{trace}"),
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().without_time().with_target(false).with_writer(std::io::stdout).init();
     let shop = LoadBalancer::new("shop.example.com")?;
-    let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
     let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default());
     let affinity = Affinity::new(policy).with_failover_mode(FailoverMode::Temporary)?;
     let eu = Pool::new("eu")
@@ -56,22 +59,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let serve = |headers: &HeaderMap, refusing: &[&str], response: &mut HeaderMap| {
         let request = RequestMeta::new(headers, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
-        let routed = affinity.route(visit, Record::Absent, &pools, || 4); // 64 random bits
-        let (mut attempt, mut endpoint) = routed.map_err(NoEndpoint::outcome)?;
+        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
+        let (mut attempt, mut endpoint) = match affinity.route(visit, Record::Absent, &pools, || 4)
+        {
+            Ok(routed) => routed,
+            Err(error) => return observe(error.outcome(), "none", error),
+        };
         while refusing.contains(endpoint) {
-            (attempt, endpoint) = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
+            (attempt, endpoint) = match affinity.failover(attempt, &pools) {
+                Ok(next) => next,
+                Err(error) => return observe(error.outcome(), "none", error.trace()),
+            };
         }
-        let outcome = attempt.outcome();
+        observe(attempt.outcome(), endpoint, attempt.trace());
         let _ = affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, response); // no store to write to
-        Ok::<_, Outcome>((outcome, *endpoint))
     };
     let scrape = Scrape::default();
     let mut browser = HeaderMap::from_iter([(COOKIE, "__cflb=guessed".parse()?)]);
     for refusing in [&[] as &[&str], &[], &[], &["eu-1"], &["eu-1", "eu-2"], &[]] {
         let mut response = HeaderMap::new();
-        let (outcome, endpoint) =
-            serve(&browser, refusing, &mut response).unwrap_or_else(|outcome| (outcome, "none"));
-        metrics::with_local_recorder(&scrape, || observe(outcome, endpoint));
+        metrics::with_local_recorder(&scrape, || serve(&browser, refusing, &mut response));
         if let Some(line) = response.get(SET_COOKIE) {
             browser.insert(COOKIE, line.to_str()?.split(';').next().unwrap_or_default().parse()?);
         }
@@ -95,14 +102,8 @@ impl Recorder for Scrape {
         let labels: Vec<_> =
             key.labels().map(|label| format!("{}={:?}", label.key(), label.value())).collect();
         let series = format!("{}{{{}}}", key.name(), labels.join(","));
-        Counter::from_arc(
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(series)
-                .or_default()
-                .clone(),
-        )
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Counter::from_arc(counters.entry(series).or_default().clone())
     }
 
     fn register_gauge(&self, _: &metrics::Key, _: &Metadata<'_>) -> Gauge {

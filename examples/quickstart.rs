@@ -6,17 +6,17 @@
 //! ```text
 //! A first request, at noon:
 //!   10.0.0.2:80 serves it: created:no_cookie
-//!   Set-Cookie: __cflb=AQED08CdQYYLIABrSgpAAGtLTbDocL6FkaxGhm5SGnFTdcpP;
+//!   Set-Cookie: __cflb=AQEFHmXORuHpyQBrSgpAAGtLTbC_fiHwbP1qzxb7t3wmAAv0;
 //!               Path=/; Expires=Sat, 16 Jan 2027 11:00:00 GMT; Max-Age=82800; HttpOnly; Secure; SameSite=None
 //! A minute later the cookie comes back:
 //!   10.0.0.2:80 serves it: kept
 //! Its endpoint is unhealthy:
 //!   10.0.0.1:80 serves it: moved:unhealthy
-//!   Set-Cookie: __cflb=AQEdp75e7GP--ABrSgq4AGtLTij5DIaGfbvQQCNWRMrGmvJt;
+//!   Set-Cookie: __cflb=AQHZd9rnmyxoxgBrSgq4AGtLTigpCkpfRGMBpNycp_xj_4Rb;
 //!               Path=/; Expires=Sat, 16 Jan 2027 11:02:00 GMT; Max-Age=82800; HttpOnly; Secure; SameSite=None
 //! The next day the session is over:
 //!   10.0.0.1:80 serves it: created:expired
-//!   Set-Cookie: __cflb=AQGbA2tY3USO0gBrS1vAAGtMnzB5kfo3r_yqzmdVbtCmvFya;
+//!   Set-Cookie: __cflb=AQFon30WT0gmaQBrS1vAAGtMnzBIjOKSrZBdA88nEiUUrPuk;
 //!               Path=/; Expires=Sun, 17 Jan 2027 11:00:00 GMT; Max-Age=82800; HttpOnly; Secure; SameSite=None
 //! ```
 
@@ -30,12 +30,15 @@ use session_affinity::{
     RequestMeta, Scheme, Secret, UnixTime,
 };
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// Friday, 15 January 2027, 12:00 UTC.
 const NOON: UnixTime = UnixTime::from_secs(1_800_014_400);
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Once, at the start: a key, a configuration under Cloudflare's names, and the endpoints.
-    let keyring = Keyring::from(Key::new(1, Secret::new(b"32 bytes or more from your vault")?));
+    let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
     let config =
         Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
     let affinity = Affinity::from_config(&config, &keyring)?;
@@ -70,7 +73,7 @@ fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let request = RequestMeta::new(browser, Scheme::Https);
     let visit = affinity.recall(&request, now);
-    // The closure draws 64 random bits.
+    // A proxy passes `session_affinity::entropy`. With a fixed number, every run prints the same.
     let (attempt, address) = affinity.route(visit, Record::Absent, pools, || 0x5eed)?;
     println!("  {address} serves it: {}", attempt.outcome());
 

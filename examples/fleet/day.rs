@@ -16,6 +16,9 @@ use crate::fleet::{self, JOIN, SCALE_UP, SERVERS};
 use crate::operator::{HealthChecks, RollingRestart};
 use crate::tally::{LIVE_EVERY, Tally};
 
+/// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
+const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
+
 /// Friday, 15 January 2027, 00:00 UTC, and the length of a day in seconds.
 const MIDNIGHT: UnixTime = UnixTime::from_secs(1_799_971_200);
 const SECONDS: u64 = 86_400;
@@ -49,7 +52,7 @@ pub struct Day {
 impl Day {
     pub fn new(row: &Row) -> Result<Self, Error> {
         let shop = LoadBalancer::new("shop.example.com")?;
-        let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+        let keyring = Keyring::from(Key::new(1, Secret::from_base64(EXAMPLE_SECRET)?));
         let ttl = Ttl::new(LIFETIME)?;
         let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default()).with_ttl(ttl);
         let affinity = Affinity::new(policy)

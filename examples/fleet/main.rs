@@ -18,6 +18,8 @@
 //! ```text
 //! cargo run --example fleet [-- picture.svg]
 //! ```
+//!
+//! Without a path the picture is written to cargo's target directory, as `fleet.svg`.
 
 mod clients;
 mod day;
@@ -27,8 +29,8 @@ mod paper;
 mod picture;
 mod tally;
 
-use std::path::PathBuf;
-use std::thread;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io, thread};
 
 use day::{Day, Row};
 use session_affinity::FailoverMode;
@@ -38,8 +40,6 @@ use session_affinity::limits::CoolingOff;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Error> {
-    let path =
-        std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/fleet.svg"), PathBuf::from);
     let rows = [
         Row { name: "none", mode: FailoverMode::None, cooling_off: CoolingOff::OFF },
         Row { name: "temporary", mode: FailoverMode::Temporary, cooling_off: CoolingOff::OFF },
@@ -63,7 +63,36 @@ fn main() -> Result<(), Error> {
         day.assert_laws();
     }
     let shown = days.get(1).ok_or("no day to show")?;
-    std::fs::write(&path, picture::draw(&days, shown))?;
-    println!("\nThe picture is in {}.", path.display());
+    let picture = picture::draw(&days, shown);
+    match env::args_os().nth(1).map(PathBuf::from) {
+        Some(path) => {
+            write(&path, &picture).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        // The table is what was asked for, so a place that cannot be written to is no failure.
+        None => match write(&beside_the_build(), &picture) {
+            Ok(()) => {}
+            Err(error) => println!("\nThe picture was not written: {error}"),
+        },
+    }
+    Ok(())
+}
+
+/// Returns the default path of the picture: in the target directory, which is above
+/// `debug/examples` with this program, or else in the current directory.
+fn beside_the_build() -> PathBuf {
+    let program = env::current_exe().unwrap_or_default();
+    let is_built_here = program.parent().is_some_and(|directory| directory.ends_with("examples"));
+    let target = program.ancestors().nth(3).filter(|_| is_built_here);
+    target.unwrap_or(Path::new("target")).join("fleet.svg")
+}
+
+/// Writes the picture, in a directory that is made where it is missing.
+fn write(path: &Path, picture: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(path, picture)?;
+    let here = env::current_dir().unwrap_or_default();
+    println!("\nThe picture is in {}.", path.strip_prefix(here).unwrap_or(path).display());
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The parts of the picture: panels with a vertical axis, the axis of time, text.
+//! The parts of the picture: colours on light and on dark paper, panels with a vertical axis, the
+//! axis of time, text.
 
 use std::fmt::Write;
 
@@ -6,8 +7,36 @@ use std::fmt::Write;
 pub const LEFT: f64 = 62.0;
 pub const RIGHT: f64 = 762.0;
 const DAY: f64 = 86_400.0;
-pub const INK: &str = "#24292f";
-pub const PALE: &str = "#57606a";
+
+/// A colour on light paper, and in its place on dark paper.
+pub type Colour = (&'static str, &'static str);
+
+/// The colours of the paper and of all that is not data: class and property.
+const COLOURS: [(&str, &str, Colour); 11] = [
+    ("paper", "fill", ("#ffffff", "#0d1117")),
+    ("paper", "stroke", ("#d0d7de", "#3d444d")),
+    ("ink", "fill", ("#24292f", "#e6edf3")),
+    ("pale", "fill", ("#57606a", "#9198a1")),
+    ("event", "fill", ("#7a4b00", "#e3b341")),
+    ("axis", "stroke", ("#24292f", "#e6edf3")),
+    ("grid", "stroke", ("#d8dee4", "#30363d")),
+    ("band", "fill", ("#fff1cc", "#3a2f14")),
+    ("shade", "fill", ("#ffe39a", "#574617")),
+    ("edge", "stroke", ("#7a4b00", "#e3b341")),
+    ("area", "stroke", ("#ffffff", "#0d1117")),
+];
+
+/// Returns the style sheet: these colours and those of the data, each for light and for dark paper,
+/// of which the viewer's preference chooses.
+pub fn style_sheet(data: impl Iterator<Item = (String, &'static str, Colour)>) -> String {
+    let (mut light, mut dark) = (String::new(), String::new());
+    let own = COLOURS.map(|(class, property, colour)| (class.to_owned(), property, colour));
+    for (class, property, colour) in own.into_iter().chain(data) {
+        let _ = writeln!(light, ".{class}{{{property}:{}}}", colour.0);
+        let _ = writeln!(dark, ".{class}{{{property}:{}}}", colour.1);
+    }
+    format!("<style>\n{light}@media (prefers-color-scheme:dark){{\n{dark}}}\n</style>\n")
+}
 
 /// A panel: its place, and the range of its vertical axis.
 pub struct Panel {
@@ -55,24 +84,24 @@ fn step(range: f64) -> f64 {
     steps.into_iter().find(|step| range / step <= 6.0).unwrap_or(10_000.0)
 }
 
-/// The style of a text: size, colour, weight and anchor.
+/// The style of a text: size, class of its colour, weight and anchor.
 pub struct Style(u32, &'static str, &'static str, &'static str);
 
-pub const HEADLINE: Style = Style(17, INK, "bold", "start");
-pub const TITLE: Style = Style(13, INK, "bold", "start");
-pub const HEAD: Style = Style(12, INK, "bold", "start");
-pub const ENTRY: Style = Style(12, INK, "normal", "start");
-pub const REMARK: Style = Style(12, PALE, "normal", "start");
-pub const EVENT: Style = Style(12, "#7a4b00", "normal", "middle");
-pub const UNIT: Style = Style(12, PALE, "normal", "middle");
-pub const HOUR: Style = Style(11, PALE, "normal", "middle");
-pub const VALUE: Style = Style(11, PALE, "normal", "end");
+pub const HEADLINE: Style = Style(17, "ink", "bold", "start");
+pub const TITLE: Style = Style(13, "ink", "bold", "start");
+pub const HEAD: Style = Style(12, "ink", "bold", "start");
+pub const ENTRY: Style = Style(12, "ink", "normal", "start");
+pub const REMARK: Style = Style(12, "pale", "normal", "start");
+pub const EVENT: Style = Style(12, "event", "normal", "middle");
+pub const UNIT: Style = Style(12, "pale", "normal", "middle");
+pub const HOUR: Style = Style(11, "pale", "normal", "middle");
+pub const VALUE: Style = Style(11, "pale", "normal", "end");
 
 pub fn text(svg: &mut String, x: f64, y: f64, style: &Style, content: &str) {
-    let Style(size, fill, weight, anchor) = style;
+    let Style(size, class, weight, anchor) = style;
     let _ = writeln!(
         svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"{fill}\" \
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size}\" class=\"{class}\" \
          font-weight=\"{weight}\">{content}</text>"
     );
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use crate::day::{CHECK_EVERY, LIFETIME};
 use crate::fleet::{CRASH, FLAP, JOIN, SCALE_UP, SERVERS};
 use crate::paper::{
-    ENTRY, EVENT, HEAD, HEADLINE, HOUR, INK, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE, text,
-    x,
+    Colour, ENTRY, EVENT, HEAD, HEADLINE, HOUR, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE,
+    style_sheet, text, x,
 };
 use crate::tally::{BIN, Counts, LIVE_EVERY, Tally, grouped};
 
@@ -16,17 +16,30 @@ const HEIGHT: u64 = 866;
 /// The left edge of the legends.
 const LEGEND: f64 = 782.0;
 
-/// The colours of the servers. The hues of the two pools are distinct with every kind of colour
-/// vision; the shades within a pool follow the order of the stack.
-const SERVER_COLOURS: [&str; SERVERS.len()] = [
-    "#08306b", "#175391", "#2f76b5", "#5a9bd0", "#8fbfe3", "#c3dcf1", "#b35806", "#f5a54a",
-    "#6e7781",
+/// The colours of the servers, of the classes `server0`, `server1` and so on. The hues of the two
+/// pools are distinct with every kind of colour vision; the shades within a pool follow the order of
+/// the stack.
+const SERVER_COLOURS: [Colour; SERVERS.len()] = [
+    ("#08306b", "#1f5a9e"),
+    ("#175391", "#3474ba"),
+    ("#2f76b5", "#4f90d3"),
+    ("#5a9bd0", "#78abe2"),
+    ("#8fbfe3", "#a3c8ef"),
+    ("#c3dcf1", "#cfe4fa"),
+    ("#b35806", "#b8651b"),
+    ("#f5a54a", "#f0ac60"),
+    ("#6e7781", "#8b949e"),
 ];
 
-/// The line colours (of Okabe and Ito, the last of Tol), widths and dashes of the modes. Where
-/// lines coincide, the wide one shows beneath the narrow one.
-const MODES: [(&str, f64, &str); 4] =
-    [("#d55e00", 4.0, ""), ("#0072b2", 2.4, ""), ("#009e73", 1.8, ""), ("#aa4499", 1.8, "4 3")];
+/// The line colours (of Okabe and Ito, the last of Tol; lighter on dark paper), of the classes
+/// `mode0` and so on, with the widths and dashes of the modes. Where lines coincide, the wide one
+/// shows beneath the narrow one.
+const MODES: [(Colour, f64, &str); 4] = [
+    (("#d55e00", "#f0883e"), 4.0, ""),
+    (("#0072b2", "#58a6ff"), 2.4, ""),
+    (("#009e73", "#3fce9f"), 1.8, ""),
+    (("#aa4499", "#e58fd6"), 1.8, "4 3"),
+];
 
 /// Draws the whole picture. The first panel shows one of the days, the others show all.
 pub fn draw(days: &[Tally], shown: &Tally) -> String {
@@ -59,13 +72,13 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
     title(
         &mut svg,
         &errors,
-        12.0,
+        15.0,
         &format!("Errors seen by users (gave_up and no_endpoint), {unit}"),
     );
     title(
         &mut svg,
         &changes,
-        12.0,
+        15.0,
         &format!("Sessions lent (upwards) and moved (downwards), {unit}"),
     );
     let events = events(shown);
@@ -76,10 +89,10 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
     }
     stack(&mut svg, &sessions, &shown.live);
     edges(&mut svg, &panels, &events);
-    for (day, style) in days.iter().zip(MODES) {
-        steps(&mut svg, &errors, style, day.bins.iter().map(|bin| bin.errors() as f64));
-        steps(&mut svg, &changes, style, day.bins.iter().map(|bin| bin.lent as f64));
-        steps(&mut svg, &changes, style, day.bins.iter().map(|bin| -(bin.moved as f64)));
+    for (mode, day) in days.iter().enumerate() {
+        steps(&mut svg, &errors, mode, day.bins.iter().map(|bin| bin.errors() as f64));
+        steps(&mut svg, &changes, mode, day.bins.iter().map(|bin| bin.lent as f64));
+        steps(&mut svg, &changes, mode, day.bins.iter().map(|bin| -(bin.moved as f64)));
     }
     for panel in panels {
         axis(&mut svg, panel);
@@ -87,14 +100,21 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
     text(&mut svg, (LEFT + RIGHT) / 2.0, changes.bottom + 38.0, &UNIT, "time of day, hours");
 
     endpoints_legend(&mut svg, &sessions);
-    modes_legend(&mut svg, &errors, "errors in the day", days, |day| grouped(day.total.errors()));
-    modes_legend(&mut svg, &changes, "lent, moved in the day", days, |day| {
-        format!("{}, {}", grouped(day.total.lent), grouped(day.total.moved))
+    modes_legend(&mut svg, &errors, days, |day| format!("{} errors", grouped(day.total.errors())));
+    modes_legend(&mut svg, &changes, days, |day| {
+        format!("{} lent, {} moved", grouped(day.total.lent), grouped(day.total.moved))
     });
     svg + "</svg>\n"
 }
 
 fn open(svg: &mut String) {
+    let servers = SERVER_COLOURS.into_iter().enumerate();
+    let modes = MODES.into_iter().enumerate();
+    let style = style_sheet(
+        servers
+            .map(|(server, colour)| (format!("server{server}"), "fill", colour))
+            .chain(modes.map(|(mode, (colour, ..))| (format!("mode{mode}"), "stroke", colour))),
+    );
     let _ = writeln!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
@@ -102,7 +122,7 @@ fn open(svg: &mut String) {
          <title>One day of a fleet, played once in each failover mode</title>\n\
          <desc>Live sessions by endpoint, errors seen by users, and sessions lent and moved, over 24 hours with a rolling \
          restart, a crash, a flapping endpoint and two endpoints that join.</desc>\n\
-         <rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"#ffffff\" stroke=\"#d0d7de\"/>",
+         {style}<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" class=\"paper\"/>",
         WIDTH - 1,
         HEIGHT - 1,
     );
@@ -125,11 +145,11 @@ fn bands(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String
     for (ranges, name) in events {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { continue };
         for panel in panels {
-            for (range, fill) in ranges.iter().zip(["#fff1cc", "#ffe39a"].iter().cycle()) {
+            for (range, class) in ranges.iter().zip(["band", "shade"].iter().cycle()) {
                 let (left, width) = (x(range.start), x(range.end) - x(range.start));
                 let _ = writeln!(
                     svg,
-                    "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>",
+                    "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" class=\"{class}\"/>",
                     panel.top,
                     width.max(2.0),
                     panel.bottom - panel.top,
@@ -155,7 +175,7 @@ fn edges(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String
     }
     let _ = writeln!(
         svg,
-        "<path d=\"{path}\" stroke=\"#7a4b00\" stroke-opacity=\"0.45\" stroke-width=\"0.7\"/>"
+        "<path d=\"{path}\" class=\"edge\" stroke-opacity=\"0.45\" stroke-width=\"0.7\"/>"
     );
 }
 
@@ -166,10 +186,8 @@ fn title(svg: &mut String, panel: &Panel, above: f64, name: &str) {
 fn grid(svg: &mut String, panel: &Panel) {
     for value in panel.ticks() {
         let y = panel.y(value);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" stroke=\"#d8dee4\" stroke-width=\"1\"/>"
-        );
+        let _ =
+            writeln!(svg, "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" class=\"grid\" stroke-width=\"1\"/>");
         let label = grouped(value.abs() as u64);
         text(svg, LEFT - 8.0, y + 4.0, &VALUE, &label);
     }
@@ -177,23 +195,19 @@ fn grid(svg: &mut String, panel: &Panel) {
 
 fn axis(svg: &mut String, panel: &Panel) {
     let (zero, bottom) = (panel.y(0.0), panel.bottom);
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{LEFT} {zero:.1}H{RIGHT}\" stroke=\"{INK}\" stroke-width=\"1\"/>"
-    );
+    let _ =
+        writeln!(svg, "<path d=\"M{LEFT} {zero:.1}H{RIGHT}\" class=\"axis\" stroke-width=\"1\"/>");
     for hour in (0..=24).step_by(3) {
         let x = x(hour * 3_600);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{x:.1} {bottom:.1}v5\" stroke=\"{INK}\" stroke-width=\"1\"/>"
-        );
+        let _ =
+            writeln!(svg, "<path d=\"M{x:.1} {bottom:.1}v5\" class=\"axis\" stroke-width=\"1\"/>");
         text(svg, x, bottom + 18.0, &HOUR, &hour.to_string());
     }
 }
 
 /// Draws areas on top of each other, from the uppermost down, so that each covers those below.
 fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
-    for (server, colour) in SERVER_COLOURS.iter().enumerate().rev() {
+    for server in (0..SERVERS.len()).rev() {
         let heights =
             live.iter().map(|sample| panel.y(sample[..=server].iter().sum::<u64>() as f64));
         let mut path = format!("M{LEFT} {:.1}", panel.bottom);
@@ -206,18 +220,14 @@ fn stack(svg: &mut String, panel: &Panel, live: &[[u64; SERVERS.len()]]) {
         let _ = write!(path, "V{:.1}Z", panel.bottom);
         let _ = writeln!(
             svg,
-            "<path d=\"{path}\" fill=\"{colour}\" stroke=\"#ffffff\" stroke-width=\"0.6\"/>"
+            "<path d=\"{path}\" class=\"area server{server}\" stroke-width=\"0.6\"/>"
         );
     }
 }
 
 /// Draws a line that is level for each interval of ten minutes, and absent along zero.
-fn steps(
-    svg: &mut String,
-    panel: &Panel,
-    (colour, width, dash): (&str, f64, &str),
-    values: impl Iterator<Item = f64>,
-) {
+fn steps(svg: &mut String, panel: &Panel, mode: usize, values: impl Iterator<Item = f64>) {
+    let (_, width, dash) = MODES[mode];
     let (mut path, mut before) = (String::new(), 0.0);
     for (second, value) in (0..).step_by(BIN as usize).zip(values.chain([0.0])) {
         if value != before {
@@ -233,7 +243,7 @@ fn steps(
     }
     let _ = writeln!(
         svg,
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>"
+        "<path d=\"{path}\" fill=\"none\" class=\"mode{mode}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>"
     );
 }
 
@@ -243,9 +253,8 @@ fn endpoints_legend(svg: &mut String, panel: &Panel) {
         let y = panel.top + 24.0 + 19.0 * line as f64;
         let _ = writeln!(
             svg,
-            "<rect x=\"{LEGEND}\" y=\"{:.1}\" width=\"14\" height=\"12\" fill=\"{}\"/>",
+            "<rect x=\"{LEGEND}\" y=\"{:.1}\" width=\"14\" height=\"12\" class=\"server{server}\"/>",
             y - 10.0,
-            SERVER_COLOURS[server]
         );
         let name = match SERVERS[server] {
             ("spare", name) => format!("{name} (fallback pool)"),
@@ -258,16 +267,15 @@ fn endpoints_legend(svg: &mut String, panel: &Panel) {
 fn modes_legend(
     svg: &mut String,
     panel: &Panel,
-    head: &str,
     days: &[Tally],
     numbers: impl Fn(&Tally) -> String,
 ) {
-    text(svg, LEGEND, panel.top + 4.0, &HEAD, head);
-    for (line, (day, (colour, width, dash))) in days.iter().zip(MODES).enumerate() {
-        let y = panel.top + 26.0 + 31.0 * line as f64;
+    text(svg, LEGEND, panel.top + 4.0, &HEAD, "in the whole day");
+    for (mode, (day, (_, width, dash))) in days.iter().zip(MODES).enumerate() {
+        let y = panel.top + 26.0 + 31.0 * mode as f64;
         let _ = writeln!(
             svg,
-            "<path d=\"M{LEGEND} {:.1}h16\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>",
+            "<path d=\"M{LEGEND} {:.1}h16\" class=\"mode{mode}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>",
             y - 4.0
         );
         text(svg, LEGEND + 22.0, y, &ENTRY, day.name);

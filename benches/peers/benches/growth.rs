@@ -9,35 +9,31 @@ use session_affinity::token::TokenCodec;
 use session_affinity::*;
 
 use crate::measure::{Bench, Race};
-use crate::plot::Panel;
+use crate::plot::Curve;
 use crate::scene::{Mix, NAME, NOW, codec, cookie_policy, headers, pin, pools, request, shop};
 use crate::store::{Filled, uniform_below};
 use crate::table::{Grid, Report, figure};
 
-pub fn run(bench: &Bench, report: &mut Report) -> Vec<Panel> {
+/// Prints the tables, and returns the curves of a created and of a kept request by endpoints.
+pub fn run(bench: &Bench, report: &mut Report) -> [Curve; 2] {
     report
         .section("Growth", "Medians in ns. Nothing but what the head says differs within a table.");
-    let panels = vec![
-        endpoints(bench, false),
-        endpoints(bench, true),
-        sessions(bench),
-        keys(bench),
-        cookies(bench),
-    ];
-    for (index, panel) in panels.iter().enumerate() {
+    let by_endpoints = [endpoints(bench, false), endpoints(bench, true)];
+    let others = [sessions(bench), keys(bench), cookies(bench)];
+    for (index, curve) in by_endpoints.iter().chain(&others).enumerate() {
         if index > 0 {
             println!();
         }
-        let mut grid = Grid::new(vec![panel.what.into(), format!("{}, ns", panel.cost)]);
-        for (size, ns) in &panel.points {
+        let mut grid = Grid::new(vec![curve.what.into(), format!("{}, ns", curve.cost)]);
+        for (size, ns) in &curve.points {
             grid.row(vec![figure(*size as f64), figure(*ns)]);
         }
         grid.print();
     }
-    panels
+    by_endpoints
 }
 
-fn endpoints(bench: &Bench, known: bool) -> Panel {
+fn endpoints(bench: &Bench, known: bool) -> Curve {
     let affinity = Affinity::new(cookie_policy());
     let mut with_cookie = HeaderMap::new();
     with_cookie
@@ -56,15 +52,15 @@ fn endpoints(bench: &Bench, known: bool) -> Panel {
         };
         (count, Race::new("serve", serve).run(bench).ours.median())
     };
-    let cost = if known { "kept cookie request" } else { "created cookie request, steered" };
-    Panel {
+    let cost = if known { "a kept session" } else { "a created session" };
+    Curve {
         what: "endpoints",
         cost,
         points: [10, 30, 100, 300, 1_000, 3_000, 10_000].map(point).into(),
     }
 }
 
-fn sessions(bench: &Bench) -> Panel {
+fn sessions(bench: &Bench) -> Curve {
     let sizes: &[usize] = if bench.quick {
         &[10_000, 100_000, 1_000_000]
     } else {
@@ -74,14 +70,14 @@ fn sessions(bench: &Bench) -> Panel {
         let (store, trace) = (Filled::<MemoryStore>::with(sessions), uniform_below(sessions));
         (sessions, Race::of("hit", store.hits(&trace)).run(&bench.long()).ours.median())
     };
-    Panel {
+    Curve {
         what: "live sessions",
         cost: "hit with touch, uniform",
         points: sizes.iter().map(point).collect(),
     }
 }
 
-fn keys(bench: &Bench) -> Panel {
+fn keys(bench: &Bench) -> Curve {
     let key = |id: usize| Key::new(id as u8, Secret::new([id as u8; 32]).unwrap());
     let point = |count: usize| {
         let (name, cookie) = (shop(), CookieName::default());
@@ -96,14 +92,14 @@ fn keys(bench: &Bench) -> Panel {
         let open = || codec.open(black_box(token.as_str().as_bytes()), NOW);
         (count, Race::new("open", open).run(bench).ours.median())
     };
-    Panel {
+    Curve {
         what: "keys in the ring",
         cost: "open a token of the last",
         points: [1, 4, 16, 64, 256].map(point).into(),
     }
 }
 
-fn cookies(bench: &Bench) -> Panel {
+fn cookies(bench: &Bench) -> Curve {
     let affinity = Affinity::new(cookie_policy());
     let pools = pools(3, Mix::Weights);
     let point = |count: usize| {
@@ -119,7 +115,7 @@ fn cookies(bench: &Bench) -> Panel {
         };
         (count, Race::new("serve", serve).run(bench).ours.median())
     };
-    Panel {
+    Curve {
         what: "cookies in the header",
         cost: "kept cookie request, ours last",
         points: [1, 3, 10, 30, 100].map(point).into(),

@@ -63,9 +63,9 @@ fn main() -> std::io::Result<()> {
         }
     }
     if is_wanted("growth") || svg.is_some() {
-        let panels = growth::run(&bench, &mut report);
+        let curves = growth::run(&bench, &mut report);
         if let Some(path) = svg {
-            std::fs::write(path, plot::svg(&panels))?;
+            std::fs::write(path, plot::svg(&curves))?;
         }
     }
     report.summary();

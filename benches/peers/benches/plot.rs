@@ -1,130 +1,119 @@
-//! Growth as a picture: small multiples with logarithmic axes, in one SVG file that needs
-//! nothing else and brings its own background.
+//! Growth as a picture: curves over one number, with logarithmic axes, in an SVG file that needs
+//! nothing else, and has colours for light and for dark pages.
 
 use std::fmt::Write as _;
 
 use crate::table::figure;
 
 /// One curve: the variable, the cost that is measured, and the points (number, ns).
-pub struct Panel {
+pub struct Curve {
     pub what: &'static str,
     pub cost: &'static str,
     pub points: Vec<(usize, f64)>,
 }
 
-const COLUMNS: usize = 3;
-const WIDTH: f64 = 330.0;
-const HEIGHT: f64 = 250.0;
-/// The room around the curve, beginning with that to the left.
-const LEFT: f64 = 62.0;
-const RIGHT: f64 = 26.0;
-const ABOVE: f64 = 54.0;
-const BELOW: f64 = 48.0;
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 300.0;
+/// The edges of the panel, the room for the first numbers, and that for the numbers of the lower
+/// curve; the names of the curves stand at the right.
+const LEFT: f64 = 70.0;
+const INDENT: f64 = 24.0;
+const BELOW: f64 = 14.0;
+const RIGHT: f64 = 590.0;
+const TOP: f64 = 60.0;
+const BOTTOM: f64 = 240.0;
 
-/// Draws the panels with one scale of cost, so that they can be compared.
-pub fn svg(panels: &[Panel]) -> String {
-    let costs = || panels.iter().flat_map(|panel| &panel.points).map(|(_, ns)| ns.log10());
-    let low = costs().fold(f64::INFINITY, f64::min).floor();
-    let high = costs().fold(f64::NEG_INFINITY, f64::max).ceil().max(low + 1.0);
-    let columns = COLUMNS.min(panels.len());
-    let (width, height) =
-        (columns as f64 * WIDTH, panels.len().div_ceil(columns) as f64 * HEIGHT + 12.0);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"11\" fill=\"#374151\">\n\
-         <title>How the cost of session-affinity grows, in nanoseconds</title>\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\" stroke=\"#d1d5db\"/>\n"
-    );
-    for (index, panel) in panels.iter().enumerate() {
-        let (x, y) = ((index % columns) as f64 * WIDTH, (index / columns) as f64 * HEIGHT + 4.0);
-        let _ = writeln!(svg, "<g transform=\"translate({x} {y})\">");
-        draw(&mut svg, panel, low, high);
-        svg.push_str("</g>\n");
-    }
-    svg.push_str("</svg>\n");
-    svg
+const STYLE: &str = "\
+svg{--paper:#ffffff}
+.paper{fill:var(--paper);stroke:#d0d7de}
+.title{fill:#24292f;font-size:13px;font-weight:600}
+.pale{fill:#57606a}
+.grid{stroke:#d8dee4}
+.axis{stroke:#24292f}
+.curve0{--c:#b35900}
+.curve1{--c:#0550ae}
+@media (prefers-color-scheme:dark){
+svg{--paper:#0d1117}
+.paper{stroke:#3d444d}
+.title{fill:#e6edf3}
+.pale{fill:#9198a1}
+.grid{stroke:#30363d}
+.axis{stroke:#e6edf3}
+.curve0{--c:#f0883e}
+.curve1{--c:#58a6ff}
 }
+.line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}
+.point,.value{fill:var(--c)}
+.value{font-weight:600;stroke:var(--paper);stroke-width:4;paint-order:stroke}
+";
 
-fn draw(svg: &mut String, panel: &Panel, low: f64, high: f64) {
-    let first = panel.points.first().map_or(0.0, |(size, _)| (*size as f64).log10());
-    let last = panel.points.last().map_or(1.0, |(size, _)| (*size as f64).log10()).max(first + 1.0);
+/// Draws two curves over the same numbers. The costs at both ends of the first one stand above it,
+/// and those of the second one, which costs less, below.
+pub fn svg(curves: &[Curve; 2]) -> String {
+    let what = curves[0].what;
+    let costs = || curves.iter().flat_map(|curve| &curve.points).map(|(_, ns)| ns.log10());
+    let low = costs().fold(f64::INFINITY, f64::min).floor();
+    let high = costs().fold(f64::NEG_INFINITY, f64::max).max(low + 1.0);
+    let sizes: Vec<usize> = curves[0].points.iter().map(|(size, _)| *size).collect();
+    let ends = [sizes.first(), sizes.last()].map(|end| (*end.unwrap_or(&1) as f64).log10());
     let x = |size: usize| {
-        LEFT + ((size as f64).log10() - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        let share = ((size as f64).log10() - ends[0]) / (ends[1] - ends[0]);
+        LEFT + INDENT + share * (RIGHT - LEFT - INDENT)
     };
     let y =
-        |exponent: f64| HEIGHT - BELOW - (exponent - low) / (high - low) * (HEIGHT - ABOVE - BELOW);
-    let (left, right, bottom) = (LEFT, WIDTH - RIGHT, HEIGHT - BELOW);
-    let _ = writeln!(
-        svg,
-        "<text x=\"{left}\" y=\"24\" font-size=\"13\" font-weight=\"600\" fill=\"#111827\">{}</text>",
-        panel.cost
+        |exponent: f64| BOTTOM - BELOW - (exponent - low) / (high - low) * (BOTTOM - BELOW - TOP);
+
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+         height=\"{HEIGHT}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12\">\n\
+         <title>The cost of a request by the number of {what}, in nanoseconds</title>\n\
+         <style>\n{STYLE}</style>\n\
+         <rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" class=\"paper\"/>\n",
+        WIDTH - 1.0,
+        HEIGHT - 1.0
     );
-    let _ = writeln!(svg, "<text x=\"{left}\" y=\"40\">ns, by {}</text>", panel.what);
+    text(
+        &mut svg,
+        (16.0, 26.0),
+        "start",
+        "title",
+        &format!("Nanoseconds for a request, by number of {what}"),
+    );
     for exponent in low as i32..=high as i32 {
         let y = y(exponent.into());
-        let _ = writeln!(svg, "<path d=\"M{left} {y:.1}H{right}\" stroke=\"#e5e7eb\"/>");
-        let label = figure(10_f64.powi(exponent));
-        let _ = writeln!(
-            svg,
-            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-            left - 8.0,
-            y + 4.0
-        );
+        let _ = writeln!(svg, "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" class=\"grid\"/>");
+        text(&mut svg, (LEFT - 14.0, y + 4.0), "end", "pale", &figure(10_f64.powi(exponent)));
     }
-    let _ = writeln!(svg, "<path d=\"M{left} {bottom}H{right}\" stroke=\"#9ca3af\"/>");
-    for (size, _) in &panel.points {
-        let x = x(*size);
-        let _ = writeln!(svg, "<path d=\"M{x:.1} {bottom}v4\" stroke=\"#9ca3af\"/>");
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            bottom + 18.0,
-            short(*size)
-        );
+    let _ = writeln!(svg, "<path d=\"M{LEFT} {BOTTOM}H{RIGHT}\" class=\"axis\"/>");
+    for size in &sizes {
+        let _ = writeln!(svg, "<path d=\"M{:.1} {BOTTOM}v5\" class=\"axis\"/>", x(*size));
+        text(&mut svg, (x(*size), BOTTOM + 20.0), "middle", "pale", &figure(*size as f64));
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-        (left + right) / 2.0,
-        bottom + 36.0,
-        panel.what
-    );
-    let corners: Vec<_> = panel
-        .points
-        .iter()
-        .map(|(size, ns)| format!("{:.1},{:.1}", x(*size), y(ns.log10())))
-        .collect();
-    let _ = writeln!(
-        svg,
-        "<polyline points=\"{}\" fill=\"none\" stroke=\"#2563eb\" stroke-width=\"2\" stroke-linejoin=\"round\"/>",
-        corners.join(" ")
-    );
-    for (size, ns) in &panel.points {
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2563eb\"/>",
-            x(*size),
-            y(ns.log10())
-        );
+    text(&mut svg, ((LEFT + RIGHT) / 2.0, BOTTOM + 42.0), "middle", "pale", what);
+
+    for (index, (curve, label)) in curves.iter().zip([-10.0, 20.0]).enumerate() {
+        let _ = writeln!(svg, "<g class=\"curve{index}\">");
+        let places: Vec<_> =
+            curve.points.iter().map(|(size, ns)| (x(*size), y(ns.log10()), *ns)).collect();
+        let line: Vec<_> = places.iter().map(|(x, y, _)| format!("{x:.1},{y:.1}")).collect();
+        let _ = writeln!(svg, "<polyline points=\"{}\" class=\"line\"/>", line.join(" "));
+        for (x, y, _) in &places {
+            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"point\"/>");
+        }
+        for (x, y, ns) in places.first().into_iter().chain(places.last()) {
+            text(&mut svg, (*x, y + label), "middle", "value", &figure(ns.round()));
+        }
+        if let Some((x, y, _)) = places.last() {
+            text(&mut svg, (x + 16.0, y + 4.0), "start", "value", curve.cost);
+        }
+        svg.push_str("</g>\n");
     }
-    // The first cost stands inside, away from the axis; the last one is centred.
-    let ends = [(panel.points.first(), "start"), (panel.points.last(), "middle")];
-    for ((size, ns), anchor) in ends.into_iter().filter_map(|(end, anchor)| Some((end?, anchor))) {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" font-weight=\"600\" fill=\"#1d4ed8\">{}</text>",
-            x(*size),
-            y(ns.log10()) - 9.0,
-            figure(ns.round())
-        );
-    }
+    svg + "</svg>\n"
 }
 
-/// Formats 10 000 as 10 k.
-fn short(size: usize) -> String {
-    match size {
-        size if size >= 1_000_000 => format!("{} M", size / 1_000_000),
-        size if size >= 1_000 => format!("{} k", size / 1_000),
-        size => size.to_string(),
-    }
+fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, class: &str, content: &str) {
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"{class}\">{content}</text>"
+    );
 }

@@ -112,7 +112,8 @@ pub async fn endpoint(listener: TcpListener, name: &'static str) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-/// Returns commands to copy, in the order in which they tell a story.
+/// Returns commands to copy into a shell, in the order in which they tell a story. The comments have
+/// no apostrophe, which would open a string in a shell that takes comments from scripts alone.
 pub(crate) fn what_to_try(gateway: SocketAddr, admin: SocketAddr) -> String {
     // Two demos at once must not share a cookie jar.
     let jar = format!("/tmp/affinity-{}.cookies", gateway.port());
@@ -120,32 +121,33 @@ pub(crate) fn what_to_try(gateway: SocketAddr, admin: SocketAddr) -> String {
         "\
 The endpoints eu-1, eu-2 and us-1 are in this process. In another terminal, try:
 
-# A session begins, and is kept however often you ask.
+# A session begins. The cookie in the jar brings each further request to the same endpoint.
 curl -i -c {jar} http://{gateway}/
 curl -i -b {jar} -c {jar} http://{gateway}/
 
-# Its endpoint dies. The next request finds that out, and the session moves with it.
-curl -X DELETE -b {jar} http://{gateway}/
-curl -i -b {jar} -c {jar} http://{gateway}/
-curl -i -b {jar} -c {jar} http://{gateway}/
-
-# A health check says that all of eu is ill: the session moves to us.
+# The health checks of both endpoints of the pool eu fail: the session moves to the pool us.
 curl -X PATCH -d '{{\"healthy\": false}}' http://{admin}/pools/eu/origins/eu-1
 curl -X PATCH -d '{{\"healthy\": false}}' http://{admin}/pools/eu/origins/eu-2
 curl -i -b {jar} -c {jar} http://{gateway}/
 
-# The health check calls eu well again, and us is taken out of service: its sessions stay for an hour all the same.
+# Both pass again, and the pool us is taken out of service. Its sessions stay until the drain ends, an hour at most.
 curl -X PATCH -d '{{\"healthy\": true}}' http://{admin}/pools/eu/origins/eu-1
 curl -X PATCH -d '{{\"healthy\": true}}' http://{admin}/pools/eu/origins/eu-2
 curl -X PATCH -d '{{\"enabled\": false}}' http://{admin}/pools/us
 curl -i -b {jar} -c {jar} http://{gateway}/
 curl http://{admin}/drain/us/us-1
 
-# A day passes: the session has expired, and another one begins, perhaps after a try at the endpoint that died.
+# The clock of the gateway is set ahead by a day: the session has expired, and a new one begins in eu.
 curl -X PUT -d '{{\"offset_seconds\": 86400}}' http://{admin}/clock
 curl -i -b {jar} -c {jar} http://{gateway}/
 
-# What happened so far, and the same as Prometheus scrapes it.
+# The endpoint of that session stops, and no health check has noticed. The next request cannot connect to it,
+# so the session moves to the other endpoint of eu and stays there.
+curl -X DELETE -b {jar} http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
+curl -i -b {jar} -c {jar} http://{gateway}/
+
+# The pools and the requests counted by outcome, as JSON and as Prometheus scrapes them.
 curl http://{admin}/state
 curl http://{admin}/metrics
 

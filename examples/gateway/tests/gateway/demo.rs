@@ -100,9 +100,27 @@ fn the_commands_that_it_prints_work() {
         );
     }
     let _ = std::fs::remove_dir_all(&directory);
-    let is_told = |start: &str| told.iter().any(|told| told.starts_with(start));
-    assert!(is_told("kept") && is_told("moved:"), "{told:?}");
-    let [first, .., last] = told.as_slice() else { panic!("a story of one line: {told:?}") };
-    assert_eq!(first, "created:no_cookie", "it begins with a new session");
-    assert!(last.starts_with("created:"), "and ends with another one: {told:?}");
+    // What the comments above the commands announce.
+    let story = [
+        "created:no_cookie",
+        "kept",
+        "moved:unhealthy",
+        "kept",
+        "created:expired",
+        "moved:connect_failed",
+        "kept",
+    ];
+    assert_eq!(told, story);
+}
+
+#[test]
+fn no_comment_among_the_commands_opens_a_string_in_a_shell() {
+    let gateway = start();
+    assert!(!commands(&gateway).is_empty(), "{:?}", gateway.output());
+    let lines = gateway.output();
+    let comments: Vec<_> = lines.iter().filter(|line| line.starts_with('#')).collect();
+    assert!(comments.len() >= 5, "{lines:?}");
+    for comment in comments {
+        assert!(!comment.contains(['\'', '"', '`', '$']), "{comment}");
+    }
 }
