@@ -19,10 +19,12 @@ mod extensions;
 mod invalid;
 #[cfg(feature = "serde")]
 mod lenient;
+#[cfg(feature = "serde")]
+mod object;
 mod pool;
 mod pools;
 #[cfg(feature = "serde")]
-mod secret;
+mod written;
 
 #[cfg(feature = "serde")]
 pub use document::{InvalidDocument, read_strict};
@@ -54,32 +56,21 @@ pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, Ste
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default = "Config::unnamed")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[expect(clippy::exhaustive_structs, reason = "written with `..Config::new(…)`")]
 pub struct Config {
     /// The name of the load balancer: 1 to 255 bytes without control characters. It is part of
     /// the keys, so a cookie of one load balancer counts as forged at another.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub name: String,
     /// The policy that remembers sessions. Default: none.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub session_affinity: SessionAffinity,
     /// The life of a session in seconds. `cookie` and `ip_cookie`: 1 800 to 604 800, absolute, default 82 800. `header`: 30
     /// to 3 600, idle, default 1 800.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "lenient::whole_option", skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub session_affinity_ttl: Option<u64>,
     /// The attributes of sessions: cookie, drain, failover, headers.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub session_affinity_attributes: SessionAffinityAttributes,
     /// The reach of failover.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub adaptive_routing: AdaptiveRouting,
     /// The ids of the pools, in failover order; may be empty beside a `fallback_pool`. `None`: all
     /// pools, in the order given to [`Config::pools`].

@@ -140,8 +140,9 @@
 //!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API, [`config::Extensions`] under ours; `config::read_strict` names
-//!   unknown keys. Ids, session keys and outcomes are written as their text, times as
-//!   seconds, a [`drain::Census`] and a [`drain::Drain`] by their fields. Off by default.
+//!   unknown keys. A [`Secret`] is read from base64. Ids, session keys and outcomes are written as
+//!   their text, times as seconds, a [`drain::Census`] and a [`drain::Drain`] by their fields. Off
+//!   by default.
 //! - `time`: [`UnixTime`] is made from the date types of the crate `time`. Off by default.
 //! - `tower`: `layer::AffinityLayer` calls the four verbs, with retries, in an axum or another
 //!   tower server. It needs no runtime, and reads the system's clock unless it is given another.

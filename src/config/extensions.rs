@@ -1,7 +1,5 @@
 //! The parameters that Cloudflare does not have.
 
-#[cfg(feature = "serde")]
-use super::{lenient, secret};
 use crate::cookies::CookieName;
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
@@ -22,39 +20,27 @@ use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[expect(clippy::exhaustive_structs, reason = "written with `..Extensions::default()`")]
 pub struct Extensions {
     /// The number of further endpoints that one request may try: 1 to 8, default 1.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub retries: u64,
     /// The number of leading bits of an IPv6 address that tell clients apart: 1 to 128, default
     /// 64.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub ipv6_prefix: u64,
     /// The number of seconds that other nodes' clocks may be ahead: 0 to 86 400, default 300.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub clock_skew: u64,
     /// The number of seconds for which an endpoint is a suspect after a passive failure: 0 to 300,
     /// default 0.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub cooling_off: u64,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
     pub cache_guard: bool,
     /// The secret of the session keys: at least 32 bytes. Required for `header`, unused otherwise.
-    #[cfg_attr(
-        feature = "serde",
-        serde(skip_serializing, deserialize_with = "secret::from_base64")
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing))]
     pub session_secret: Option<Secret>,
     /// The name and the reach of the cookie.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::some_object"))]
     pub cookie: CookieConfig,
 }
 

@@ -9,7 +9,7 @@ use crate::names::InvalidName;
 use crate::policy::InvalidHeaders;
 
 /// The error for a configuration that is refused. Each message names the field, what it was and
-/// what is allowed; no message has a secret.
+/// what is allowed, so there is no source that would say it again; no message has a secret.
 ///
 /// A field is named by its path in [`Config`](super::Config) or in
 /// [`Extensions`](super::Extensions), or from `pools`, with the id of the pool and the name of the
@@ -19,41 +19,41 @@ use crate::policy::InvalidHeaders;
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// A number is out of range.
-    #[error("{0}")]
+    #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
     /// The name of the load balancer is not valid.
     #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
-    Name(#[source] InvalidName),
+    Name(InvalidName),
     /// The name of the cookie is not valid.
     #[error(
         "{} is {:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
         self.field(), .0.name
     )]
-    CookieName(#[from] InvalidCookieName),
+    CookieName(InvalidCookieName),
     /// The path of the cookie is not valid.
     #[error(
         "{} is {:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all",
         self.field(), .0.path
     )]
-    CookiePath(#[from] InvalidCookiePath),
+    CookiePath(InvalidCookiePath),
     /// The domain of the cookie is not valid.
     #[error(
         "{} is {:?}; allowed: a host name of letters, digits, - and ., 253 in all",
         self.field(), .0.domain
     )]
-    CookieDomain(#[from] InvalidCookieDomain),
+    CookieDomain(InvalidCookieDomain),
     /// The attributes of the cookie contradict each other.
     #[error("{} {}", self.field(), contradiction(.0))]
-    Attributes(#[from] InvalidAttributes),
+    Attributes(InvalidAttributes),
     /// The list of headers is not valid.
-    #[error("{0}")]
+    #[error(transparent)]
     Headers(#[from] InvalidHeaders),
     /// The policy `header` has no session secret.
     #[error("{} is missing; allowed for header: 32 or more secret bytes", self.field())]
     NoSessionSecret,
     /// The policy `header` does not support the failover mode `sticky`.
     #[error("{} is sticky; allowed for header: none or temporary", self.field())]
-    FailoverMode(#[source] InvalidFailoverMode),
+    FailoverMode(InvalidFailoverMode),
     /// There is no pool, nor a `fallback_pool`.
     #[error("{field} is []; allowed: one pool or more, or a fallback_pool")]
     NoPools {
@@ -62,7 +62,7 @@ pub enum InvalidConfig {
     },
     /// The id of a pool is not valid.
     #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
-    PoolId(#[source] InvalidName),
+    PoolId(InvalidName),
     /// A pool occurs twice in `pools` or in `default_pools`.
     #[error("{field} is {id:?} twice; allowed: each id once")]
     DuplicatePool {
@@ -82,13 +82,13 @@ pub enum InvalidConfig {
     /// The name of an origin is not valid.
     #[error(
         "{} is {:?}; allowed: 1 to 255 bytes without control characters",
-        self.field(), .source.name
+        self.field(), .error.name
     )]
     OriginName {
         /// The id of the pool.
         pool: String,
         /// The error of the name.
-        source: InvalidName,
+        error: InvalidName,
     },
     /// Two origins of a pool have the same name.
     #[error("{} is {origin:?} twice; allowed: each name once in a pool", self.field())]
@@ -113,6 +113,19 @@ pub enum InvalidConfig {
         /// The address that was given.
         address: String,
     },
+    /// The address of an origin is not well-formed, or it is empty beside a `port`.
+    #[error(
+        "{} is {address:?}; allowed: an IP address or a host name, perhaps with :port, IPv6 then in brackets",
+        self.field()
+    )]
+    Address {
+        /// The id of the pool.
+        pool: String,
+        /// The name of the origin.
+        origin: String,
+        /// The address that was given.
+        address: String,
+    },
     /// The weight of an origin is not a hundredth.
     #[error("{} is {weight}; allowed: 0 to 1 in steps of 0.01", self.field())]
     Weight {
@@ -124,12 +137,12 @@ pub enum InvalidConfig {
         weight: f64,
     },
     /// A number of a pool is out of range.
-    #[error("pools[{pool}].{source}")]
+    #[error("pools[{pool}].{error}")]
     Pool {
         /// The id of the pool.
         pool: String,
         /// The error of the number.
-        source: OutOfRange,
+        error: OutOfRange,
     },
 }
 
@@ -160,10 +173,31 @@ impl InvalidConfig {
             Self::OriginName { pool, .. } => format!("pools[{pool}].origins.name"),
             Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
             Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
+            Self::Address { pool, origin, .. } => {
+                format!("pools[{pool}].origins[{origin}].address")
+            }
             Self::Weight { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].weight"),
-            Self::Pool { pool, source } => format!("pools[{pool}].{}", source.field),
+            Self::Pool { pool, error } => format!("pools[{pool}].{}", error.field),
         }
     }
+}
+
+/// Makes `?` work on errors that are no sources: the message here says all of theirs.
+macro_rules! from {
+    ($($variant:ident($error:ident),)*) => {$(
+        impl From<$error> for InvalidConfig {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+
+from! {
+    CookieName(InvalidCookieName),
+    CookiePath(InvalidCookiePath),
+    CookieDomain(InvalidCookieDomain),
+    Attributes(InvalidAttributes),
 }
 
 fn of_attributes(error: &InvalidAttributes) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::address::check_port;
+use super::address::check_address;
 use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
@@ -153,8 +153,8 @@ fn check(config: &PoolConfig) -> Result<(), InvalidConfig> {
             return Err(InvalidConfig::DuplicateOrigin { pool, origin });
         }
         crate::names::checked(name.clone())
-            .map_err(|source| InvalidConfig::OriginName { pool: pool.clone(), source })?;
-        check_port(config, origin)?;
+            .map_err(|error| InvalidConfig::OriginName { pool: pool.clone(), error })?;
+        check_address(config, origin)?;
         weight(config, origin)?;
     }
     shedding(config)?;
@@ -197,7 +197,7 @@ fn pool<T: 'static>(
 fn minimum_origins(config: &PoolConfig) -> Result<Option<u32>, InvalidConfig> {
     let Some(minimum) = config.minimum_origins else { return Ok(None) };
     let checked = OutOfRange::check("minimum_origins", minimum, 0..=u32::MAX.into(), " endpoints");
-    let minimum = checked.map_err(|source| of_pool(config, source))?;
+    let minimum = checked.map_err(|error| of_pool(config, error))?;
     Ok(Some(u32::try_from(minimum).unwrap_or(u32::MAX)))
 }
 
@@ -212,7 +212,7 @@ fn shedding(config: &PoolConfig) -> Result<Option<LoadShedding>, InvalidConfig> 
     let Some(shedding) = config.load_shedding else { return Ok(None) };
     let percent = |field, value| {
         let checked = OutOfRange::check(field, value, 0..=100, " percent").and_then(Percent::new);
-        checked.map_err(|source| of_pool(config, source))
+        checked.map_err(|error| of_pool(config, error))
     };
     Ok(Some(LoadShedding {
         default_percent: percent("load_shedding.default_percent", shedding.default_percent)?,
@@ -221,8 +221,8 @@ fn shedding(config: &PoolConfig) -> Result<Option<LoadShedding>, InvalidConfig> 
     }))
 }
 
-fn of_pool(config: &PoolConfig, source: OutOfRange) -> InvalidConfig {
-    InvalidConfig::Pool { pool: config.id.clone(), source }
+fn of_pool(config: &PoolConfig, error: OutOfRange) -> InvalidConfig {
+    InvalidConfig::Pool { pool: config.id.clone(), error }
 }
 
 /// Returns the state that is configured, if one is, for an endpoint or a pool that was in the state
@@ -252,7 +252,7 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
         InvalidPools::UnknownFallback(id) => {
             InvalidConfig::UnknownPool { field: "fallback_pool", id }
         }
-        InvalidPools::PoolName(source) => InvalidConfig::PoolId(source),
-        InvalidPools::EndpointName { pool, source } => InvalidConfig::OriginName { pool, source },
+        InvalidPools::PoolName(error) => InvalidConfig::PoolId(error),
+        InvalidPools::EndpointName { pool, error } => InvalidConfig::OriginName { pool, error },
     }
 }

@@ -203,7 +203,7 @@ impl<T> Parts<T> {
         let mut status = known.copied().unwrap_or_else(PoolStatus::new).followed_by(&pool);
         for mut described in pool.endpoints {
             let endpoint = names::checked(std::mem::take(&mut described.name))
-                .map_err(|source| InvalidPools::EndpointName { pool: (*name).into(), source })?;
+                .map_err(|error| InvalidPools::EndpointName { pool: (*name).into(), error })?;
             let id = EndpointId::new(&name, &endpoint);
             let (mark, was) = match before.and_then(|before| before.known(id)) {
                 Some((member, status)) => (member.mark.clone(), *status),
@@ -230,22 +230,23 @@ impl<T> Parts<T> {
 }
 
 /// The error of building pools: an invalid name, a name that occurs twice, or an unknown fallback.
+/// The message says it all; there is no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPools {
     /// The name of a pool is not valid.
     #[error("the name of a pool is {:?}; allowed: 1 to 255 bytes without control characters", .0.name)]
-    PoolName(#[source] InvalidName),
+    PoolName(InvalidName),
     /// The name of an endpoint is not valid.
     #[error(
         "the name of an endpoint in pool {pool:?} is {:?}; allowed: 1 to 255 bytes without control characters",
-        .source.name
+        .error.name
     )]
     EndpointName {
         /// The name of the endpoint's pool.
         pool: String,
         /// The error of the endpoint's name.
-        source: InvalidName,
+        error: InvalidName,
     },
     /// Two pools have this name.
     #[error("the name of two pools is {0:?}; allowed: each name once")]

@@ -41,8 +41,7 @@ impl Settings {
     pub(crate) fn new(mut file: File) -> Result<Self, String> {
         let mut warnings = Vec::new();
         let keyring = keyring(&mut file, &mut warnings)?;
-        let pool_configs: Vec<PoolConfig> =
-            std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
+        let pool_configs = std::mem::take(&mut file.pools);
         let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
         let mut config = file.load_balancer;
         if config.session_affinity == SessionAffinity::Header

@@ -74,6 +74,26 @@ fn what_is_no_json_object_is_refused() {
 }
 
 #[test]
+fn text_behind_the_object_is_refused() {
+    for more in ["}", " garbage", "{}", ", \"retries\": 4 }"] {
+        assert_refused(Some(&format!("{}{more}", file())), &[], "trailing characters");
+    }
+}
+
+#[test]
+fn an_array_of_the_values_is_no_object() {
+    let array = |value: &str| json!([value]);
+    for (file, field) in [
+        (file().set("load_balancer", array("shop")), "load_balancer: expected an object"),
+        (file().set("pools.0", array("eu")), "pools[0]: expected an object"),
+        (file().set("pools.0.origins.0", array("a")), "pools[0].origins[0]: expected an object"),
+        (file().set("keys.0", json!([1, SECRETS[0]])), "keys[0]: expected an object"),
+    ] {
+        assert_refused(Some(&file.to_string()), &[], field);
+    }
+}
+
+#[test]
 fn an_unknown_key_at_the_top_is_refused() {
     assert_all_refused([
         (file().set("colour", "red"), "colour"),
@@ -283,6 +303,10 @@ fn a_pool_that_is_wrong_is_refused() {
         (origin("address", json!("http://127.0.0.1:80")), "address"),
         (origin("address", json!("")), "address"),
         (origin("address", Value::Null), "address"),
+        (origin("address", json!("127.0.0.1:080")), "address"),
+        (origin("address", json!("127.0.0.1:+80")), "address"),
+        (origin("address", json!("127.0.0.1 ")), "address"),
+        (origin("address", json!("[::1]x")), "address"),
         (
             origin("port", json!(10)),
             "pools[eu].origins[eu-1].port is 10 with the address \"127.0.0.1:9\"",
