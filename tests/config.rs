@@ -267,7 +267,7 @@ fn values_of_another_kind_are_errors() {
 
 fn pool(json: &str) -> Result<Pools<String>, InvalidConfig> {
     let pools: Vec<PoolConfig> = serde_json::from_str(json).unwrap();
-    Config::new("shop").pools(&pools, |_, origin| origin.address.clone(), |_| 0)
+    Config::new("shop").pools(&pools, Health::Healthy, |_, origin| origin.address.clone(), |_| 0)
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn reloaded(before: &Pools<String>, pool: &str, origin: &str) -> Pools<String> {
     let pools: Vec<PoolConfig> = serde_json::from_str(&json).unwrap();
     let target =
         |_: &PoolConfig, _: &OriginConfig, before: Option<&String>| before.unwrap().clone();
-    Config::new("shop").rebuild(before, &pools, target, |_| 0).unwrap()
+    Config::new("shop").rebuild(before, &pools, Health::Healthy, target, |_| 0).unwrap()
 }
 
 /// manual::gateways, Reloading a configuration: "A key that the file has wins; one that it does not
@@ -382,7 +382,8 @@ fn a_reload_is_given_the_targets_of_before_and_keeps_marks() {
     let file = |json: &str| -> Vec<PoolConfig> { serde_json::from_str(json).unwrap() };
     let first = file(r#"[{"id": "eu", "origins": [{"name": "a"}, {"name": "b"}]}, {"id": "us"}]"#);
     let config = Config { fallback_pool: Some("us".into()), ..Config::new("shop") };
-    let before = config.pools(&first, |_, origin| origin.name.clone(), |_| 0).unwrap();
+    let before =
+        config.pools(&first, Health::Healthy, |_, origin| origin.name.clone(), |_| 0).unwrap();
     let affinity = Affinity::new(support::cookie_policy());
     let headers = http::HeaderMap::new();
     for drawn in 0..8 {
@@ -399,7 +400,7 @@ fn a_reload_is_given_the_targets_of_before_and_keeps_marks() {
         asked.push((pool.id.clone(), origin.name.clone(), before.cloned()));
         format!("{}, again", origin.name)
     };
-    let after = config.rebuild(&before, &next, target, |_| 0).unwrap();
+    let after = config.rebuild(&before, &next, Health::Healthy, target, |_| 0).unwrap();
     let asked: Vec<_> = asked
         .iter()
         .map(|(pool, origin, before)| (pool.as_str(), origin.as_str(), before.as_deref()))
@@ -414,8 +415,34 @@ fn a_reload_is_given_the_targets_of_before_and_keeps_marks() {
     assert_eq!(after.iter().map(|pool| pool.name()).collect::<Vec<_>>(), ["us", "eu"]);
 
     let twice = file(r#"[{"id": "eu"}, {"id": "eu"}]"#);
-    let refused = config.rebuild(&before, &twice, |_, _, _| String::new(), |_| 0).unwrap_err();
+    let refused = config
+        .rebuild(&before, &twice, Health::Healthy, |_, _, _| String::new(), |_| 0)
+        .unwrap_err();
     assert_eq!(refused.to_string(), r#"pools is "eu" twice; allowed: each id once"#);
+}
+
+/// manual::gateways, Reloading a configuration: "Which health a new endpoint has is yours to say".
+#[test]
+fn the_caller_states_the_health_of_new_endpoints() {
+    let file = |names: &[&str]| PoolConfig {
+        origins: names.iter().map(|name| OriginConfig::new(*name, "")).collect(),
+        ..PoolConfig::new("eu")
+    };
+    let config = Config::new("shop");
+    let health = |pools: &Pools<()>, name| {
+        pools.endpoint(EndpointId::new("eu", name)).map(|endpoint| endpoint.health())
+    };
+    for initial in [Health::Healthy, Health::Unhealthy, Health::Unchecked] {
+        let first = config.pools(&[file(&["a"])], initial, |_, _| (), |()| 0).unwrap();
+        assert_eq!(health(&first, "a"), Some(initial));
+        for known in [Health::Healthy, Health::Unhealthy, Health::Unchecked] {
+            let a = EndpointId::new("eu", "a");
+            let before = first.edited(|edit| edit.health(a, known)).unwrap();
+            let next = [file(&["a", "b"])];
+            let after = config.rebuild(&before, &next, initial, |_, _, _| (), |()| 0).unwrap();
+            assert_eq!((health(&after, "a"), health(&after, "b")), (Some(known), Some(initial)));
+        }
+    }
 }
 
 #[test]
@@ -500,7 +527,7 @@ fn pools_stand_in_the_order_of_default_pools_and_the_fallback_comes_last() {
         ..Config::new("shop")
     };
     let names = |config: Config| {
-        let pools = config.pools(&pools, |_, _| (), |_| 0);
+        let pools = config.pools(&pools, Health::Healthy, |_, _| (), |_| 0);
         pools
             .map(|pools| pools.iter().map(|pool| pool.name().to_owned()).collect::<Vec<_>>())
             .map_err(|error| told(&error))
@@ -553,7 +580,9 @@ fn the_port_of_an_origin_completes_an_address_without_one() {
     assert_eq!(ports, [Some(8080), Some(8080), Some(8080), Some(0), None, Some(0)]);
     let written = serde_json::to_value(&pool).unwrap();
     assert_eq!(serde_json::from_value::<PoolConfig>(written).unwrap(), pool);
-    let pools = Config::new("shop").pools(&[pool], |_, origin| origin.authority(), |_| 0).unwrap();
+    let pools = Config::new("shop")
+        .pools(&[pool], Health::Healthy, |_, origin| origin.authority(), |_| 0)
+        .unwrap();
     let authorities: Vec<_> =
         pools.pool("eu").unwrap().endpoints().map(|endpoint| endpoint.target().clone()).collect();
     assert_eq!(

@@ -150,9 +150,10 @@ impl InvalidConfig {
     /// Returns the path of the field with which the message begins.
     ///
     /// ```
+    /// use session_affinity::Health;
     /// use session_affinity::config::{Config, PoolConfig};
     /// let pools = [PoolConfig { minimum_origins: Some(u64::MAX), ..PoolConfig::new("eu") }];
-    /// let error = Config::new("shop").pools(&pools, |_, _| (), |_| 0).err();
+    /// let error = Config::new("shop").pools(&pools, Health::Healthy, |_, _| (), |_| 0).err();
     /// assert_eq!(error.map(|error| error.field()).as_deref(), Some("pools[eu].minimum_origins"));
     /// ```
     pub fn field(&self) -> String {

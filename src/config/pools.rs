@@ -6,7 +6,7 @@ use super::address::check_address;
 use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
-use crate::endpoint::{Endpoint, EndpointId, State};
+use crate::endpoint::{Endpoint, EndpointId, Health, State};
 use crate::limits::{OutOfRange, Percent, Weight};
 use crate::pools::{InvalidPools, LoadShedding, Pool, Pools, PoolsBuilder};
 use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random};
@@ -17,15 +17,20 @@ impl Config {
     /// the `fallback_pool`. Other pools are not part of the load balancer. At least one pool is
     /// required.
     ///
+    /// `initial` is the health of all endpoints: with health checks [`Health::Unchecked`], so that each
+    /// takes new sessions from its first good check on; without them [`Health::Healthy`].
     /// `target` makes the embedder's own value of an endpoint. `in_flight` counts the
     /// requests or connections of an endpoint for the two steering policies that ask; pass
     /// `|_| 0` where no pool steers by load.
     ///
     /// ```
+    /// use session_affinity::Health;
     /// use session_affinity::config::{Config, OriginConfig, PoolConfig};
+    ///
     /// let origins = vec![OriginConfig::new("eu-1", "10.0.0.1:80")];
     /// let eu = PoolConfig { origins, ..PoolConfig::new("eu") };
-    /// let pools = Config::new("shop").pools(&[eu], |_, origin| origin.address.clone(), |_| 0)?;
+    /// let target = |_: &PoolConfig, origin: &OriginConfig| origin.authority();
+    /// let pools = Config::new("shop").pools(&[eu], Health::Healthy, target, |_| 0)?;
     /// # Ok::<(), session_affinity::config::InvalidConfig>(())
     /// ```
     ///
@@ -34,26 +39,25 @@ impl Config {
     pub fn pools<T: 'static>(
         &self,
         pools: &[PoolConfig],
+        initial: Health,
         mut target: impl FnMut(&PoolConfig, &OriginConfig) -> T,
         in_flight: fn(&T) -> u32,
     ) -> Result<Pools<T>, InvalidConfig> {
-        self.snapshot(None, pools, |pool, origin, _| target(pool, origin), in_flight)
+        let builder = Pools::builder().with_initial_health(initial);
+        self.snapshot(builder, None, pools, |pool, origin, _| target(pool, origin), in_flight)
     }
 
     /// Creates the snapshot of a configuration that was reloaded, from the snapshot `before`.
     ///
     /// | of an endpoint or a pool that is in both | |
     /// |---|---|
-    /// | health, suspects, census | as before |
+    /// | health, suspects, census | as before; the health of a new endpoint is `initial` |
     /// | `weight`, `enabled`, `minimum_origins`, `load_shedding` | as configured; as before where they are `None` |
     /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
     /// | `origin_steering`, the order of the pools, the fallback pool | as configured |
     ///
     /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
-    /// when its name and the id of its pool are, a new one is healthy, one that is not configured
-    /// is removed. With health checks, an endpoint that `before` does not have is to be set to
-    /// [`Health::Unchecked`](crate::Health::Unchecked) by [`Pools::edited`], before the snapshot is
-    /// used; without them it stays healthy.
+    /// when its name and the id of its pool are, one that is not configured is removed.
     ///
     /// `target` makes the embedder's own value of an endpoint. Its third argument is the value of
     /// before, where there is one: clone it to keep connections and counters, unless the address is
@@ -70,21 +74,24 @@ impl Config {
     /// # };
     /// # let config = Config::new("shop");
     /// # let file = [eu(&[("eu-1", "10.0.0.1:80")])];
-    /// let live = LivePools::new(config.pools(&file, |_, origin| origin.address.clone(), |_| 0)?);
+    /// let target = |_: &PoolConfig, origin: &OriginConfig| origin.authority();
+    /// let live = LivePools::new(config.pools(&file, Health::Unchecked, target, |_| 0)?);
     /// let eu_1 = EndpointId::new("eu", "eu-1");
-    /// live.edit(|edit| edit.health(eu_1, Health::Unhealthy))?;
+    /// live.edit(|edit| edit.health(eu_1, Health::Healthy))?; // a health check
     ///
     /// # let file = [eu(&[("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")])];
     /// // The file has another endpoint now.
     /// live.update(|now| {
     ///     let target = |_: &PoolConfig, origin: &OriginConfig, before: Option<&String>| match before {
-    ///         Some(address) if *address == origin.address => address.clone(),
-    ///         _ => origin.address.clone(),
+    ///         Some(address) if *address == origin.authority() => address.clone(),
+    ///         _ => origin.authority(),
     ///     };
-    ///     config.rebuild(now, &file, target, |_| 0)
+    ///     config.rebuild(now, &file, Health::Unchecked, target, |_| 0)
     /// })?;
-    /// let eu_1 = live.load().endpoint(eu_1).map(|endpoint| endpoint.health());
-    /// assert_eq!(eu_1, Some(Health::Unhealthy));
+    /// let pools = live.load();
+    /// let health = |name| pools.endpoint(EndpointId::new("eu", name)).map(|it| it.health());
+    /// assert_eq!(health("eu-1"), Some(Health::Healthy));
+    /// assert_eq!(health("eu-2"), Some(Health::Unchecked));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -94,14 +101,17 @@ impl Config {
         &self,
         before: &Pools<T>,
         pools: &[PoolConfig],
+        initial: Health,
         target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
         in_flight: fn(&T) -> u32,
     ) -> Result<Pools<T>, InvalidConfig> {
-        self.snapshot(Some(before), pools, target, in_flight)
+        let builder = before.rebuild().with_initial_health(initial);
+        self.snapshot(builder, Some(before), pools, target, in_flight)
     }
 
     fn snapshot<T: 'static>(
         &self,
+        mut builder: PoolsBuilder<T>,
         before: Option<&Pools<T>>,
         pools: &[PoolConfig],
         mut target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
@@ -126,7 +136,6 @@ impl Config {
             let unknown = || InvalidConfig::UnknownPool { field, id: id.into() };
             by_id.get(id).ok_or_else(unknown)
         };
-        let mut builder: PoolsBuilder<T> = before.map_or_else(Pools::builder, Pools::rebuild);
         for id in &order {
             let config = find("default_pools", id)?;
             builder = builder.pool(pool(config, before, &mut target, in_flight)?);
@@ -252,6 +261,7 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
         InvalidPools::UnknownFallback(id) => {
             InvalidConfig::UnknownPool { field: "fallback_pool", id }
         }
+        InvalidPools::UnknownPool(id) => InvalidConfig::UnknownPool { field: "pools", id },
         InvalidPools::PoolName(error) => InvalidConfig::PoolId(error),
         InvalidPools::EndpointName { pool, error } => InvalidConfig::OriginName { pool, error },
     }
