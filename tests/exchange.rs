@@ -161,6 +161,29 @@ fn a_failure_of_the_proxys_own_side_tries_nobody_else_and_blames_nobody() {
     assert_eq!((response.status().as_u16(), response.extensions().len()), (503, 0));
 }
 
+/// manual::embedding, Connecting: "the client did not send the rest of its body".
+#[test]
+fn a_client_that_leaves_its_request_half_sent_blames_no_endpoint() {
+    let (affinity, pools) = (sticky(), pools(&["eu-1", "eu-2"]));
+    let refused: Answer = now(exchange(&affinity, &pools).run(Request::new(()), async |_, _| {
+        Err::<_, Failed<(), Error>>(Failed::Abandoned(Error::other("the body broke off")))
+    }));
+    let refused = refused.unwrap_err();
+    assert_eq!((refused.status(), refused.outcome()), (StatusCode::BAD_REQUEST, None));
+    assert_eq!(
+        refused.to_string(),
+        "the client did not send the rest of its request: the body broke off"
+    );
+}
+
+#[test]
+fn an_error_says_itself_once() {
+    use std::error::Error as _;
+    for refused in [Refused::<Error>::from(GaveUp::new()), NoEndpoint::new().into()] {
+        assert!(refused.source().is_none(), "{refused}");
+    }
+}
+
 #[test]
 fn an_interim_response_is_passed_on_and_promises_nothing() {
     let (affinity, pools) = (sticky(), pools(&["eu-1"]));

@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use session_affinity::exchange::{Failed, Refused};
-use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed};
+use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed, Site};
 use session_affinity::store::{AnyStore, AsyncSessionStore, Lookup, WriteKind};
 use session_affinity::*;
 use tower::{Layer, Service, ServiceExt};
@@ -546,6 +546,27 @@ fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time() {
         let response = runtime.block_on(service.clone().oneshot(request)).unwrap();
         assert_eq!(label_of(&response), "created:no_record");
     }
+}
+
+/// In debug builds; in release builds the session is created again by every request.
+#[cfg(debug_assertions)]
+#[test]
+fn a_site_without_a_store_finds_out_that_a_header_session_needs_one() {
+    let serve = |site: Site<&'static str, HeaderPolicy>| {
+        let inner = tower::service_fn(async |_: Request<()>| {
+            Ok::<_, Failed<(), Infallible>>(Response::new(()))
+        });
+        let service = AffinityLayer::new(Arc::new(site)).layer(inner);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let request = Request::builder().header("x-user", "ada").body(()).unwrap();
+        let served = std::panic::AssertUnwindSafe(|| runtime.block_on(service.oneshot(request)));
+        std::panic::catch_unwind(served).map(|response| label_of(&response.unwrap()))
+    };
+    let site = || Site::new(Affinity::new(header()), pools(&["eu-1"]));
+    assert!(serve(site()).is_err());
+    assert_eq!(serve(site().with_store(AnyStore::none())).unwrap(), "created:no_record");
+    let memory = MemoryStore::new(10).unwrap();
+    assert_eq!(serve(site().with_store(memory)).unwrap(), "created:no_record");
 }
 
 /// Is never ready.

@@ -61,7 +61,7 @@ impl Settlement {
     ///
     /// A 304 gets no cookie: a shared cache may copy its fields into the response that it has
     /// stored for all (RFC 9111 section 4.3.4). A session created by a 304 begins with the
-    /// next response. Informational responses other than 101 get no cookie either: settle when the
+    /// next response. Interim responses (1xx) other than 101 get no cookie either: settle when the
     /// final response is there. The write for the store is returned all the same.
     ///
     /// ```

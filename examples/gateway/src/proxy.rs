@@ -126,7 +126,7 @@ impl Gateway {
                 Err(Failed::BrokeOff) => {
                     return self.failure(BROKE_OFF, attempt.give_up().outcome());
                 }
-                // Another endpoint would fare no better, and none is to blame.
+                // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
                     self.warnings.warn(&error);
                     return plain(OWN_SIDE);
