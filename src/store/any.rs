@@ -43,7 +43,7 @@ pub struct AnyStore {
 type Report = Arc<dyn Fn(&(dyn Error + 'static)) + Send + Sync>;
 
 enum Backend {
-    /// Nobody has said whether there is a store.
+    /// The program has not said whether there is a store.
     Unset,
     None,
     Memory(MemoryStore),
