@@ -1,6 +1,6 @@
 //! The outcome of each request, as a counter (`metrics`) and as a line in the log (`tracing`).
-//! `Outcome` has 24 stable labels, so they suit a metric's label and a field to search for. They
-//! come from `Attempt::outcome`, and from `NoEndpoint` and `GaveUp` where no endpoint has answered.
+//! `Outcome` has 29 stable labels, so they suit a metric's label and a field to search for. They
+//! come from `Attempt::outcome`, and from `NoRoute` and `GaveUp` where no endpoint has answered.
 //!
 //! `cargo run --example observability` prints the log and the result of a scrape:
 //!
@@ -37,7 +37,7 @@ fn observe(outcome: Outcome, endpoint: &'static str) {
         Outcome::Moved(_) | Outcome::Lent(_) => {
             tracing::warn!(outcome = label, endpoint, "away from its endpoint")
         }
-        // `NoEndpoint` and `GaveUp`, and outcomes that a later version adds.
+        // `NoEndpoint`, `Lost` and `GaveUp`, and outcomes that a later version adds.
         _ => tracing::error!(outcome = label, "not served"),
     }
 }
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let request = RequestMeta::new(headers, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
         let routed = affinity.route(visit, Record::Absent, &pools, || 4); // 64 random bits
-        let (mut attempt, mut endpoint) = routed.map_err(NoEndpoint::outcome)?;
+        let (mut attempt, mut endpoint) = routed.map_err(NoRoute::outcome)?;
         while refusing.contains(endpoint) {
             (attempt, endpoint) = affinity.failover(attempt, &pools).map_err(GaveUp::outcome)?;
         }

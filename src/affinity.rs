@@ -23,7 +23,7 @@ mod trace;
 mod visit;
 
 pub use attempt::Attempt;
-pub use failed::{GaveUp, NoEndpoint};
+pub use failed::{GaveUp, NoRoute};
 pub use trace::Trace;
 pub use visit::Visit;
 
@@ -63,8 +63,8 @@ pub struct Affinity<P = Box<dyn AffinityPolicy>> {
 }
 
 impl<P: AffinityPolicy> Affinity<P> {
-    /// Creates an affinity with defaults: failover `none`, one retry, no drain, no cooling off.
-    /// The policy brings the name of the load balancer.
+    /// Creates an affinity with defaults: failover `none`, one retry, no drain, no cooling off, and
+    /// lost sessions move. The policy brings the name of the load balancer.
     ///
     /// ```
     /// use session_affinity::cookies::SetCookie;
@@ -117,7 +117,8 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// and never for a live session.
     ///
     /// # Errors
-    /// [`NoEndpoint`] when there is no endpoint to try. The session is as it was.
+    /// [`NoRoute`] when there is no endpoint to try, or the session's endpoint does not take it and
+    /// [`OnLoss::Refuse`](crate::failover::OnLoss::Refuse) is set. The session is as it was.
     ///
     /// # Panics
     /// In debug builds, when a header session comes with [`Record::Absent`] and no store can have
@@ -125,9 +126,9 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// program creates the session again for every request.
     ///
     /// ```
-    /// # use session_affinity::{Affinity, AffinityPolicy, NoEndpoint, Pools, Record, Visit};
+    /// # use session_affinity::{Affinity, AffinityPolicy, NoRoute, Pools, Record, Visit};
     /// # fn random() -> u64 { 4 }
-    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, visit: Visit, pools: &Pools<&str>) -> Result<(), NoEndpoint> {
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, visit: Visit, pools: &Pools<&str>) -> Result<(), NoRoute> {
     /// let (attempt, address) = affinity.route(visit, Record::Absent, pools, random)?;
     /// println!("{address}: {}", attempt.outcome());
     /// # Ok(())
@@ -139,7 +140,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         record: Record,
         pools: &'p Pools<T>,
         entropy: impl FnOnce() -> u64,
-    ) -> Result<(Attempt, &'p T), NoEndpoint> {
+    ) -> Result<(Attempt, &'p T), NoRoute> {
         visit.asked.check(visit.claim, record);
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
@@ -151,7 +152,7 @@ impl<P: AffinityPolicy> Affinity<P> {
             search.drawn = search.needs_entropy().then(entropy);
         }
         let seed = AttemptSeed::new(visit.seed, search.drawn);
-        let (endpoint, course) = route(&session, &search).ok_or(NoEndpoint::new())?;
+        let (endpoint, course) = route(&session, &search)?;
         let attempt = Attempt {
             session,
             session_key,

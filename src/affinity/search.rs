@@ -5,7 +5,7 @@ use super::visit::Session;
 use crate::endpoint::{DrainPhase, EndpointId, Health};
 use crate::failover::FailoverScope;
 use crate::limits::{CoolingOff, DrainDuration, Percent};
-use crate::outcome::Moved;
+use crate::outcome::Lost;
 use crate::pin::Pin;
 use crate::policy::ChoiceSeed;
 use crate::pools::{Eligible, EndpointView, PoolId, PoolView, Pools, ShedBy, is_shed, shed_number};
@@ -58,8 +58,8 @@ impl<'p, T> Search<'p, '_, T> {
             .or_else(|| self.first_of(self.pools.open(), Eligible::ForNewSessions))
     }
 
-    /// Chooses for a live session whose endpoint no longer takes it. The shedding of new sessions
-    /// does not concern it.
+    /// Chooses for a live session whose endpoint no longer takes it, to be moved or lent. The
+    /// shedding of new sessions does not concern it.
     pub(super) fn for_moved(&self) -> Option<EndpointView<'p, T>> {
         self.first_of(self.pools.open(), Eligible::ForNewSessions).or_else(|| self.in_fallback())
     }
@@ -98,12 +98,12 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     /// Checks that an endpoint takes its pinned sessions; the error is the reason why it does not.
-    pub(super) fn takes_pinned(&self, endpoint: EndpointView<'p, T>) -> Result<(), Moved> {
+    pub(super) fn takes_pinned(&self, endpoint: EndpointView<'p, T>) -> Result<(), Lost> {
         let drain = self.rules.drain_duration;
         match endpoint.state().phase(endpoint.pool().state(), drain, self.now) {
-            DrainPhase::Over if drain == DrainDuration::NONE => Err(Moved::Disabled),
-            DrainPhase::Over => Err(Moved::Drained),
-            _ if endpoint.health() == Health::Unhealthy => Err(Moved::Unhealthy),
+            DrainPhase::Over if drain == DrainDuration::NONE => Err(Lost::Disabled),
+            DrainPhase::Over => Err(Lost::Drained),
+            _ if endpoint.health() == Health::Unhealthy => Err(Lost::Unhealthy),
             _ => Ok(()),
         }
     }

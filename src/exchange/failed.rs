@@ -5,7 +5,7 @@ use std::io;
 use http::{Request, Response, StatusCode};
 
 use super::is_own_side;
-use crate::affinity::{GaveUp, NoEndpoint, Trace};
+use crate::affinity::{GaveUp, NoRoute, Trace};
 use crate::outcome::Outcome;
 
 /// The failure of one endpoint: it has not answered the request.
@@ -53,9 +53,9 @@ impl<B, E: From<io::Error>> Failed<B, E> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused<E> {
-    /// There is no endpoint to try: 503.
+    /// There is no endpoint to try, or the session is refused: 503.
     #[error("{0}")]
-    NoEndpoint(#[from] NoEndpoint),
+    NoRoute(#[from] NoRoute),
     /// The tried endpoints could not be connected to: 502.
     #[error("{0}")]
     GaveUp(#[from] GaveUp),
@@ -73,7 +73,8 @@ pub enum Refused<E> {
 }
 
 impl<E> Refused<E> {
-    /// Returns the outcome, `no_endpoint` or `gave_up`; `None` for [`Refused::OwnSide`].
+    /// Returns the outcome, `no_endpoint`, `lost:` and the reason, or `gave_up`; `None` for
+    /// [`Refused::OwnSide`].
     pub fn outcome(&self) -> Option<Outcome> {
         self.trace().map(|trace| trace.outcome())
     }
@@ -81,7 +82,7 @@ impl<E> Refused<E> {
     /// Returns the way of the request; `None` for [`Refused::OwnSide`].
     pub fn trace(&self) -> Option<Trace> {
         match self {
-            Self::NoEndpoint(none) => Some(Trace::ended(none.outcome())),
+            Self::NoRoute(no_route) => Some(no_route.trace()),
             Self::GaveUp(gave_up) => Some(gave_up.trace()),
             Self::BrokeOff { trace, .. } => Some(*trace),
             Self::OwnSide(_) => None,
@@ -91,7 +92,8 @@ impl<E> Refused<E> {
     /// Returns the status to answer with, 503 or 502.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoEndpoint(_) | Self::OwnSide(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRoute(no_route) => no_route.status(),
+            Self::OwnSide(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::GaveUp(_) | Self::BrokeOff { .. } => StatusCode::BAD_GATEWAY,
         }
     }
