@@ -8,7 +8,7 @@ use crate::limits::{Ipv6Prefix, Ttl};
 use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
 use crate::pools::{EndpointView, Pools};
 use crate::request::{ClientAddress, ClientHash, RequestMeta};
-use crate::store::Record;
+use crate::store::{Record, SessionKey};
 use crate::time::UnixTime;
 
 mod attempt;
@@ -147,7 +147,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         let session_key = visit.session_key().copied();
         let chooser = Chooser::of(&session, session_key.is_some(), visit.seed);
         let (client, now) = (visit.client, visit.now);
-        let mut search = self.search(pools, chooser, client, now, &[]);
+        let mut search = self.search(pools, chooser, client, session_key.as_ref(), now, &[]);
         if !matches!(session, Session::Live(_)) {
             search.drawn = search.needs_entropy().then(entropy);
         }
@@ -215,11 +215,12 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     fn next<'p, T>(&self, attempt: &Attempt, pools: &'p Pools<T>) -> Option<EndpointView<'p, T>> {
-        let is_stored = attempt.session_key.is_some();
+        let Attempt { client, now, .. } = *attempt;
+        let session_key = attempt.session_key.as_ref();
         let (seed, drawn) = attempt.seed.parts();
-        let chooser = Chooser::of(&attempt.session, is_stored, seed);
+        let chooser = Chooser::of(&attempt.session, session_key.is_some(), seed);
         let tried = attempt.tried();
-        let mut search = self.search(pools, chooser, attempt.client, attempt.now, tried);
+        let mut search = self.search(pools, chooser, client, session_key, now, tried);
         search.drawn = drawn;
         // A suspect pin that was passed over comes back before other suspects do.
         match attempt.passed_over().and_then(|pinned| pools.endpoint(pinned)) {
@@ -235,11 +236,12 @@ impl<P: AffinityPolicy> Affinity<P> {
         pools: &'p Pools<T>,
         chooser: Chooser<'s>,
         client: Option<ClientAddress>,
+        session_key: Option<&'s SessionKey>,
         now: UnixTime,
         tried: &'s [EndpointId],
     ) -> Search<'p, 's, T> {
         let (rules, clients) = (&self.rules, &self.clients);
-        Search { pools, rules, clients, client, chooser, drawn: None, tried, now }
+        Search { pools, rules, clients, client, session_key, chooser, drawn: None, tried, now }
     }
 
     /// Step 4, only after the endpoint has answered: returns the cookie for the client and the

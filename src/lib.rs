@@ -87,7 +87,7 @@
 //! | session | and | outcome | what is written |
 //! |---|---|---|---|
 //! | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored | as kept |
-//! | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
+//! | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |
 //! | live | otherwise, in every failover mode | moved to the first open pool; or lent or refused, as [`OnLoss`](failover::OnLoss) says | a new pin; lent: as kept; refused: nothing |

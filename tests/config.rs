@@ -555,7 +555,8 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "on_loss": "lend", "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "on_loss": "lend", "always_use_https": true, "cache_guard": false,
+        "session_secret": "SECRET",
         "cookie": { "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true }
     }"#
     .replace("SECRET", SECRET);

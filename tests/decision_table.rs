@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use naive::{
     Ask, NaiveEndpoint, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash,
-    write_of,
+    shedding_hash_of_key, write_of,
 };
 use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
@@ -263,8 +263,8 @@ impl Place {
         world
     }
 
-    /// The values of `on_loss` to check for a live session: where its endpoint may be lost each of
-    /// them, spread over the places, else one.
+    /// The values of `on_loss` to check for a live session. Where its endpoint may be lost: `move`,
+    /// and each other one in a third of the places. Elsewhere: one of them, as it changes nothing.
     fn losses(&self, spread: &mut Random) -> Vec<OnLoss> {
         let may_be_lost = !matches!(self.own, Own::Healthy | Own::WeightZero | Own::Unchecked)
             || matches!(self.own_pool, OwnPool::Draining | OwnPool::DrainOver);
@@ -472,6 +472,7 @@ impl Bench {
             now,
             session: case.session,
             hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: key.map(|key| shedding_hash_of_key(LOAD_BALANCER, key)),
         };
         let mut taken: Vec<Step> = Vec::new();
         let explain = |law: &str, permitted: &[Step], taken: &[Step]| {
@@ -591,8 +592,8 @@ impl Bench {
     }
 
     /// Checks a live session in each of these modes and a new one in one of them. Of as many places
-    /// as the number beside a mode, or `new_every`, about one is checked. Sessions whose endpoint is
-    /// lost move; of as many of them as is said, one is lent or refused too.
+    /// as the number beside a mode, or `new_every`, about one is checked. `on_loss` is spread over
+    /// the places.
     fn run(kind: Kind, modes: &[(FailoverMode, u64)], new_every: u64) {
         let start = Instant::now();
         let mut bench = Self::new(kind);

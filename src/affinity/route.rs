@@ -14,7 +14,7 @@ use crate::pools::EndpointView;
 /// | row | session | and | course |
 /// |--:|---|---|---|
 /// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, health ignored |
-/// | 2 | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback pool, else kept |
+/// | 2 | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback pool, else kept |
 /// | 3 | live | its endpoint takes it and is a suspect | by the failover table: kept, lent or moved |
 /// | 4 | live | its endpoint takes it | kept |
 /// | 5 | live | otherwise | by [`OnLoss`]: moved, or lent, to the first open pool, else the fallback pool; or refused |

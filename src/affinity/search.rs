@@ -11,6 +11,7 @@ use crate::policy::ChoiceSeed;
 use crate::pools::{Eligible, EndpointView, PoolId, PoolView, Pools, ShedBy, is_shed, shed_number};
 use crate::request::{ClientAddress, ClientHash};
 use crate::steering::{Seed, Seeding, Suspects};
+use crate::store::SessionKey;
 use crate::time::UnixTime;
 
 /// One search for one request, in one snapshot.
@@ -19,6 +20,7 @@ pub(super) struct Search<'p, 's, T> {
     pub(super) rules: &'s Rules,
     pub(super) clients: &'s ClientHash,
     pub(super) client: Option<ClientAddress>,
+    pub(super) session_key: Option<&'s SessionKey>,
     pub(super) chooser: Chooser<'s>,
     /// The random bits, if some were drawn.
     pub(super) drawn: Option<u64>,
@@ -108,11 +110,18 @@ impl<'p, T> Search<'p, '_, T> {
         }
     }
 
-    /// Returns whether a pool sheds this live session. Without a client's address it does not.
+    /// Returns whether a pool sheds this live session: by its key, so that a session has one fate
+    /// whatever address states it, or else by the client's address. Without either it does not.
     pub(super) fn sheds_session(&self, pool: PoolView<'p, T>) -> bool {
         let percent = pool.shedding().session_percent;
-        percent > Percent::ZERO
-            && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
+        percent > Percent::ZERO && self.shed_number().is_some_and(|it| is_shed(it, percent))
+    }
+
+    fn shed_number(&self) -> Option<u64> {
+        match self.session_key {
+            Some(key) => Some(self.clients.shed_session(&key.0)),
+            None => self.client.map(|client| self.clients.shed(client)),
+        }
     }
 
     pub(super) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {

@@ -22,10 +22,12 @@ use session_affinity::{
 };
 
 use super::naive::{
-    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
+    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
+    shedding_hash_of_key, write_of,
 };
 use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, token_of};
 
+const LOAD_BALANCER: &str = "shop.example.com";
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
@@ -421,7 +423,8 @@ impl<C: Chance> History<C> {
         let ask = Ask {
             now: self.now,
             session,
-            hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)),
+            hash: client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: lookup.map(|lookup| shedding_hash_of_key(LOAD_BALANCER, lookup.key)),
         };
         let taken = self.route([one, two], claim, record, ask);
         let Some((attempts, walk)) = taken else { return };

@@ -10,6 +10,7 @@ use session_affinity::failover::OnLoss;
 use session_affinity::limits::Percent;
 use session_affinity::outcome::{Created, Lent, Lost, Moved};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
+use session_affinity::store::SessionKey;
 use session_affinity::{
     Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool, Pools, Record, State, UnixTime,
     Weight,
@@ -105,6 +106,8 @@ pub(crate) struct Ask {
     pub(crate) session: Session,
     /// The client's shedding hash, if its address is known.
     pub(crate) hash: Option<u64>,
+    /// The shedding hash of the session key, for a request with one.
+    pub(crate) key_hash: Option<u64>,
 }
 
 /// One endpoint that may be tried now, and the outcome for the session if it answers.
@@ -433,9 +436,12 @@ impl World {
         all
     }
 
-    /// Returns whether this pool sheds this client's live sessions.
+    /// Returns whether this pool sheds this live session. manual::tables, Shedding: "Live sessions
+    /// are shed by a hash of the client's address, and those of `header` by a hash of the session
+    /// key".
     pub(crate) fn sheds_session(&self, pool: usize, ask: &Ask) -> bool {
-        ask.hash.is_some_and(|hash| is_shed(hash, self.pools[pool].session_percent))
+        let percent = self.pools[pool].session_percent;
+        ask.key_hash.or(ask.hash).is_some_and(|hash| is_shed(hash, percent))
     }
 
     /// The reason for which a live session's endpoint does not serve it. manual::tables, A lost
@@ -632,15 +638,24 @@ pub(crate) fn is_shed(hash: u64, percent: u8) -> bool {
     u128::from(hash) * 100 < u128::from(percent) << 64
 }
 
-/// The hash by which a load balancer sheds an address: SipHash-2-4 under the first 16 bytes of
-/// SHA-256 over a label and the load balancer's name. An IPv4 address is hashed as ::ffff:a.b.c.d,
-/// of an IPv6 address the first 64 bits.
+/// The hash by which a load balancer sheds a client: of 16 bytes of its address. An IPv4 address is
+/// hashed as ::ffff:a.b.c.d, of an IPv6 address the first 64 bits.
 pub(crate) fn shedding_hash(load_balancer: &str, ip: IpAddr) -> u64 {
-    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
-    let key: [u8; 16] = digest[..16].try_into().unwrap();
     let address = match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => (v6.to_bits() >> 64 << 64).to_be_bytes(),
     };
-    SipHasher24::new_with_key(&key).hash(&address)
+    shedding_hash_of(load_balancer, &address)
+}
+
+/// The hash by which a load balancer sheds a session with a key: of the 16 bytes of the key.
+pub(crate) fn shedding_hash_of_key(load_balancer: &str, key: SessionKey) -> u64 {
+    shedding_hash_of(load_balancer, &key.0)
+}
+
+/// SipHash-2-4 under the first 16 bytes of SHA-256 over a label and the load balancer's name.
+fn shedding_hash_of(load_balancer: &str, bytes: &[u8; 16]) -> u64 {
+    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
+    let key: [u8; 16] = digest[..16].try_into().unwrap();
+    SipHasher24::new_with_key(&key).hash(bytes)
 }

@@ -142,8 +142,8 @@ fn every_cell_of_the_table_for_every_policy_in_every_mode() {
     }
 }
 
-/// manual::tables, A lost endpoint: `lend` lends "to the endpoint that it would move to", and `move`
-/// is the default.
+/// manual::tables, A lost endpoint: `lend` lends "to the endpoint that it would move to", and
+/// `move` is the default.
 #[test]
 fn a_session_is_lent_to_the_endpoint_that_it_would_move_to() {
     let six = || Pools::builder().pool(pool("eu", 6)).build().unwrap();
@@ -264,8 +264,8 @@ fn the_next_endpoint_of_a_lent_session_is_of_the_pool_that_it_was_lent_to() {
     assert_eq!(site.failover(attempt).unwrap().endpoint(), others);
 }
 
-/// manual::draining, When it is drained: a lent request notes the session under the endpoint that it
-/// is pinned to, and the one that has served it as seen.
+/// manual::draining, When it is drained: a lent request notes the session under the endpoint that
+/// it is pinned to, and the one that has served it as seen.
 #[test]
 fn a_lent_request_is_noted_under_its_pin_and_seen_at_the_endpoint_that_served_it() {
     let mut site = site().on_loss(OnLoss::Lend);

@@ -4,7 +4,7 @@
 //! | the session | and | what becomes of it | what is written |
 //! |---|---|---|---|
 //! | is live | it is pinned to an enabled endpoint of the enabled fallback pool, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored: there is nothing better | as kept |
-//! | is live | its endpoint serves it, its pool sheds sessions and this client is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
+//! | is live | its endpoint serves it, its pool sheds sessions and this one is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
 //! | is live | its endpoint serves it and is suspect | see cooling off | |
 //! | is live | its endpoint serves it | kept, its pool critical or not | cookie: nothing; header: the idle timer |
 //! | is live | its endpoint does not serve it | moved to the first open pool, **whatever the failover mode**; lent or refused where `on_loss` says so | a new pin |
@@ -79,7 +79,7 @@ fn an_unhealthy_endpoint_of_the_fallback_pool_loses_its_sessions_to_a_healthy_on
     }
 }
 
-/// manual::tables, The session: "its endpoint serves it, its pool sheds sessions and this client is
+/// manual::tables, The session: "its endpoint serves it, its pool sheds sessions and this one is
 /// among those | moved to the next open pool"
 #[test]
 fn a_shed_session_moves_to_the_next_open_pool() {
