@@ -265,6 +265,7 @@ impl Affinity {
             .with_retries(Retries::new(extensions.retries)?)
             .with_drain_duration(DrainDuration::new(attributes.drain_duration)?)
             .with_cooling_off(CoolingOff::new(extensions.cooling_off)?)
+            .with_on_loss(extensions.on_loss)
             .with_ipv6_prefix(Ipv6Prefix::new(extensions.ipv6_prefix)?)
             .with_cache_guard(cache_guard))
     }

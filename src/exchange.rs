@@ -184,8 +184,8 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
                 Err(Failed::BrokeOff(error)) => {
                     return Err(Refused::BrokeOff { trace: attempt.give_up().trace(), error });
                 }
-                Err(Failed::OwnSide(error)) => return Err(Refused::OwnSide(error)),
-                Err(Failed::Abandoned(error)) => return Err(Refused::Abandoned(error)),
+                Err(Failed::OwnSide(error)) => return Err(Refused::OwnSide { error }),
+                Err(Failed::Abandoned(error)) => return Err(Refused::Abandoned { error }),
             }
         }
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use session_affinity::callbacks::Flow;
+use session_affinity::failover::OnLoss;
+use session_affinity::outcome::Lost;
 use session_affinity::store::WriteKind;
 use session_affinity::*;
 
@@ -204,6 +206,25 @@ fn a_retry_goes_to_another_endpoint_and_the_cookie_names_the_one_that_answered()
     flow.answered(OK);
     assert_eq!(flow.settle(&world.affinity, OK), Settlement::nothing());
     assert_eq!(flow.outcome(), Some(Outcome::Kept));
+}
+
+/// manual::tables, A lost endpoint: "`refuse` | answer 503 | nothing".
+#[test]
+fn a_flow_whose_session_is_refused_is_over_with_the_reason() {
+    let affinity = Affinity::new(header()).with_on_loss(OnLoss::Refuse);
+    let (pools, pinned) = (Arc::new(pools(&["eu-1", "eu-2"])), EndpointId::new("eu", "eu-3"));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-user", "ada".parse().unwrap());
+    let visit = affinity.recall(&request(&headers), NOW);
+    let record = Record::Found { endpoint: pinned, issued: NOW };
+    let mut flow = Flow::default();
+    let _ = visit.lookup();
+    let refused = flow.route(&affinity, visit, record, pools, || 4).unwrap_err();
+    assert_eq!((refused, refused.status().as_u16()), (NoRoute::lost(pinned, Lost::Removed), 503));
+    assert_eq!(flow.trace(), Some(refused.trace()));
+    assert_eq!(flow.outcome().map(Outcome::label), Some("lost:removed"));
+    flow.answered(OK);
+    assert_eq!(flow.settle(&affinity, OK), Settlement::nothing());
 }
 
 /// One snapshot serves the whole request: what was changed meanwhile holds from the next one on.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, SameSite, Secure};
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::Percent;
 use session_affinity::pools::LoadShedding;
 use session_affinity::*;
@@ -554,7 +555,8 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "on_loss": "lend", "always_use_https": true, "cache_guard": false,
+        "session_secret": "SECRET",
         "cookie": { "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true }
     }"#
     .replace("SECRET", SECRET);
@@ -563,6 +565,7 @@ fn extensions_are_read_by_the_names_of_their_fields() {
         ipv6_prefix: 48,
         clock_skew: 60,
         cooling_off: 30,
+        on_loss: OnLoss::Lend,
         always_use_https: true,
         cache_guard: false,
         session_secret: Some(Secret::new([5; 32]).unwrap()),
@@ -585,6 +588,18 @@ fn extensions_are_read_by_the_names_of_their_fields() {
 }
 
 #[test]
+fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
+    for on_loss in [OnLoss::Move, OnLoss::Lend, OnLoss::Refuse] {
+        let extensions = Extensions { on_loss, ..Extensions::default() };
+        let config = Config { extensions, ..Config::new("shop.example.com") };
+        let affinity = Affinity::from_config(&config, &keyring()).unwrap();
+        let set = Affinity::new(NoAffinity::new(affinity.load_balancer())).with_on_loss(on_loss);
+        assert_eq!(format!("{affinity:?}"), format!("{set:?}"));
+        assert!(format!("{affinity:?}").contains(&format!("on_loss: {on_loss:?}")));
+    }
+}
+
+#[test]
 fn an_absent_extension_is_the_default() {
     for text in ["{}", r#"{"cookie": {}}"#, r#"{"cookie": {"domain": null}}"#] {
         assert_eq!(serde_json::from_str::<Extensions>(text).unwrap(), Extensions::default());
@@ -602,6 +617,13 @@ fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
         (r#"{"retries": -1}"#, "expected a whole number that is not negative"),
         (r#"{"clock_skew": 1.5}"#, "expected a whole number that is not negative"),
         (r#"{"cooling_off": "1"}"#, "expected a whole number that is not negative"),
+        (
+            r#"{"on_loss": "stay"}"#,
+            "unknown variant `stay`, expected one of `move`, `lend`, `refuse`",
+        ),
+        (r#"{"on_loss": "Move"}"#, "unknown variant `Move`"),
+        (r#"{"on_loss": ""}"#, "unknown variant ``"),
+        (r#"{"on_loss": null}"#, "expected value"),
         (r#"{"cache_guard": null}"#, "expected a boolean"),
         (r#"{"cookie": null}"#, "expected an object"),
         (r#"{"cookie": ["lb"]}"#, "expected an object"),

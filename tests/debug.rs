@@ -45,7 +45,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "MemoryStore { capacity: 10, .. }",
         "Affinity { load_balancer: LoadBalancer(\"shop.example.com\"), rules: Rules { failover_mode: None, \
          failover_scope: OwnPool, retries: Retries(1), drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), \
-         cache_guard: MakePrivate }, .. }",
+         on_loss: Move, cache_guard: MakePrivate }, .. }",
         "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, minimum_origins: None, \
          shedding: None, .. }], fallback: None, initial_health: Healthy, before: None }",
         "Flow { stage: \"unrouted\", outcome: None }",

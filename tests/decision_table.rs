@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use naive::{
     Ask, NaiveEndpoint, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash,
-    write_of,
+    shedding_hash_of_key, write_of,
 };
-use session_affinity::failover::FailoverScope;
+use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::store::{SessionKey, WriteKind};
@@ -263,6 +263,19 @@ impl Place {
         world
     }
 
+    /// The values of `on_loss` to check for a live session. Where its endpoint may be lost: `move`,
+    /// and each other one in a third of the places. Elsewhere: one of them, as it changes nothing.
+    fn losses(&self, spread: &mut Random) -> Vec<OnLoss> {
+        let may_be_lost = !matches!(self.own, Own::Healthy | Own::WeightZero | Own::Unchecked)
+            || matches!(self.own_pool, OwnPool::Draining | OwnPool::DrainOver);
+        if !may_be_lost {
+            return vec![spread.one_of(&LOSSES)];
+        }
+        let mut losses = vec![OnLoss::Move];
+        losses.extend(LOSSES[1..].iter().filter(|_| spread.next().is_multiple_of(3)));
+        losses
+    }
+
     fn suspects(&self) -> Vec<EndpointId> {
         let pin = vec![pin_id()];
         let others = || ENDPOINTS[1..].iter().map(|path| id(path)).collect();
@@ -335,6 +348,15 @@ struct Bench {
 
 const MODES: [FailoverMode; 3] =
     [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
+const LOSSES: [OnLoss; 3] = [OnLoss::Move, OnLoss::Lend, OnLoss::Refuse];
+
+/// The rules of a request that do not belong to its place.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    mode: FailoverMode,
+    retries: usize,
+    on_loss: OnLoss,
+}
 
 impl Bench {
     fn new(kind: Kind) -> Self {
@@ -360,6 +382,7 @@ impl Bench {
                 .with_retries(Retries::new(digits.take([1, 2])).unwrap())
                 .with_failover_scope(digits.take([FailoverScope::OwnPool, FailoverScope::AllPools]))
                 .with_drain_duration(DrainDuration::new(digits.take([DRAIN, 0])).unwrap())
+                .with_on_loss(digits.take(LOSSES))
                 .with_cooling_off(CoolingOff::new(1).unwrap())
         };
         let refuser = |id| {
@@ -369,7 +392,7 @@ impl Bench {
         Self {
             kind,
             topologies: FALLBACKS.map(topology).into(),
-            nodes: (0..3 * 2 * 2 * 2).map(|number| [node(number), node(number)]).collect(),
+            nodes: (0..3 * 2 * 2 * 2 * 3).map(|number| [node(number), node(number)]).collect(),
             refusers: ENDPOINTS.map(|path| refuser(id(path))).into(),
             now: NOW.as_secs(),
             random: Random(1),
@@ -394,14 +417,14 @@ impl Bench {
     }
 
     /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
-    fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
+    fn check(&mut self, place: Place, case: &Case, rules: Rules) {
         self.combinations += 1;
         self.entropy = self.random.next();
         let mut before: Vec<Step> = Vec::new();
-        for failures in 0..=retries + 1 {
+        for failures in 0..=rules.retries + 1 {
             // No endpoint is suspect any more.
             self.now += 16;
-            match self.chain(place, case, mode, retries, failures) {
+            match self.chain(place, case, rules, failures) {
                 None => break,
                 Some(taken) => {
                     // The same seeds, snapshot and marks, on the other node: the same choices.
@@ -418,15 +441,15 @@ impl Bench {
         &mut self,
         place: Place,
         case: &Case,
-        mode: FailoverMode,
-        retries: usize,
+        rules: Rules,
         failures: usize,
     ) -> Option<Vec<Step>> {
-        let now = self.now;
+        let (now, Rules { mode, retries, on_loss }) = (self.now, rules);
         let (empty, whole, without) = &self.topologies[place.fallback as usize];
         let mut world = place.world(empty, now);
         world.rules.mode = mode;
         world.rules.retries = retries;
+        world.rules.on_loss = on_loss;
         let suspects = place.suspects();
         self.refuse(whole, &suspects);
         suspects.iter().for_each(|suspect| world.failed(*suspect, now));
@@ -435,7 +458,8 @@ impl Bench {
         let node = mode as usize
             + 3 * (retries - 1)
             + 6 * usize::from(place.across)
-            + 12 * usize::from(place.drain == 0);
+            + 12 * usize::from(place.drain == 0)
+            + 24 * on_loss as usize;
         let affinity = &self.nodes[node][failures % 2];
         let visit = affinity.recall(&case.client.request(), at(now));
         let key = visit.lookup().map(|lookup| lookup.key);
@@ -448,23 +472,23 @@ impl Bench {
             now,
             session: case.session,
             hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: key.map(|key| shedding_hash_of_key(LOAD_BALANCER, key)),
         };
-        let mut permitted = world.route(&ask);
         let mut taken: Vec<Step> = Vec::new();
         let explain = |law: &str, permitted: &[Step], taken: &[Step]| {
             let kind = self.kind;
             format!(
-                "{law}\n{place:?}\n{case:?}\n{kind:?}, {mode:?}, {retries} retries\n{taken:?}\nthen permitted: {permitted:?}"
+                "{law}\n{place:?}\n{case:?}\n{kind:?}, {rules:?}\n{taken:?}\nthen permitted: {permitted:?}"
             )
         };
-        let Ok((mut attempt, mut target)) = affinity.route(visit, case.record, &pools, entropy)
-        else {
-            assert!(
-                permitted.is_empty(),
-                "{}",
-                explain("there is an endpoint", &permitted, &taken)
-            );
-            return None;
+        let routed = affinity.route(visit, case.record, &pools, entropy);
+        let (mut attempt, mut target, mut permitted) = match (routed, world.route(&ask)) {
+            (Ok((attempt, target)), Ok(permitted)) => (attempt, target, permitted),
+            (Err(error), Err(outcome)) if error.outcome() == outcome => return None,
+            (routed, permitted) => {
+                let law = format!("the crate: {routed:?}, the tables: {permitted:?}");
+                panic!("{}", explain(&law, &[], &taken));
+            }
         };
         if matches!(case.session, Session::Live(_)) {
             assert!(
@@ -568,7 +592,8 @@ impl Bench {
     }
 
     /// Checks a live session in each of these modes and a new one in one of them. Of as many places
-    /// as the number beside a mode, or `new_every`, about one is checked.
+    /// as the number beside a mode, or `new_every`, about one is checked. `on_loss` is spread over
+    /// the places.
     fn run(kind: Kind, modes: &[(FailoverMode, u64)], new_every: u64) {
         let start = Instant::now();
         let mut bench = Self::new(kind);
@@ -589,12 +614,16 @@ impl Bench {
                 cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
             for (mode, every) in modes {
                 if spread.next().is_multiple_of(*every) {
-                    bench.check(place, live[0], *mode, 1 + spread.below(2));
+                    let retries = 1 + spread.below(2);
+                    for on_loss in place.losses(&mut spread) {
+                        bench.check(place, live[0], Rules { mode: *mode, retries, on_loss });
+                    }
                 }
             }
             if spread.next().is_multiple_of(new_every) {
                 let mode = modes.get(spread.below(3)).map_or(FailoverMode::None, |(mode, _)| *mode);
-                bench.check(place, new[spread.below(new.len())], mode, 1 + spread.below(2));
+                let (case, retries) = (new[spread.below(new.len())], 1 + spread.below(2));
+                bench.check(place, case, Rules { mode, retries, on_loss: spread.one_of(&LOSSES) });
             }
         }
         print(&format!(

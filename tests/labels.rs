@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use session_affinity::cookies::CookieName;
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::{CoolingOff, DrainDuration, Percent};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
 use session_affinity::token::{Pin, TokenCodec};
@@ -15,7 +16,7 @@ use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
-const LABELS: [&str; 24] = [
+const LABELS: [&str; 29] = [
     "kept",
     "created:no_cookie",
     "created:expired",
@@ -37,6 +38,11 @@ const LABELS: [&str; 24] = [
     "moved:suspect",
     "lent:connect_failed",
     "lent:suspect",
+    "lent:unhealthy",
+    "lost:unhealthy",
+    "lost:removed",
+    "lost:disabled",
+    "lost:drained",
     "unbound",
     "no_endpoint",
     "gave_up",
@@ -78,7 +84,7 @@ impl Case {
         self.pools = self.pools.edited(change).unwrap();
     }
 
-    fn route(&self, cookie: Option<&str>, now: UnixTime) -> Result<Attempt, NoEndpoint> {
+    fn route(&self, cookie: Option<&str>, now: UnixTime) -> Result<Attempt, NoRoute> {
         let mut headers = HeaderMap::new();
         if let Some(cookie) = cookie {
             headers.insert(COOKIE, HeaderValue::from_str(&format!("__cflb={cookie}")).unwrap());
@@ -183,6 +189,29 @@ fn labels_of_live_sessions() {
     assert_eq!(case.label(Some(&case.pinned())), "moved:unhealthy");
     case.edit(|edit| edit.health(id(B), Health::Unhealthy));
     assert_eq!(case.route(None, NOW).unwrap_err().outcome().label(), "no_endpoint");
+}
+
+#[test]
+fn labels_of_sessions_whose_endpoint_is_lost() {
+    let mut case = case(FailoverMode::Temporary);
+    case.affinity = case.affinity.with_on_loss(OnLoss::Lend);
+    case.edit(|edit| edit.health(id(A), Health::Unhealthy));
+    assert_eq!(case.label(Some(&case.pinned())), "lent:unhealthy");
+
+    case.affinity = case.affinity.with_on_loss(OnLoss::Refuse);
+    let lost = |case: &Case, endpoint, now| {
+        let token = case.token(endpoint, NOW, key(1));
+        case.route(Some(&token), now).unwrap_err().outcome().label()
+    };
+    assert_eq!(lost(&case, A, NOW), "lost:unhealthy");
+    assert_eq!(lost(&case, "gone", NOW), "lost:removed");
+    case.edit(|edit| edit.state(id(A), State::Disabled { at: Some(NOW) }));
+    assert_eq!(lost(&case, A, NOW), "lost:disabled");
+    case.affinity = case.affinity.with_drain_duration(DrainDuration::new(10).unwrap());
+    assert_eq!(lost(&case, A, NOW), "lost:unhealthy");
+    assert_eq!(lost(&case, A, NOW.saturating_add(10)), "lost:drained");
+    case.edit(|edit| edit.health(id(A), Health::Healthy));
+    assert_eq!(case.label(Some(&case.pinned())), "kept");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use session_affinity::exchange::{Failed, Refused};
 use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed, Site};
+use session_affinity::outcome::Lost;
 use session_affinity::store::{AnyStore, AsyncSessionStore, Lookup, WriteKind};
 use session_affinity::*;
 use tower::{Layer, Service, ServiceExt};
@@ -643,8 +644,11 @@ fn an_inner_service_and_its_errors_can_be_tested_without_the_layer() {
     request.extensions_mut().insert(Routed::new(id, "10.0.0.1:80"));
     let routed = request.extensions().get::<Routed<&str>>().unwrap();
     assert_eq!((routed.endpoint, routed.target), (id, "10.0.0.1:80"));
-    let refused = [NoEndpoint::new().into(), Refused::<&str>::from(GaveUp::new())];
-    assert_eq!(refused.map(|it| it.status().as_u16()), [503, 502]);
+    let no_route = [NoRoute::no_endpoint(None), NoRoute::lost(id, Lost::Unhealthy)];
+    let [none, lost] = no_route.map(Refused::<&str>::from);
+    let refused = [none, lost, GaveUp::new().into()];
+    let answers = refused.map(|it| (it.status().as_u16(), it.outcome().unwrap().label()));
+    assert_eq!(answers, [(503, "no_endpoint"), (503, "lost:unhealthy"), (502, "gave_up")]);
 }
 
 #[test]

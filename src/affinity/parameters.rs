@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::Affinity;
 use crate::cookies::{CacheGuard, CookieName, FieldChange};
-use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode};
+use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::names::LoadBalancer;
 use crate::policy::AffinityPolicy;
@@ -49,6 +49,14 @@ impl<P: AffinityPolicy> Affinity<P> {
     #[must_use]
     pub fn with_cooling_off(mut self, cooling_off: CoolingOff) -> Self {
         self.rules.cooling_off = cooling_off;
+        self
+    }
+
+    /// Sets the effect on a live session of an endpoint that does not take it. By default
+    /// [`OnLoss::Move`].
+    #[must_use]
+    pub fn with_on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.rules.on_loss = on_loss;
         self
     }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "serde")]
 use super::{lenient, secret};
 use crate::cookies::CookieName;
+use crate::failover::OnLoss;
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
 
@@ -43,6 +44,9 @@ pub struct Extensions {
     /// default 0.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
     pub cooling_off: u64,
+    /// The effect on a live session of an endpoint that does not take it: `move`, `lend` or
+    /// `refuse`. Default: move.
+    pub on_loss: OnLoss,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
@@ -85,6 +89,7 @@ impl Default for Extensions {
             ipv6_prefix: Ipv6Prefix::default().get().into(),
             clock_skew: ClockSkew::default().get(),
             cooling_off: CoolingOff::default().get(),
+            on_loss: OnLoss::default(),
             always_use_https: false,
             cache_guard: true,
             session_secret: None,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
 use session_affinity::cookies::CookieName;
-use session_affinity::failover::FailoverScope;
+use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::policy::Claim;
@@ -22,10 +22,12 @@ use session_affinity::{
 };
 
 use super::naive::{
-    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
+    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
+    shedding_hash_of_key, write_of,
 };
 use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, token_of};
 
+const LOAD_BALANCER: &str = "shop.example.com";
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
@@ -178,7 +180,8 @@ impl<C: Chance> History<C> {
 
     /// Both nodes are told of other rules or keys; their pools are as they were.
     fn configure(&mut self) {
-        let Rules { mode, retries, across_pools, drain_duration, cooling_off } = self.world.rules;
+        let Rules { mode, retries, across_pools, drain_duration, cooling_off, on_loss } =
+            self.world.rules;
         let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
         for (affinity, _) in &mut self.nodes {
             *affinity = Affinity::new(self.kind.policy(&keyring))
@@ -191,7 +194,8 @@ impl<C: Chance> History<C> {
                     FailoverScope::OwnPool
                 })
                 .with_drain_duration(DrainDuration::new(drain_duration).unwrap())
-                .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
+                .with_cooling_off(CoolingOff::new(cooling_off).unwrap())
+                .with_on_loss(on_loss);
         }
     }
 
@@ -297,6 +301,7 @@ impl<C: Chance> History<C> {
         rules.across_pools = self.random.percent(50);
         rules.drain_duration = self.random.one_of(&[0, 600, 600, 5_000]);
         rules.cooling_off = self.random.one_of(&[0, 10, 60]);
+        rules.on_loss = self.random.one_of(&[OnLoss::Move, OnLoss::Lend, OnLoss::Refuse]);
         self.configure();
     }
 
@@ -418,7 +423,8 @@ impl<C: Chance> History<C> {
         let ask = Ask {
             now: self.now,
             session,
-            hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)),
+            hash: client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: lookup.map(|lookup| shedding_hash_of_key(LOAD_BALANCER, lookup.key)),
         };
         let taken = self.route([one, two], claim, record, ask);
         let Some((attempts, walk)) = taken else { return };
@@ -456,12 +462,19 @@ impl<C: Chance> History<C> {
         let other = if stable { !number } else { number };
         let second = self.nodes[1].0.route(two, record, &self.nodes[1].1, || entropy(other));
         let permitted = self.world.route(&ask);
-        let ((first, target), (second, _)) = match (first, second) {
-            (Ok(first), Ok(second)) => (first, second),
-            (first, second) => {
-                let none = first.is_err() && second.is_err() && permitted.is_empty();
-                self.law("no endpoint only when none is permitted", none, &(ask, claim, permitted));
-                self.count(Outcome::NoEndpoint);
+        let ((first, target), (second, _), permitted) = match (first, second, permitted) {
+            (Ok(first), Ok(second), Ok(permitted)) => (first, second, permitted),
+            (first, second, permitted) => {
+                let found = [first.err(), second.err()].map(|error| error.map(|it| it.outcome()));
+                let agree = permitted.is_err() && found == [permitted.clone().err(); 2];
+                self.law(
+                    "no endpoint only when none is permitted, and for the reason of the tables",
+                    agree,
+                    &(ask, claim, found, &permitted),
+                );
+                if let Some(outcome) = found[0] {
+                    self.count(outcome);
+                }
                 return None;
             }
         };

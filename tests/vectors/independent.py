@@ -200,11 +200,19 @@ KEY_CASES = [
     (["cookie:sid"], False, [("cookie", "sid=")]),
     (["cookie:sid", "x-user", "cookie"], False, [("cookie", "sid=é"), ("x-user", "ü")]),
 ]
+def shed_hash(balancer, key):
+    """Of the 16 bytes of a session key; of an address likewise."""
+    shed_key = hashlib.sha256(b"session-affinity v1 shed\0" + balancer.encode()).digest()[:16]
+    return key and f"{siphash(shed_key, bytes.fromhex(key)):016x}"
+
+
 keys = [
     {"headers": entries, "require_all_headers": every, "request": [list(header) for header in request],
      "key": session_key(OTHER, "shop", entries, every, request)}
     for entries, every, request in KEY_CASES
 ]
+for entry in keys:
+    entry["shed_hash"] = shed_hash("shop", entry["key"])
 
 POOLS = [
     [("eu", f"eu-{i}", 100) for i in range(1, 4)],

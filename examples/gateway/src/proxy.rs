@@ -14,7 +14,7 @@ use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
-use session_affinity::{Affinity, Outcome, RequestMeta, entropy};
+use session_affinity::{Affinity, NoRoute, Outcome, RequestMeta, entropy};
 use tokio::sync::watch;
 
 use crate::body::Body;
@@ -104,7 +104,8 @@ impl Gateway {
         let record = self.store.record(visit.lookup()).await;
         let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
             Ok(chosen) => chosen,
-            Err(none) => return self.failure(NO_ENDPOINT, none.outcome()),
+            Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
+            Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
         };
         self.prepare(&mut request, peer, upgrade.as_ref());
         loop {
@@ -202,6 +203,8 @@ const UNUSABLE: Own =
 const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
 const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
 const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
+const LOST: Own =
+    (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
 const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
 const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
 

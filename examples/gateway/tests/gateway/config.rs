@@ -103,6 +103,8 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cookie.name", 1), "cookie.name: expected a string"),
         (file().set("session_secret", Value::Null), "session_secret: expected base64"),
         (file().set("cooling_off", 301), "cooling_off"),
+        (file().set("on_loss", "stay"), "on_loss: unknown variant `stay`, expected one of `move`"),
+        (file().set("on_loss", Value::Null), "on_loss: "),
         (file().set("clock_skew", 86_401), "clock_skew"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix"),
         (file().set("ipv6_prefix", 129), "ipv6_prefix"),

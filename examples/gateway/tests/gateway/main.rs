@@ -15,6 +15,7 @@ mod forwarding;
 mod hostile;
 mod keys;
 mod metrics;
+mod on_loss;
 mod outcomes;
 mod pools;
 #[cfg(feature = "redis")]
