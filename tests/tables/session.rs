@@ -53,8 +53,8 @@ fn a_session_of_the_fallback_pool_is_kept_on_an_unhealthy_endpoint_when_there_is
     }
 }
 
-/// manual::embedding, Strict: "Look at the outcome before you connect, and drop the attempt: nothing
-/// is written, the client keeps its cookie, and it is `kept` when its endpoint is back."
+/// manual::embedding, Strict: "look at the outcome before you connect, and drop the attempt: a move
+/// is only a value until it is settled."
 #[test]
 fn an_attempt_that_would_move_a_session_and_is_dropped_leaves_the_session_with_its_endpoint() {
     for mode in MODES {
