@@ -23,8 +23,9 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::carrier::Carrier;
 use session_affinity::cookies::{CookieName, SetCookie};
-use session_affinity::policy::{Claim, Life, Recall, Served, Transition};
+use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served, Transition};
 use session_affinity::token::Pin;
 use session_affinity::{
     Affinity, AffinityPolicy, CookiePolicy, Endpoint, EndpointId, Key, Keyring, LoadBalancer, Pool,
@@ -66,8 +67,12 @@ impl AffinityPolicy for Migrating {
         self.new.remember(&served.with_transition(transition))
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.new.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.new.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.new.carrier()
     }
 
     fn life(&self) -> Life {
@@ -96,8 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let request = RequestMeta::new(&browser, Scheme::Https);
             let now = UnixTime::from_secs(1_800_014_400 + seconds);
             let visit = affinity.recall(&request, now);
-            // The closure draws 64 random bits.
-            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
+            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?; // 64 random bits
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());
             let mut response = HeaderMap::new();
