@@ -9,7 +9,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use session_affinity::cookies::CookieName;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
 use session_affinity::{Affinity, Outcome, Pools, RequestMeta, entropy};
@@ -35,7 +34,6 @@ pub(crate) struct Gateway {
     pub(crate) store: AnyStore,
     pub(crate) tally: Tally,
     trusted: TrustedProxies,
-    cookie: CookieName,
     connect_timeout: Duration,
     explain: bool,
     stopped: watch::Receiver<bool>,
@@ -50,7 +48,6 @@ impl Gateway {
             store: settings.store,
             tally: Tally::default(),
             trusted: settings.trusted,
-            cookie: settings.cookie,
             connect_timeout: settings.connect_timeout,
             explain: settings.explain,
             stopped,
@@ -98,7 +95,7 @@ impl Gateway {
             Ok(chosen) => chosen,
             Err(none) => return self.failure(NO_ENDPOINT, none.outcome()),
         };
-        self.prepare(&mut request, peer, upgrade.as_ref());
+        self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
             match endpoint.send(request, self.connect_timeout).await {
@@ -125,12 +122,18 @@ impl Gateway {
     }
 
     /// Makes the request as the endpoint is to see it: without hop-by-hop fields and the affinity
-    /// cookie, with the address of the client.
-    fn prepare(&self, request: &mut Request<Incoming>, peer: IpAddr, upgrade: Option<&Upgrade>) {
+    /// cookie or issued header, with the address of the client.
+    fn prepare(
+        &self,
+        request: &mut Request<Incoming>,
+        affinity: &Affinity,
+        peer: IpAddr,
+        upgrade: Option<&Upgrade>,
+    ) {
         let is_chunked = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         hop::remove(headers);
-        self.cookie.strip(headers);
+        affinity.strip(headers);
         self.trusted.tell(peer, headers);
         if let Some((protocol, _)) = upgrade {
             hop::set_upgrade(headers, protocol.clone());

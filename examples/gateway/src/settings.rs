@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_affinity::config::{Config, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
-use session_affinity::cookies::CookieName;
 use session_affinity::store::AnyStore;
 use session_affinity::{Affinity, Keyring, Pools, Secret};
 
@@ -25,7 +24,6 @@ pub(crate) struct Settings {
     pub(crate) trusted: TrustedProxies,
     pub(crate) connect_timeout: Duration,
     pub(crate) explain: bool,
-    pub(crate) cookie: CookieName,
     pub(crate) affinity: Affinity,
     pub(crate) pools: Pools<Arc<Upstream>>,
     pub(crate) store: AnyStore,
@@ -54,8 +52,6 @@ impl Settings {
                     .into(),
             );
         }
-        let cookie = CookieName::new(config.extensions.cookie.name.clone())
-            .map_err(|error| in_the_file(error.into()))?;
         let affinity = Affinity::from_config(&config, &keyring).map_err(in_the_file)?;
         let store =
             store::open(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
@@ -65,7 +61,6 @@ impl Settings {
             trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies)),
             connect_timeout,
             explain: file.explain,
-            cookie,
             affinity,
             store,
             pools: pools(&config, &pool_configs)?,
