@@ -16,7 +16,7 @@ const SERVING: [&str; 1] = ["layer"];
 const SHOWS_NO_OUTPUT: [&str; 1] = ["drain_two_nodes"];
 
 /// The packages of their own, which the package of the crate leaves out.
-const APART: [&str; 2] = ["gateway", "pingora"];
+const APART: [&str; 3] = ["gateway", "grpc", "pingora"];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
