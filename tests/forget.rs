@@ -4,7 +4,7 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use session_affinity::carrier::IssuedHeader;
 use session_affinity::cookies::{
-    CookieAttributes, CookieDomain, CookieName, CookiePath, Lifetime, Secure, SetCookie,
+    CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, Lifetime, Secure, SetCookie,
 };
 use session_affinity::store::{Lookup, WriteKind};
 use session_affinity::*;
@@ -67,6 +67,15 @@ fn the_response_that_takes_a_cookie_back_is_private_and_no_304() {
     let settlement = forget(&affinity, &none, Scheme::Https);
     assert!(settlement.apply_to(StatusCode::NOT_MODIFIED, &mut headers).is_none());
     assert!(headers.is_empty());
+}
+
+#[test]
+fn a_guard_that_leaves_responses_as_they_are_holds_for_this_one_too() {
+    let affinity = Affinity::new(cookie_policy()).with_cache_guard(CacheGuard::LeaveAsIs);
+    let mut response = Response::new(());
+    assert!(forget(&affinity, &HeaderMap::new(), Scheme::Https).apply(&mut response).is_none());
+    assert!(response.headers().contains_key(SET_COOKIE));
+    assert!(!response.headers().contains_key(CACHE_CONTROL));
 }
 
 /// A request that is served and whose session is taken back: the last line counts for a browser.
