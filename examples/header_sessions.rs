@@ -110,6 +110,7 @@ async fn serve(
         Some((WriteKind::Create(_), ttl)) => format!("create, for {ttl} s"),
         Some((WriteKind::Touch, ttl)) => format!("touch, for {ttl} s more"),
         Some((WriteKind::Replace(_), ttl)) => format!("replace, for {ttl} s"),
+        Some((WriteKind::Remove, _)) => "remove".into(),
         None => "nothing".into(),
     };
     store.commit(write).await;

@@ -20,8 +20,8 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use session_affinity::cookies::CookieName;
-use session_affinity::policy::{Claim, Life, Recall, Served};
+use session_affinity::carrier::Carrier;
+use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
 use session_affinity::store::{SessionKey, WriteKind};
 use session_affinity::*;
 
@@ -53,8 +53,12 @@ impl AffinityPolicy for AppSession {
         self.0.supports(mode)
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.0.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.0.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.0.carrier()
     }
 
     fn life(&self) -> Life {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use session_affinity::config::*;
-use session_affinity::cookies::{CookieName, SameSite, Secure};
+use session_affinity::cookies::{CookieName, Lifetime, SameSite, Secure};
 use session_affinity::failover::OnLoss;
 use session_affinity::limits::Percent;
 use session_affinity::pools::LoadShedding;
@@ -46,7 +46,7 @@ fn the_defaults_are_accepted_for_every_policy() {
 fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     use SessionAffinity::*;
     type Change = fn(&mut Config);
-    let rows: [(Change, &str); 23] = [
+    let rows: [(Change, &str); 27] = [
         (
             |c| c.name = String::new(),
             "name is \"\"; allowed: 1 to 255 bytes without control characters",
@@ -86,7 +86,7 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
         (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
         (
             |c| c.extensions.cookie.name = "a b".into(),
-            "cookie.name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+            "cookie.name is \"a b\"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
         ),
         (
             |c| c.extensions.cookie.path = "x".into(),
@@ -124,6 +124,34 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
                 c.session_affinity_attributes.secure = Secure::Always;
             },
             "cookie.name is \"__Host-a\"; allowed with the prefix __Host-: path / and no domain",
+        ),
+        (
+            |c| {
+                c.session_affinity = Cookie;
+                c.extensions.carrier = CarrierConfig::Header("a b".into());
+            },
+            "carrier.header is \"a b\"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
+        ),
+        (
+            |c| {
+                c.session_affinity = IpCookie;
+                c.extensions.carrier = CarrierConfig::Header("Host".into());
+            },
+            "carrier.header is \"Host\"; allowed: a name without a meaning in HTTP, such as x-session-affinity",
+        ),
+        (
+            |c| {
+                c.session_affinity = None;
+                c.extensions.carrier = CarrierConfig::Header("x-lb".into());
+            },
+            "carrier is the header \"x-lb\"; allowed for none: cookie",
+        ),
+        (
+            |c| {
+                header(c);
+                c.extensions.carrier = CarrierConfig::Header("x-lb".into());
+            },
+            "carrier is the header \"x-lb\"; allowed for header: cookie",
         ),
         (
             |c| c.session_affinity = Header,
@@ -555,9 +583,11 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "on_loss": "lend", "always_use_https": true, "cache_guard": false,
-        "session_secret": "SECRET",
-        "cookie": { "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true }
+        "on_loss": "lend", "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "carrier": { "header": "x-lb" },
+        "cookie": {
+            "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true, "lifetime": "session"
+        }
     }"#
     .replace("SECRET", SECRET);
     let expected = Extensions {
@@ -569,11 +599,13 @@ fn extensions_are_read_by_the_names_of_their_fields() {
         always_use_https: true,
         cache_guard: false,
         session_secret: Some(Secret::new([5; 32]).unwrap()),
+        carrier: CarrierConfig::Header("x-lb".into()),
         cookie: CookieConfig {
             name: "lb".into(),
             path: "/shop".into(),
             domain: Some("example.com".into()),
             partitioned: true,
+            lifetime: Lifetime::Session,
         },
     };
     assert_eq!(serde_json::from_str::<Extensions>(&text).unwrap(), expected);
@@ -601,7 +633,12 @@ fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
 
 #[test]
 fn an_absent_extension_is_the_default() {
-    for text in ["{}", r#"{"cookie": {}}"#, r#"{"cookie": {"domain": null}}"#] {
+    for text in [
+        "{}",
+        r#"{"carrier": "cookie"}"#,
+        r#"{"cookie": {}}"#,
+        r#"{"cookie": {"domain": null, "lifetime": "permanent"}}"#,
+    ] {
         assert_eq!(serde_json::from_str::<Extensions>(text).unwrap(), Extensions::default());
     }
 }
@@ -625,6 +662,13 @@ fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
         (r#"{"on_loss": ""}"#, "unknown variant ``"),
         (r#"{"on_loss": null}"#, "expected value"),
         (r#"{"cache_guard": null}"#, "expected a boolean"),
+        (r#"{"carrier": "header"}"#, "expected newtype variant"),
+        (r#"{"carrier": "set-cookie"}"#, "expected `cookie` or `header`"),
+        (r#"{"carrier": {"header": null}}"#, "expected a string"),
+        (r#"{"carrier": {"header": "a", "name": "b"}}"#, "expected value"),
+        (r#"{"carrier": null}"#, "expected"),
+        (r#"{"cookie": {"lifetime": "Session"}}"#, "expected `permanent` or `session`"),
+        (r#"{"cookie": {"lifetime": null}}"#, "expected"),
         (r#"{"cookie": null}"#, "expected an object"),
         (r#"{"cookie": ["lb"]}"#, "expected an object"),
         (r#"{"cookie": {"name": null}}"#, "expected a string"),
@@ -750,7 +794,7 @@ fn the_strict_reader_names_the_path_of_a_value_that_cannot_be_read() {
         ),
         (
             r#"{ "extensions": { "cookie": { "nam": "lb" } } }"#,
-            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned` at line 1 column 35",
+            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned`, `lifetime` at line 1 column 35",
         ),
     ] {
         let error = strict(text).unwrap_err();

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::exchange::{Failed, Refused};
 use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed, Site};
 use session_affinity::outcome::Lost;
@@ -121,6 +122,7 @@ impl AsyncSessionStore for Bench {
             WriteKind::Create(_) => "create",
             WriteKind::Replace(_) => "replace",
             WriteKind::Touch => "touch",
+            WriteKind::Remove => "remove",
         });
         if let Some(store) = &self.store {
             store.save(&write).unwrap();
@@ -399,6 +401,23 @@ fn final_responses_other_than_304_and_101_carry_the_cookie() {
         assert_eq!(response.status(), status);
         assert_eq!(set_cookie(&response).is_some(), carries, "{status}");
         assert_eq!(response.extensions().get::<Trace>().is_some(), settles, "{status}");
+    }
+}
+
+/// What it shares with the exchange is in `carrier.rs`.
+#[test]
+fn a_header_is_issued_read_and_kept_from_the_endpoint() {
+    let name = IssuedHeader::new("x-session-affinity").unwrap();
+    let policy = CookiePolicy::in_header(&support::shop(), &support::keyring(), name);
+    let proxy = Proxy::new(Bench::new(affinity(policy)));
+    let created = proxy.send(&[]).unwrap();
+    assert_eq!((label(&created), set_cookie(&created)), ("created:no_header", None));
+    let token = created.headers()["x-session-affinity"].to_str().unwrap().to_owned();
+    let kept = proxy.send(&[("x-session-affinity", &token)]).unwrap();
+    assert_eq!((label(&kept), kept.headers().len()), ("kept", 0));
+    assert_eq!(kept.body(), created.body());
+    for (_, headers, _) in proxy.endpoints.seen.lock().unwrap().iter() {
+        assert!(headers.is_empty(), "{headers:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "serde")]
 use super::{lenient, secret};
-use crate::cookies::CookieName;
+use crate::cookies::{CookieName, Lifetime};
 use crate::failover::OnLoss;
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
@@ -57,12 +57,32 @@ pub struct Extensions {
         serde(skip_serializing, deserialize_with = "secret::from_base64")
     )]
     pub session_secret: Option<Secret>,
-    /// The name and the reach of the cookie.
+    /// The carrier of the token. Default: a cookie.
+    pub carrier: CarrierConfig,
+    /// The name, the reach and the lifetime of the cookie.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::some_object"))]
     pub cookie: CookieConfig,
 }
 
-/// The name and the reach of the cookie. The attributes that Cloudflare has are in
+/// The carrier of the token, for `cookie` and `ip_cookie`. With the feature `serde` it is read from
+/// `"cookie"` or `{ "header": "x-session-affinity" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[expect(clippy::exhaustive_enums, reason = "a token comes by a cookie or by a header")]
+pub enum CarrierConfig {
+    /// The cookie that [`Extensions::cookie`] describes.
+    #[default]
+    Cookie,
+    /// A header of this name, which the gateway issues. See
+    /// [`IssuedHeader`](crate::carrier::IssuedHeader).
+    Header(String),
+}
+
+/// The name, the reach and the lifetime of the cookie. The attributes that Cloudflare has are in
 /// [`SessionAffinityAttributes`](super::SessionAffinityAttributes).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -80,6 +100,8 @@ pub struct CookieConfig {
     pub domain: Option<String>,
     /// Keeps the cookie apart for each top-level site. Default: false.
     pub partitioned: bool,
+    /// The time for which clients keep the cookie. Default: permanent.
+    pub lifetime: Lifetime,
 }
 
 impl Default for Extensions {
@@ -93,6 +115,7 @@ impl Default for Extensions {
             always_use_https: false,
             cache_guard: true,
             session_secret: None,
+            carrier: CarrierConfig::Cookie,
             cookie: CookieConfig::default(),
         }
     }
@@ -105,6 +128,7 @@ impl Default for CookieConfig {
             path: "/".into(),
             domain: None,
             partitioned: false,
+            lifetime: Lifetime::Permanent,
         }
     }
 }

@@ -137,7 +137,7 @@ fn every_cell_of_the_table_for_every_policy_in_every_mode() {
             assert_eq!(settlement.store_write, written, "{why}");
             let pinned = pin_in(&settlement, NOW).map(|pin| pin.endpoint);
             let cookie = (kind != Kind::Header && moves).then_some(endpoint);
-            assert_eq!((settlement.set_cookie.is_some(), pinned), (cookie.is_some(), cookie));
+            assert_eq!((settlement.set_cookie().is_some(), pinned), (cookie.is_some(), cookie));
         }
     }
 }
