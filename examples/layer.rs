@@ -19,6 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::error_handling::HandleError;
@@ -52,13 +53,14 @@ fn client(head: &Parts) -> Client {
 
 /// Sends one request to one endpoint. A production proxy also keeps connections and removes
 /// hop-by-hop fields.
-async fn forward(request: Request) -> Result<Response, Failed<Body, hyper::Error>> {
+async fn forward(request: Request) -> Result<Response, Failed<Body, BoxError>> {
     let Some(&Routed { target, .. }) = request.extensions().get::<Routed<SocketAddr>>() else {
         return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()); // not within the layer
     };
-    match timeout(Duration::from_millis(500), TcpStream::connect(target)).await {
-        Ok(Ok(stream)) => send(stream, request).await.map_err(Failed::BrokeOff),
-        _ => Err(Failed::Unconnected(Box::new(request))),
+    let connecting = timeout(Duration::from_millis(500), TcpStream::connect(target));
+    match connecting.await.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+        Ok(stream) => send(stream, request).await.map_err(|error| Failed::BrokeOff(error.into())),
+        Err(error) => Err(Failed::connecting(error, request)),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The outcome of each request as a counter (`metrics`), and its way as a line in the log
-//! (`tracing`). An `Outcome` has one of a few stable labels, which suit a metric. A `Trace` tells
+//! (`tracing`). An `Outcome` has one of 29 stable labels, which suit a metric. A `Trace` tells
 //! the endpoints too: `pinned` of the session, `tried` without a connection, and the one that has
 //! answered. Both come from `Attempt`, or from the error where no endpoint has answered.
 //!
@@ -40,7 +40,7 @@ fn observe(outcome: Outcome, endpoint: &'static str, trace: impl Display) {
         Outcome::Kept | Outcome::Unbound => tracing::debug!("{trace}"),
         Outcome::Created(_) => tracing::info!("{trace}"),
         Outcome::Moved(_) | Outcome::Lent(_) => tracing::warn!("{trace}"),
-        // `NoEndpoint` and `GaveUp`, and outcomes that a later version adds.
+        // `NoEndpoint`, `Lost` and `GaveUp`, and outcomes that a later version adds.
         _ => tracing::error!("{trace}"),
     }
 }

@@ -2,19 +2,22 @@
 
 use std::fmt;
 
+use crate::carrier::Carrier;
 use crate::endpoint::EndpointId;
 use crate::failover::{Verdict, decide};
 use crate::limits::{Ipv6Prefix, Ttl};
+use crate::outcome::Created;
 use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
 use crate::pools::{EndpointView, Pools};
 use crate::request::{ClientAddress, ClientHash, RequestMeta};
-use crate::store::Record;
+use crate::store::{Record, SessionKey};
 use crate::time::UnixTime;
 
 mod attempt;
 mod census;
 mod drain;
 mod failed;
+mod forget;
 mod parameters;
 mod route;
 mod rules;
@@ -23,7 +26,7 @@ mod trace;
 mod visit;
 
 pub use attempt::Attempt;
-pub use failed::{GaveUp, NoEndpoint};
+pub use failed::{GaveUp, NoRoute};
 pub use trace::Trace;
 pub use visit::Visit;
 
@@ -63,8 +66,8 @@ pub struct Affinity<P = Box<dyn AffinityPolicy>> {
 }
 
 impl<P: AffinityPolicy> Affinity<P> {
-    /// Creates an affinity with defaults: failover `none`, one retry, no drain, no cooling off.
-    /// The policy brings the name of the load balancer.
+    /// Creates an affinity with defaults: failover `none`, one retry, no drain, no cooling off, and
+    /// lost sessions move. The policy brings the name of the load balancer.
     ///
     /// ```
     /// use session_affinity::cookies::SetCookie;
@@ -100,8 +103,21 @@ impl<P: AffinityPolicy> Affinity<P> {
             Claim::Carried(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
         };
         let client = request.client_ip.map(|ip| self.clients.address(ip));
+        let missing = match recall.claim {
+            Claim::New(None) => self.missing(),
+            Claim::New(Some(_)) | Claim::Carried(_) | Claim::Stored(_) | Claim::Unbound => {
+                Created::NoCookie
+            }
+        };
         let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
-        Visit { claim, seed, client, scheme, now, ttl, asked: Asked::default() }
+        Visit { claim, seed, client, scheme, now, ttl, missing, asked: Asked::default() }
+    }
+
+    fn missing(&self) -> Created {
+        match self.policy.carrier() {
+            Some(Carrier::Header(_)) => Created::NoHeader,
+            Some(Carrier::Cookie(_)) | None => Created::NoCookie,
+        }
     }
 
     fn idle_time(&self) -> Ttl {
@@ -117,7 +133,8 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// and never for a live session.
     ///
     /// # Errors
-    /// [`NoEndpoint`] when there is no endpoint to try. The session is as it was.
+    /// [`NoRoute`] when there is no endpoint to try, or the session's endpoint does not take it and
+    /// [`OnLoss::Refuse`](crate::failover::OnLoss::Refuse) is set. The session is as it was.
     ///
     /// # Panics
     /// In debug builds, when a header session comes with [`Record::Absent`] and no store can have
@@ -125,9 +142,9 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// program creates the session again for every request.
     ///
     /// ```
-    /// # use session_affinity::{Affinity, AffinityPolicy, NoEndpoint, Pools, Record, Visit};
+    /// # use session_affinity::{Affinity, AffinityPolicy, NoRoute, Pools, Record, Visit};
     /// # fn random() -> u64 { 4 }
-    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, visit: Visit, pools: &Pools<&str>) -> Result<(), NoEndpoint> {
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, visit: Visit, pools: &Pools<&str>) -> Result<(), NoRoute> {
     /// let (attempt, address) = affinity.route(visit, Record::Absent, pools, random)?;
     /// println!("{address}: {}", attempt.outcome());
     /// # Ok(())
@@ -139,19 +156,19 @@ impl<P: AffinityPolicy> Affinity<P> {
         record: Record,
         pools: &'p Pools<T>,
         entropy: impl FnOnce() -> u64,
-    ) -> Result<(Attempt, &'p T), NoEndpoint> {
+    ) -> Result<(Attempt, &'p T), NoRoute> {
         visit.asked.check(visit.claim, record);
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
         let session_key = visit.session_key().copied();
         let chooser = Chooser::of(&session, session_key.is_some(), visit.seed);
         let (client, now) = (visit.client, visit.now);
-        let mut search = self.search(pools, chooser, client, now, &[]);
+        let mut search = self.search(pools, chooser, client, session_key.as_ref(), now, &[]);
         if !matches!(session, Session::Live(_)) {
             search.drawn = search.needs_entropy().then(entropy);
         }
         let seed = AttemptSeed::new(visit.seed, search.drawn);
-        let (endpoint, course) = route(&session, &search).ok_or(NoEndpoint::new())?;
+        let (endpoint, course) = route(&session, &search)?;
         let attempt = Attempt {
             session,
             session_key,
@@ -214,11 +231,12 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     fn next<'p, T>(&self, attempt: &Attempt, pools: &'p Pools<T>) -> Option<EndpointView<'p, T>> {
-        let is_stored = attempt.session_key.is_some();
+        let Attempt { client, now, .. } = *attempt;
+        let session_key = attempt.session_key.as_ref();
         let (seed, drawn) = attempt.seed.parts();
-        let chooser = Chooser::of(&attempt.session, is_stored, seed);
+        let chooser = Chooser::of(&attempt.session, session_key.is_some(), seed);
         let tried = attempt.tried();
-        let mut search = self.search(pools, chooser, attempt.client, attempt.now, tried);
+        let mut search = self.search(pools, chooser, client, session_key, now, tried);
         search.drawn = drawn;
         // A suspect pin that was passed over comes back before other suspects do.
         match attempt.passed_over().and_then(|pinned| pools.endpoint(pinned)) {
@@ -234,15 +252,16 @@ impl<P: AffinityPolicy> Affinity<P> {
         pools: &'p Pools<T>,
         chooser: Chooser<'s>,
         client: Option<ClientAddress>,
+        session_key: Option<&'s SessionKey>,
         now: UnixTime,
         tried: &'s [EndpointId],
     ) -> Search<'p, 's, T> {
         let (rules, clients) = (&self.rules, &self.clients);
-        Search { pools, rules, clients, client, chooser, drawn: None, tried, now }
+        Search { pools, rules, clients, client, session_key, chooser, drawn: None, tried, now }
     }
 
-    /// Step 4, only after the endpoint has answered: returns the cookie for the client and the
-    /// write for the store. A request that is never settled promises nothing to the client.
+    /// Step 4, only after the endpoint has answered: returns the cookie or the issued header for the
+    /// client and the write for the store. A request that is never settled promises nothing to the client.
     ///
     /// ```
     /// # use session_affinity::{Affinity, AffinityPolicy, Pools, Attempt, SessionStore};

@@ -25,7 +25,7 @@
 //! use http::{HeaderMap, StatusCode};
 //! use session_affinity::callbacks::Flow;
 //! use session_affinity::cookies::FieldChange;
-//! use session_affinity::{Affinity, MemoryStore, NoEndpoint, Pools, RequestMeta, Scheme, SessionStore, UnixTime};
+//! use session_affinity::{Affinity, MemoryStore, NoRoute, Pools, RequestMeta, Scheme, SessionStore, UnixTime};
 //!
 //! struct Proxy {
 //!     affinity: Affinity,
@@ -38,7 +38,7 @@
 //!         Flow::default()
 //!     }
 //!
-//!     fn on_request(&self, headers: &HeaderMap, flow: &mut Flow<SocketAddr>, now: UnixTime) -> Result<(), NoEndpoint> {
+//!     fn on_request(&self, headers: &HeaderMap, flow: &mut Flow<SocketAddr>, now: UnixTime) -> Result<(), NoRoute> {
 //!         let visit = self.affinity.recall(&RequestMeta::new(headers, Scheme::Https), now);
 //!         let record = self.store.record(visit.lookup());
 //!         flow.route(&self.affinity, visit, record, self.pools.clone(), || 0x5eed) // your random bits

@@ -1,6 +1,7 @@
 //! The configuration under Cloudflare's parameter names, checked once.
 
 use crate::affinity::Affinity;
+use crate::carrier::IssuedHeader;
 use crate::cookies::{
     CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, SameSite, Secure, SetCookie,
 };
@@ -28,7 +29,7 @@ mod written;
 
 #[cfg(feature = "serde")]
 pub use document::{InvalidDocument, read_strict};
-pub use extensions::{CookieConfig, Extensions};
+pub use extensions::{CarrierConfig, CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
 
@@ -182,6 +183,7 @@ impl Config {
             path: CookiePath::new(extensions.cookie.path.clone())?,
             domain: extensions.cookie.domain.clone().map(CookieDomain::new).transpose()?,
             partitioned: extensions.cookie.partitioned,
+            lifetime: extensions.cookie.lifetime,
             always_use_https: extensions.always_use_https,
         };
         Ok(SetCookie::new(self.cookie_name()?, attributes)?)
@@ -202,7 +204,12 @@ impl Config {
         let unit = " seconds for cookie and ip_cookie";
         let ttl = self.ttl(CookiePolicy::DEFAULT_TTL, 1_800, 604_800, unit)?;
         let clock_skew = ClockSkew::new(self.extensions.clock_skew)?;
-        let policy = CookiePolicy::new(name, keyring, set_cookie);
+        let policy = match &self.extensions.carrier {
+            CarrierConfig::Cookie => CookiePolicy::new(name, keyring, set_cookie),
+            CarrierConfig::Header(header) => {
+                CookiePolicy::in_header(name, keyring, IssuedHeader::new(header)?)
+            }
+        };
         Ok(policy.with_ttl(ttl).with_clock_skew(clock_skew))
     }
 
@@ -218,18 +225,34 @@ impl Config {
             .with_ttl(ttl))
     }
 
+    /// Refuses a header as the carrier for a policy that has no token.
+    fn check_carrier(&self, session_affinity: &'static str) -> Result<(), InvalidConfig> {
+        match &self.extensions.carrier {
+            CarrierConfig::Cookie => Ok(()),
+            CarrierConfig::Header(header) => {
+                Err(InvalidConfig::Carrier { header: header.clone(), session_affinity })
+            }
+        }
+    }
+
     fn policy(&self, keyring: &Keyring) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
         let name = self.load_balancer()?;
         // The cookie is checked for every policy: a configuration that is changed from
         // `none` to `cookie` ought not to fail then.
         let set_cookie = self.set_cookie()?;
         Ok(match self.session_affinity {
-            SessionAffinity::None => Box::new(NoAffinity::new(&name)),
+            SessionAffinity::None => {
+                self.check_carrier("none")?;
+                Box::new(NoAffinity::new(&name))
+            }
             SessionAffinity::Cookie => Box::new(self.cookie_policy(&name, keyring, set_cookie)?),
             SessionAffinity::IpCookie => {
                 Box::new(IpCookiePolicy::new(self.cookie_policy(&name, keyring, set_cookie)?))
             }
-            SessionAffinity::Header => Box::new(self.header_policy(&name)?),
+            SessionAffinity::Header => {
+                self.check_carrier("header")?;
+                Box::new(self.header_policy(&name)?)
+            }
         })
     }
 }
@@ -256,6 +279,7 @@ impl Affinity {
             .with_retries(Retries::new(extensions.retries)?)
             .with_drain_duration(DrainDuration::new(attributes.drain_duration)?)
             .with_cooling_off(CoolingOff::new(extensions.cooling_off)?)
+            .with_on_loss(extensions.on_loss)
             .with_ipv6_prefix(Ipv6Prefix::new(extensions.ipv6_prefix)?)
             .with_cache_guard(cache_guard))
     }

@@ -64,16 +64,18 @@ pub use own_side::is_own_side;
 ///
 /// # What it does
 /// 1. It reads the session, and asks the store where there is one.
-/// 2. It chooses the endpoint and removes the affinity cookie from the request.
+/// 2. It chooses the endpoint and removes the affinity cookie, or the issued header, from the
+///    request.
 /// 3. It calls the closure with the endpoint's target and the request. The closure connects and
 ///    sends. Where no connection could be made it gives the request back, whole, in
 ///    [`Failed::Unconnected`]: another endpoint is tried as the failover mode allows. Any other
 ///    failure ends the exchange.
-/// 4. When the endpoint has answered it settles: the response gets its `Set-Cookie`, the store its
-///    write. A 304 gets no cookie. Of the informational responses 101 is settled; any other one
-///    is passed on, and promises nothing.
+/// 4. When the endpoint has answered it settles: the response gets its `Set-Cookie` or issued
+///    header, the store its write. A 304 gets neither. Of the interim responses (1xx) 101 is
+///    settled; any other one is passed on as it is, and promises nothing.
 ///
-/// The response's extensions have the [`Trace`](crate::Trace) of the request, for logs and metrics.
+/// The extensions of a response that was settled have the [`Trace`](crate::Trace) of the request,
+/// for logs and metrics.
 ///
 /// # Cancellation
 /// Dropping the future at any await promises nothing to the client: there is no response with a
@@ -106,7 +108,8 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
         self
     }
 
-    /// Sets the store of header sessions, by reference or behind an `Arc`. In debug builds a header
+    /// Sets the store of header sessions, by reference or behind an `Arc`:
+    /// [`AnyStore`](crate::store::AnyStore), or one of your own. In debug builds a header
     /// session without a store panics: see [`NoStore`].
     pub fn with_store<R: AsyncSessionStore>(self, store: R) -> Exchange<'a, P, T, R> {
         let Self { affinity, pools, store: _, scheme, client_ip, now, entropy } = self;
@@ -128,8 +131,8 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
     /// Serves the request: calls `connect` for each endpoint that is tried, and settles when one
     /// has answered.
     ///
-    /// `connect` is an async closure, `async |target, request| …`. It may read what it captures; to
-    /// change it, use a cell or an atomic.
+    /// `connect` is an async closure, `async |target, request| …`. Write it without `move`: it
+    /// borrows what it captures. To change that, use a cell or an atomic.
     ///
     /// # Errors
     /// [`Refused`], which knows the status to answer with. Nothing was promised to the client.
@@ -163,9 +166,7 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
         };
         let record = store.record(visit.lookup()).await;
         let (mut attempt, mut target) = affinity.route(visit, record, pools, entropy)?;
-        if let Some(cookie) = affinity.cookie_name() {
-            cookie.strip(request.headers_mut());
-        }
+        affinity.strip(request.headers_mut());
         loop {
             match connect(attempt.endpoint(), target, request).await {
                 Ok(early) if is_interim(early.status()) => return Ok(early),
@@ -182,7 +183,8 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
                 Err(Failed::BrokeOff(error)) => {
                     return Err(Refused::BrokeOff { trace: attempt.give_up().trace(), error });
                 }
-                Err(Failed::OwnSide(error)) => return Err(Refused::OwnSide(error)),
+                Err(Failed::OwnSide(error)) => return Err(Refused::OwnSide { error }),
+                Err(Failed::Abandoned(error)) => return Err(Refused::Abandoned { error }),
             }
         }
     }

@@ -1,7 +1,12 @@
-//! The rule for a connection that could not be made: one table, one function.
+//! The rule for a connection that could not be made: one table, one function. And the rule for a
+//! session whose endpoint does not take it.
 
 use std::fmt;
 use std::str::FromStr;
+
+mod on_loss;
+
+pub use on_loss::OnLoss;
 
 /// The effect of a passive failure on a live session. Cloudflare:
 /// `session_affinity_attributes.zero_downtime_failover`.

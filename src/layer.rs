@@ -1,7 +1,7 @@
 //! A layer for axum and other [tower](https://docs.rs/tower) servers. Feature `tower`.
 //!
 //! [`AffinityLayer`] runs an [`Exchange`](crate::Exchange) around the inner service: it recalls the
-//! session, routes, strips the affinity cookie from the request, calls the inner service, tries the
+//! session, routes, strips the affinity cookie or the issued header from the request, calls the inner service, tries the
 //! next endpoint where no connection could be made, and settles when an endpoint has answered.
 //!
 //! The inner service connects and sends. It finds its endpoint in the request's extensions

@@ -24,8 +24,8 @@
 //! same code fits straight-line async and callbacks, and an async store needs no async trait.
 //!
 //! Nothing a client sends causes an error. A cookie or record that cannot be used is treated as
-//! absent; the [`Outcome`] says why. Errors exist for configuration, and for requests without an
-//! endpoint to try.
+//! absent; the [`Outcome`] says why. Errors exist for configuration, for requests without an
+//! endpoint to try, and, where the embedder asks for it, for sessions whose endpoint is lost.
 //!
 //! # Example
 //!
@@ -59,7 +59,8 @@
 //! # Words
 //!
 //! An *endpoint* serves requests; a *pool* is a list of endpoints. A *pin* is the memory of a
-//! session: endpoint, issued, expires. A *token* is a sealed pin, the value of the cookie. A
+//! session: endpoint, issued, expires. A *token* is a sealed pin; its *carrier* is a cookie, or a
+//! header that the gateway issues. A
 //! *session key* names a header session in its store. A *claim* is the statement of a request
 //! about its session; a *live session* is a claim with a pin that is valid now. *Steering* chooses
 //! the endpoint of a new session; the *seed* is the number that decides the choice. A session is
@@ -87,13 +88,13 @@
 //! | session | and | outcome | what is written |
 //! |---|---|---|---|
 //! | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored | as kept |
-//! | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
+//! | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |
-//! | live | otherwise, in every failover mode | moved to the first open pool | a new pin |
+//! | live | otherwise, in every failover mode | moved to the first open pool; or lent or refused, as [`OnLoss`](failover::OnLoss) says | a new pin; lent: as kept; refused: nothing |
 //! | absent, or not usable | | created in the first open pool that does not shed it | a new pin |
-//! | to be created or moved | no pool is open, or every open pool sheds a new one | the fallback pool, itself enabled: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with weight > 0, its health ignored; a new session without it: the first open pool | a new pin |
-//! | | not even that | [`NoEndpoint`] | nothing |
+//! | to be created, moved, or lent from a lost endpoint | no pool is open, or every open pool sheds a new one | the fallback pool, itself enabled: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with weight > 0, its health ignored; a new session without it: the first open pool | a new pin; lent: as kept |
+//! | | not even that | [`NoRoute::NoEndpoint`] | nothing |
 //! | unbound | | steering chooses every time | nothing |
 //!
 //! The rule for a connection that could not be made is the table of [`failover::decide`]. Each
@@ -102,8 +103,8 @@
 //! # Modules
 //!
 //! The names of a first proxy are at the root. Every part has a module with all of its items:
-//! [`callbacks`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`], [`keys`],
-//! [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
+//! [`callbacks`], [`carrier`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`],
+//! [`keys`], [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
 //! feature `tower` the module `layer`. The verbs and their values, the request, the time and the
 //! load balancer's name are at the root alone.
 //!
@@ -118,7 +119,8 @@
 //! Without the key no client can make a token or see which endpoint it names; the times in it
 //! are readable. A copied token is sent where its owner is until it expires: a token is no
 //! authentication. Secrets have at least 32 bytes, are wiped when dropped and redacted in
-//! `Debug`. At most four cookies of that name are tried for a request. Stores see a keyed hash
+//! `Debug`. At most four cookies or headers of that name are tried for a request. A session is taken
+//! back by [`Affinity::forget`]. Stores see a keyed hash
 //! of the headers, never their values, and [`MemoryStore`] is bounded.
 //!
 //! # What it does not do
@@ -169,6 +171,7 @@
 
 mod affinity;
 pub mod callbacks;
+pub mod carrier;
 pub mod config;
 pub mod cookies;
 pub mod drain;
@@ -198,7 +201,7 @@ pub mod token;
 #[cfg(feature = "serde")]
 mod wire;
 
-pub use affinity::{Affinity, Attempt, GaveUp, NoEndpoint, Trace, Visit};
+pub use affinity::{Affinity, Attempt, GaveUp, NoRoute, Trace, Visit};
 pub use endpoint::{Endpoint, EndpointId, Health, State};
 pub use entropy::entropy;
 pub use exchange::Exchange;

@@ -14,6 +14,7 @@ use crate::token::Rejected;
 /// | `created:…` | a new session begins: see [`Created`] |
 /// | `moved:…` | a live session is pinned to another endpoint: see [`Moved`] |
 /// | `lent:…` | another endpoint serves this request, the pin is unchanged: see [`Lent`] |
+/// | `lost:…` | the pinned endpoint does not take the session, which is not to be moved: see [`Lost`] |
 /// | `unbound` | the request has no session: policy `none`, or the configured headers are missing |
 /// | `no_endpoint` | the snapshot has no endpoint to try |
 /// | `gave_up` | no connection could be made, or an endpoint broke off after the request was sent |
@@ -35,6 +36,8 @@ pub enum Outcome {
     Moved(Moved),
     /// Another endpoint serves this request; the pin is unchanged.
     Lent(Lent),
+    /// The pinned endpoint does not take the session, and no other endpoint was chosen.
+    Lost(Lost),
     /// The request has no session.
     Unbound,
     /// The snapshot has no endpoint to try.
@@ -49,9 +52,11 @@ pub enum Outcome {
 pub enum Created {
     /// The request had no cookie of the policy's name.
     NoCookie,
-    /// The pin in the cookie had expired.
+    /// The request had no header of the name that the gateway issues.
+    NoHeader,
+    /// The pin in the cookie or the issued header had expired.
     Expired,
-    /// The cookie was not 48 characters of the base64url alphabet.
+    /// The cookie or the issued header was not 48 characters of the base64url alphabet.
     Malformed,
     /// The token's tag was wrong; a token of another load balancer counts as forged.
     Forged,
@@ -99,6 +104,23 @@ pub enum Lent {
     ConnectFailed,
     /// The pinned endpoint was cooling off.
     Suspect,
+    /// The pinned endpoint was unhealthy, under [`OnLoss::Lend`](crate::failover::OnLoss::Lend).
+    Unhealthy,
+}
+
+/// The reason for which the endpoint of a live session does not take it. It is an outcome under
+/// [`OnLoss::Refuse`](crate::failover::OnLoss::Refuse).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Lost {
+    /// The pinned endpoint is unhealthy.
+    Unhealthy,
+    /// The pinned endpoint is not in the snapshot.
+    Removed,
+    /// The pinned endpoint is disabled, and there is no drain.
+    Disabled,
+    /// The drain of the pinned endpoint is over.
+    Drained,
 }
 
 impl Outcome {
@@ -106,6 +128,7 @@ impl Outcome {
     pub const ALL: &'static [Self] = &[
         Self::Kept,
         Self::Created(Created::NoCookie),
+        Self::Created(Created::NoHeader),
         Self::Created(Created::Expired),
         Self::Created(Created::Malformed),
         Self::Created(Created::Forged),
@@ -125,6 +148,11 @@ impl Outcome {
         Self::Moved(Moved::Suspect),
         Self::Lent(Lent::ConnectFailed),
         Self::Lent(Lent::Suspect),
+        Self::Lent(Lent::Unhealthy),
+        Self::Lost(Lost::Unhealthy),
+        Self::Lost(Lost::Removed),
+        Self::Lost(Lost::Disabled),
+        Self::Lost(Lost::Drained),
         Self::Unbound,
         Self::NoEndpoint,
         Self::GaveUp,
@@ -135,6 +163,7 @@ impl Outcome {
         match self {
             Self::Kept => "kept",
             Self::Created(Created::NoCookie) => "created:no_cookie",
+            Self::Created(Created::NoHeader) => "created:no_header",
             Self::Created(Created::Expired) => "created:expired",
             Self::Created(Created::Malformed) => "created:malformed",
             Self::Created(Created::Forged) => "created:forged",
@@ -154,6 +183,11 @@ impl Outcome {
             Self::Moved(Moved::Suspect) => "moved:suspect",
             Self::Lent(Lent::ConnectFailed) => "lent:connect_failed",
             Self::Lent(Lent::Suspect) => "lent:suspect",
+            Self::Lent(Lent::Unhealthy) => "lent:unhealthy",
+            Self::Lost(Lost::Unhealthy) => "lost:unhealthy",
+            Self::Lost(Lost::Removed) => "lost:removed",
+            Self::Lost(Lost::Disabled) => "lost:disabled",
+            Self::Lost(Lost::Drained) => "lost:drained",
             Self::Unbound => "unbound",
             Self::NoEndpoint => "no_endpoint",
             Self::GaveUp => "gave_up",
@@ -188,6 +222,18 @@ crate::wire::text!(Outcome);
 pub struct UnknownLabel {
     /// The text that was read.
     pub label: String,
+}
+
+impl Moved {
+    /// The reason for which a session is moved from an endpoint that does not take it.
+    pub(crate) const fn lost(reason: Lost) -> Self {
+        match reason {
+            Lost::Unhealthy => Self::Unhealthy,
+            Lost::Removed => Self::Removed,
+            Lost::Disabled => Self::Disabled,
+            Lost::Drained => Self::Drained,
+        }
+    }
 }
 
 impl Created {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use session_affinity::config::*;
-use session_affinity::cookies::{CookieName, SameSite, Secure};
+use session_affinity::cookies::{CookieName, Lifetime, SameSite, Secure};
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::Percent;
 use session_affinity::pools::LoadShedding;
 use session_affinity::*;
@@ -59,7 +60,7 @@ fn the_defaults_are_accepted_for_every_policy() {
 fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     use SessionAffinity::*;
     type Change = fn(&mut Config);
-    let rows: [(Change, &str); 23] = [
+    let rows: [(Change, &str); 27] = [
         (
             |c| c.name = String::new(),
             "name is \"\"; allowed: 1 to 255 bytes without control characters",
@@ -99,7 +100,7 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
         (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
         (
             |c| c.extensions.cookie.name = "a b".into(),
-            "cookie.name is \"a b\"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+            "cookie.name is \"a b\"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
         ),
         (
             |c| c.extensions.cookie.path = "x".into(),
@@ -137,6 +138,34 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
                 c.session_affinity_attributes.secure = Secure::Always;
             },
             "cookie.name is \"__Host-a\"; allowed with the prefix __Host-: path / and no domain",
+        ),
+        (
+            |c| {
+                c.session_affinity = Cookie;
+                c.extensions.carrier = CarrierConfig::Header("a b".into());
+            },
+            "carrier.header is \"a b\"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
+        ),
+        (
+            |c| {
+                c.session_affinity = IpCookie;
+                c.extensions.carrier = CarrierConfig::Header("Host".into());
+            },
+            "carrier.header is \"Host\"; allowed: a name without a meaning in HTTP, such as x-session-affinity",
+        ),
+        (
+            |c| {
+                c.session_affinity = None;
+                c.extensions.carrier = CarrierConfig::Header("x-lb".into());
+            },
+            "carrier is the header \"x-lb\"; allowed for none: cookie",
+        ),
+        (
+            |c| {
+                header(c);
+                c.extensions.carrier = CarrierConfig::Header("x-lb".into());
+            },
+            "carrier is the header \"x-lb\"; allowed for header: cookie",
         ),
         (
             |c| c.session_affinity = Header,
@@ -605,8 +634,11 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
-        "cookie": { "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true }
+        "on_loss": "lend", "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "carrier": { "header": "x-lb" },
+        "cookie": {
+            "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true, "lifetime": "session"
+        }
     }"#
     .replace("SECRET", SECRET);
     let expected = Extensions {
@@ -614,14 +646,17 @@ fn extensions_are_read_by_the_names_of_their_fields() {
         ipv6_prefix: 48,
         clock_skew: 60,
         cooling_off: 30,
+        on_loss: OnLoss::Lend,
         always_use_https: true,
         cache_guard: false,
         session_secret: Some(Secret::new([5; 32]).unwrap()),
+        carrier: CarrierConfig::Header("x-lb".into()),
         cookie: CookieConfig {
             name: "lb".into(),
             path: "/shop".into(),
             domain: Some("example.com".into()),
             partitioned: true,
+            lifetime: Lifetime::Session,
         },
     };
     assert_eq!(serde_json::from_str::<Extensions>(&text).unwrap(), expected);
@@ -636,8 +671,25 @@ fn extensions_are_read_by_the_names_of_their_fields() {
 }
 
 #[test]
+fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
+    for on_loss in [OnLoss::Move, OnLoss::Lend, OnLoss::Refuse] {
+        let extensions = Extensions { on_loss, ..Extensions::default() };
+        let config = Config { extensions, ..Config::new("shop.example.com") };
+        let affinity = Affinity::from_config(&config, &keyring()).unwrap();
+        let set = Affinity::new(NoAffinity::new(affinity.load_balancer())).with_on_loss(on_loss);
+        assert_eq!(format!("{affinity:?}"), format!("{set:?}"));
+        assert!(format!("{affinity:?}").contains(&format!("on_loss: {on_loss:?}")));
+    }
+}
+
+#[test]
 fn an_absent_extension_is_the_default() {
-    for text in ["{}", r#"{"cookie": {}}"#, r#"{"cookie": {"domain": null}}"#] {
+    for text in [
+        "{}",
+        r#"{"carrier": "cookie"}"#,
+        r#"{"cookie": {}}"#,
+        r#"{"cookie": {"domain": null, "lifetime": "permanent"}}"#,
+    ] {
         assert_eq!(serde_json::from_str::<Extensions>(text).unwrap(), Extensions::default());
     }
 }
@@ -653,7 +705,21 @@ fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
         (r#"{"retries": -1}"#, "expected a whole number that is not negative"),
         (r#"{"clock_skew": 1.5}"#, "expected a whole number that is not negative"),
         (r#"{"cooling_off": "1"}"#, "expected a whole number that is not negative"),
+        (
+            r#"{"on_loss": "stay"}"#,
+            "unknown variant `stay`, expected one of `move`, `lend`, `refuse`",
+        ),
+        (r#"{"on_loss": "Move"}"#, "unknown variant `Move`"),
+        (r#"{"on_loss": ""}"#, "unknown variant ``"),
+        (r#"{"on_loss": null}"#, "expected value"),
         (r#"{"cache_guard": null}"#, "expected a boolean"),
+        (r#"{"carrier": "header"}"#, "expected newtype variant"),
+        (r#"{"carrier": "set-cookie"}"#, "expected `cookie` or `header`"),
+        (r#"{"carrier": {"header": null}}"#, "expected a string"),
+        (r#"{"carrier": {"header": "a", "name": "b"}}"#, "expected value"),
+        (r#"{"carrier": null}"#, "expected"),
+        (r#"{"cookie": {"lifetime": "Session"}}"#, "expected `permanent` or `session`"),
+        (r#"{"cookie": {"lifetime": null}}"#, "expected"),
         (r#"{"cookie": null}"#, "expected an object"),
         (r#"{"cookie": ["lb"]}"#, "expected an object"),
         (r#"{"cookie": {"name": null}}"#, "expected a string"),
@@ -877,7 +943,7 @@ fn the_strict_reader_names_the_path_of_a_value_that_cannot_be_read() {
         ),
         (
             r#"{ "extensions": { "cookie": { "nam": "lb" } } }"#,
-            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned` at line 1 column 35",
+            "extensions.cookie.nam: unknown field `nam`, expected one of `name`, `path`, `domain`, `partitioned`, `lifetime` at line 1 column 35",
         ),
     ] {
         assert_eq!(said_once(&strict(text).unwrap_err()), message);

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use naive::{
     Ask, NaiveEndpoint, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash,
-    write_of,
+    shedding_hash_of_key, write_of,
 };
-use session_affinity::failover::FailoverScope;
+use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::store::{SessionKey, WriteKind};
@@ -20,9 +20,7 @@ use session_affinity::{
     Affinity, AffinityPolicy, EndpointId, FailoverMode, Health, Key, Keyring, Pools, Record,
     Secret, Settlement, StoreWrite,
 };
-use support::{
-    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, token_of, ttl,
-};
+use support::{Chance, Client, Kind, NOW, PinnedTo, Random, at, key, keyring, token_of, ttl};
 
 /// Combinations are numbered; each digit of the number is one condition.
 struct Digits(usize);
@@ -263,6 +261,19 @@ impl Place {
         world
     }
 
+    /// The values of `on_loss` to check for a live session. Where its endpoint may be lost: `move`,
+    /// and each other one in a third of the places. Elsewhere: one of them, as it changes nothing.
+    fn losses(&self, spread: &mut Random) -> Vec<OnLoss> {
+        let may_be_lost = !matches!(self.own, Own::Healthy | Own::WeightZero | Own::Unchecked)
+            || matches!(self.own_pool, OwnPool::Draining | OwnPool::DrainOver);
+        if !may_be_lost {
+            return vec![spread.one_of(&LOSSES)];
+        }
+        let mut losses = vec![OnLoss::Move];
+        losses.extend(LOSSES[1..].iter().filter(|_| spread.next().is_multiple_of(3)));
+        losses
+    }
+
     fn suspects(&self) -> Vec<EndpointId> {
         let pin = vec![pin_id()];
         let others = || ENDPOINTS[1..].iter().map(|path| id(path)).collect();
@@ -335,6 +346,15 @@ struct Bench {
 
 const MODES: [FailoverMode; 3] =
     [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky];
+const LOSSES: [OnLoss; 3] = [OnLoss::Move, OnLoss::Lend, OnLoss::Refuse];
+
+/// The rules of a request that do not belong to its place.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    mode: FailoverMode,
+    retries: usize,
+    on_loss: OnLoss,
+}
 
 impl Bench {
     fn new(kind: Kind) -> Self {
@@ -360,6 +380,7 @@ impl Bench {
                 .with_retries(Retries::new(digits.take([1, 2])).unwrap())
                 .with_failover_scope(digits.take([FailoverScope::OwnPool, FailoverScope::AllPools]))
                 .with_drain_duration(DrainDuration::new(digits.take([DRAIN, 0])).unwrap())
+                .with_on_loss(digits.take(LOSSES))
                 .with_cooling_off(CoolingOff::new(1).unwrap())
         };
         let refuser = |id| {
@@ -369,7 +390,7 @@ impl Bench {
         Self {
             kind,
             topologies: FALLBACKS.map(topology).into(),
-            nodes: (0..3 * 2 * 2 * 2).map(|number| [node(number), node(number)]).collect(),
+            nodes: (0..3 * 2 * 2 * 2 * 3).map(|number| [node(number), node(number)]).collect(),
             refusers: ENDPOINTS.map(|path| refuser(id(path))).into(),
             now: NOW.as_secs(),
             random: Random(1),
@@ -394,14 +415,14 @@ impl Bench {
     }
 
     /// One combination, settled after 0, 1, 2 … passive failures until it gives up.
-    fn check(&mut self, place: Place, case: &Case, mode: FailoverMode, retries: usize) {
+    fn check(&mut self, place: Place, case: &Case, rules: Rules) {
         self.combinations += 1;
         self.entropy = self.random.next();
         let mut before: Vec<Step> = Vec::new();
-        for failures in 0..=retries + 1 {
+        for failures in 0..=rules.retries + 1 {
             // No endpoint is suspect any more.
             self.now += 16;
-            match self.chain(place, case, mode, retries, failures) {
+            match self.chain(place, case, rules, failures) {
                 None => break,
                 Some(taken) => {
                     // The same seeds, snapshot and marks, on the other node: the same choices.
@@ -418,15 +439,15 @@ impl Bench {
         &mut self,
         place: Place,
         case: &Case,
-        mode: FailoverMode,
-        retries: usize,
+        rules: Rules,
         failures: usize,
     ) -> Option<Vec<Step>> {
-        let now = self.now;
+        let (now, Rules { mode, retries, on_loss }) = (self.now, rules);
         let (empty, whole, without) = &self.topologies[place.fallback as usize];
         let mut world = place.world(empty, now);
         world.rules.mode = mode;
         world.rules.retries = retries;
+        world.rules.on_loss = on_loss;
         let suspects = place.suspects();
         self.refuse(whole, &suspects);
         suspects.iter().for_each(|suspect| world.failed(*suspect, now));
@@ -435,7 +456,8 @@ impl Bench {
         let node = mode as usize
             + 3 * (retries - 1)
             + 6 * usize::from(place.across)
-            + 12 * usize::from(place.drain == 0);
+            + 12 * usize::from(place.drain == 0)
+            + 24 * on_loss as usize;
         let affinity = &self.nodes[node][failures % 2];
         let visit = affinity.recall(&case.client.request(), at(now));
         let key = visit.lookup().map(|lookup| lookup.key);
@@ -448,23 +470,23 @@ impl Bench {
             now,
             session: case.session,
             hash: case.client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: key.map(|key| shedding_hash_of_key(LOAD_BALANCER, key)),
         };
-        let mut permitted = world.route(&ask);
         let mut taken: Vec<Step> = Vec::new();
         let explain = |law: &str, permitted: &[Step], taken: &[Step]| {
             let kind = self.kind;
             format!(
-                "{law}\n{place:?}\n{case:?}\n{kind:?}, {mode:?}, {retries} retries\n{taken:?}\nthen permitted: {permitted:?}"
+                "{law}\n{place:?}\n{case:?}\n{kind:?}, {rules:?}\n{taken:?}\nthen permitted: {permitted:?}"
             )
         };
-        let Ok((mut attempt, mut target)) = affinity.route(visit, case.record, &pools, entropy)
-        else {
-            assert!(
-                permitted.is_empty(),
-                "{}",
-                explain("there is an endpoint", &permitted, &taken)
-            );
-            return None;
+        let routed = affinity.route(visit, case.record, &pools, entropy);
+        let (mut attempt, mut target, mut permitted) = match (routed, world.route(&ask)) {
+            (Ok((attempt, target)), Ok(permitted)) => (attempt, target, permitted),
+            (Err(error), Err(outcome)) if error.outcome() == outcome => return None,
+            (routed, permitted) => {
+                let law = format!("the crate: {routed:?}, the tables: {permitted:?}");
+                panic!("{}", explain(&law, &[], &taken));
+            }
         };
         if matches!(case.session, Session::Live(_)) {
             assert!(
@@ -472,7 +494,7 @@ impl Bench {
                 "{}",
                 explain("a live session draws no entropy", &permitted, &taken)
             );
-        } else if matches!(self.kind, Kind::Cookie | Kind::NoAffinity) {
+        } else if matches!(self.kind, Kind::Cookie | Kind::NoAffinity | Kind::IssuedHeader) {
             assert!(drawn.get(), "{}", explain("a choice by entropy draws it", &permitted, &taken));
         }
         let mut walk: Option<Walk> = None;
@@ -511,8 +533,8 @@ impl Bench {
         }
         let Step { endpoint, outcome } = taken[failures];
         let settlement = affinity.settle(attempt, &pools);
-        let written = written(&settlement, endpoint, key, now);
-        let expected = write_of(outcome, self.kind.has_cookie(), case.record);
+        let written = written(&settlement, self.kind, endpoint, key, now);
+        let expected = write_of(outcome, self.kind.has_token(), case.record);
         assert_eq!(written, expected, "{}", explain("what is written", &permitted, &taken));
         self.settled += 1;
         Some(taken)
@@ -525,30 +547,31 @@ impl Bench {
         let client = Client::number(7);
         let new =
             |reason, client| Case { session: Session::New(reason), record: Record::Absent, client };
-        let with_token =
-            |pin, keyring| client.clone().with_token(codec(&keyring).seal(&pin).as_str());
+        let carry = |token: &str| self.kind.with_token(client.clone(), token);
+        let with_token = |pin, keyring| carry(self.kind.codec(&keyring).seal(&pin).as_str());
         let stored =
             |session, record| Case { session, record, client: client.clone().with_user("ann") };
         match self.kind {
-            Kind::Cookie | Kind::IpCookie => {
+            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
                 let early = Pin { issued: at(now + 900_000), expires: at(now + 980_000), ..pin };
                 let late = Pin { issued: at(now - 90_000), expires: at(now - 10_000), ..pin };
                 let forger = Keyring::from(Key::new(1, Secret::new([77; 32]).unwrap()));
-                let version_2 = format!("Ag{}", &codec(&keyring()).seal(&pin).as_str()[2..]);
+                let version_2 =
+                    format!("Ag{}", &self.kind.codec(&keyring()).seal(&pin).as_str()[2..]);
                 vec![
                     Case {
                         session: Session::Live(pin_id()),
                         record: Record::Absent,
-                        client: client.clone().with_pin(pin),
+                        client: with_token(pin, keyring()),
                     },
-                    new(Created::NoCookie, client.clone()),
-                    new(Created::NoCookie, Client::without_address()),
-                    new(Created::Expired, client.clone().with_pin(late)),
-                    new(Created::Premature, client.clone().with_pin(early)),
-                    new(Created::Malformed, client.clone().with_token("short")),
+                    new(self.kind.missing(), client.clone()),
+                    new(self.kind.missing(), Client::without_address()),
+                    new(Created::Expired, with_token(late, keyring())),
+                    new(Created::Premature, with_token(early, keyring())),
+                    new(Created::Malformed, carry("short")),
                     new(Created::Forged, with_token(pin, forger)),
                     new(Created::UnknownKey, with_token(pin, Keyring::from(key(5)))),
-                    new(Created::UnknownVersion, client.clone().with_token(&version_2)),
+                    new(Created::UnknownVersion, carry(&version_2)),
                 ]
             }
             Kind::Header => vec![
@@ -568,7 +591,8 @@ impl Bench {
     }
 
     /// Checks a live session in each of these modes and a new one in one of them. Of as many places
-    /// as the number beside a mode, or `new_every`, about one is checked.
+    /// as the number beside a mode, or `new_every`, about one is checked. `on_loss` is spread over
+    /// the places.
     fn run(kind: Kind, modes: &[(FailoverMode, u64)], new_every: u64) {
         let start = Instant::now();
         let mut bench = Self::new(kind);
@@ -589,12 +613,16 @@ impl Bench {
                 cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
             for (mode, every) in modes {
                 if spread.next().is_multiple_of(*every) {
-                    bench.check(place, live[0], *mode, 1 + spread.below(2));
+                    let retries = 1 + spread.below(2);
+                    for on_loss in place.losses(&mut spread) {
+                        bench.check(place, live[0], Rules { mode: *mode, retries, on_loss });
+                    }
                 }
             }
             if spread.next().is_multiple_of(new_every) {
                 let mode = modes.get(spread.below(3)).map_or(FailoverMode::None, |(mode, _)| *mode);
-                bench.check(place, new[spread.below(new.len())], mode, 1 + spread.below(2));
+                let (case, retries) = (new[spread.below(new.len())], 1 + spread.below(2));
+                bench.check(place, case, Rules { mode, retries, on_loss: spread.one_of(&LOSSES) });
             }
         }
         print(&format!(
@@ -610,6 +638,7 @@ impl Bench {
 /// Returns the kind of write in a settlement, every field of which must be right.
 fn written(
     settlement: &Settlement,
+    policy: Kind,
     endpoint: EndpointId,
     key: Option<SessionKey>,
     now: u64,
@@ -617,11 +646,11 @@ fn written(
     const IDLE: u64 = 1_800;
     const ABSOLUTE: u64 = 82_800;
     let now = at(now);
-    match (&settlement.set_cookie, settlement.store_write) {
+    match (&settlement.response, settlement.store_write) {
         (None, None) => Write::Nothing,
         (Some(_), None) => {
             let token = token_of(settlement).unwrap();
-            let pin = codec(&keyring()).open(token.as_bytes(), now).unwrap();
+            let pin = policy.codec(&keyring()).open(token.as_bytes(), now).unwrap();
             assert_eq!(pin, Pin { endpoint, issued: now, expires: now.saturating_add(ABSOLUTE) });
             Write::SetCookie
         }
@@ -631,6 +660,7 @@ fn written(
                 WriteKind::Touch => (WriteKind::Touch, Write::Touch),
                 WriteKind::Create(_) => (WriteKind::Create(endpoint), Write::Create),
                 WriteKind::Replace(_) => (WriteKind::Replace(endpoint), Write::Replace),
+                WriteKind::Remove => panic!("no session is taken back"),
             };
             assert_eq!(write, StoreWrite { key, ttl: ttl(IDLE), now, kind });
             written
@@ -661,6 +691,14 @@ fn every_combination_of_the_tables_for_ip_cookie() {
     let modes =
         [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
     Bench::run(Kind::IpCookie, &modes, 9);
+}
+
+/// The tables of manual::tables, for sessions in a header that the gateway issues.
+#[test]
+fn every_combination_of_the_tables_for_an_issued_header() {
+    let modes =
+        [(FailoverMode::None, 49), (FailoverMode::Temporary, 49), (FailoverMode::Sticky, 49)];
+    Bench::run(Kind::IssuedHeader, &modes, 25);
 }
 
 /// manual::tables, The session: "unbound: steering chooses each time, in the same pools | nothing"

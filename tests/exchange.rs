@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use session_affinity::exchange::{Failed, Refused};
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::Retries;
 use session_affinity::store::{AnyStore, AsyncSessionStore, Lookup, NoStore};
 use session_affinity::*;
@@ -142,6 +143,35 @@ fn an_endpoint_that_broke_off_is_the_last_and_is_named() {
     assert_eq!(refused.trace().unwrap().tried().len(), 1);
 }
 
+/// manual::tables, A lost endpoint: "`refuse` | [`NoRoute::Lost`]: answer 503 | the same | nothing".
+/// The log knows the pin.
+#[test]
+fn a_session_that_is_refused_is_503_and_no_endpoint_is_asked() {
+    let pools = pools(&["eu-1", "eu-2"]);
+    let affinity = sticky().with_on_loss(OnLoss::Refuse);
+    let created: Answer =
+        now(exchange(&affinity, &pools)
+            .run(Request::new(()), async |name, _| Ok(answer(name, 200))));
+    let created = created.unwrap();
+    let home = EndpointId::new("eu", created.body());
+    let ill = pools.edited(|edit| edit.health(home, Health::Unhealthy)).unwrap();
+    let ask = |pools: &Pools<&'static str>| {
+        let mut request = Request::new(());
+        request.headers_mut().insert(COOKIE, cookie(&created).unwrap());
+        now(exchange(&affinity, pools).run(request, async |name, _| {
+            assert_eq!(name, created.body(), "no other endpoint");
+            Ok::<_, Failed<(), Error>>(answer(name, 200))
+        }))
+    };
+    let refused = ask(&ill).unwrap_err();
+    let trace = refused.trace().unwrap();
+    assert_eq!(trace.to_string(), format!("lost:unhealthy pinned={home}"));
+    let response: Response<String> = refused.into_response();
+    assert_eq!((response.status().as_u16(), response.headers().len()), (503, 0));
+    assert_eq!(response.extensions().get::<Trace>(), Some(&trace));
+    assert_eq!(ask(&pools).unwrap().extensions().get::<Trace>().unwrap().outcome(), Outcome::Kept);
+}
+
 /// manual::embedding, Connecting: "a failure of your own side is no passive failure".
 #[test]
 fn a_failure_of_the_proxys_own_side_tries_nobody_else_and_blames_nobody() {
@@ -159,6 +189,29 @@ fn a_failure_of_the_proxys_own_side_tries_nobody_else_and_blames_nobody() {
     assert!(pools.iter().flat_map(|pool| pool.endpoints()).all(|it| !it.is_suspect(NOW)));
     let response: Response<String> = refused.into_response();
     assert_eq!((response.status().as_u16(), response.extensions().len()), (503, 0));
+}
+
+/// manual::embedding, Connecting: "the client did not send the rest of its body".
+#[test]
+fn a_client_that_leaves_its_request_half_sent_blames_no_endpoint() {
+    let (affinity, pools) = (sticky(), pools(&["eu-1", "eu-2"]));
+    let refused: Answer = now(exchange(&affinity, &pools).run(Request::new(()), async |_, _| {
+        Err::<_, Failed<(), Error>>(Failed::Abandoned(Error::other("the body broke off")))
+    }));
+    let refused = refused.unwrap_err();
+    assert_eq!((refused.status(), refused.outcome()), (StatusCode::BAD_REQUEST, None));
+    assert_eq!(
+        refused.to_string(),
+        "the client did not send the rest of its request: the body broke off"
+    );
+}
+
+#[test]
+fn an_error_says_itself_once() {
+    use std::error::Error as _;
+    for refused in [Refused::<Error>::from(GaveUp::new()), NoRoute::no_endpoint(None).into()] {
+        assert!(refused.source().is_none(), "{refused}");
+    }
 }
 
 #[test]

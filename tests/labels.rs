@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::cookies::CookieName;
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::{CoolingOff, DrainDuration, Percent};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
 use session_affinity::token::{Pin, TokenCodec};
@@ -15,9 +17,10 @@ use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
-const LABELS: [&str; 24] = [
+const LABELS: [&str; 30] = [
     "kept",
     "created:no_cookie",
+    "created:no_header",
     "created:expired",
     "created:malformed",
     "created:forged",
@@ -37,6 +40,11 @@ const LABELS: [&str; 24] = [
     "moved:suspect",
     "lent:connect_failed",
     "lent:suspect",
+    "lent:unhealthy",
+    "lost:unhealthy",
+    "lost:removed",
+    "lost:disabled",
+    "lost:drained",
     "unbound",
     "no_endpoint",
     "gave_up",
@@ -78,7 +86,7 @@ impl Case {
         self.pools = self.pools.edited(change).unwrap();
     }
 
-    fn route(&self, cookie: Option<&str>, now: UnixTime) -> Result<Attempt, NoEndpoint> {
+    fn route(&self, cookie: Option<&str>, now: UnixTime) -> Result<Attempt, NoRoute> {
         let mut headers = HeaderMap::new();
         if let Some(cookie) = cookie {
             headers.insert(COOKIE, HeaderValue::from_str(&format!("__cflb={cookie}")).unwrap());
@@ -99,7 +107,7 @@ impl Case {
     }
 
     fn token(&self, endpoint: &str, issued: UnixTime, keys: impl Into<Keyring>) -> String {
-        let codec = TokenCodec::new(&shop(), &CookieName::default(), &keys.into());
+        let codec = TokenCodec::new(&shop(), CookieName::default(), &keys.into());
         let pin = Pin { endpoint: id(endpoint), issued, expires: issued.saturating_add(82_800) };
         codec.seal(&pin).as_str().to_owned()
     }
@@ -128,6 +136,33 @@ fn labels_of_new_sessions() {
     );
     let attempt = case.route(None, NOW).unwrap();
     assert_eq!(case.failover(attempt).unwrap().outcome().label(), "created:connect_failed");
+}
+
+#[test]
+fn labels_of_sessions_in_an_issued_header() {
+    let header = IssuedHeader::new("x-session-affinity").unwrap();
+    let affinity = Affinity::new(CookiePolicy::in_header(&shop(), &key(1).into(), header.clone()));
+    let pools = support::pools(&["a", "b"]);
+    let label = |value: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert(header.name(), HeaderValue::from_str(value).unwrap());
+        }
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        attempt.outcome().label()
+    };
+    let token = |issued: UnixTime, keys: Key| {
+        let pin = Pin { endpoint: id(A), issued, expires: issued.saturating_add(82_800) };
+        TokenCodec::new(&shop(), &header, &keys.into()).seal(&pin)
+    };
+    assert_eq!(label(None), "created:no_header");
+    assert_eq!(label(Some("")), "created:malformed");
+    assert_eq!(label(Some(token(NOW, key(1)).as_str())), "kept");
+    assert_eq!(label(Some(token(NOW, key(9)).as_str())), "created:unknown_key");
+    assert_eq!(label(Some(token(NOW.saturating_sub(82_800), key(1)).as_str())), "created:expired");
+    // A cookie's token is of another scope.
+    assert_eq!(label(Some(&case(FailoverMode::None).pinned())), "created:forged");
 }
 
 #[test]
@@ -183,6 +218,29 @@ fn labels_of_live_sessions() {
     assert_eq!(case.label(Some(&case.pinned())), "moved:unhealthy");
     case.edit(|edit| edit.health(id(B), Health::Unhealthy));
     assert_eq!(case.route(None, NOW).unwrap_err().outcome().label(), "no_endpoint");
+}
+
+#[test]
+fn labels_of_sessions_whose_endpoint_is_lost() {
+    let mut case = case(FailoverMode::Temporary);
+    case.affinity = case.affinity.with_on_loss(OnLoss::Lend);
+    case.edit(|edit| edit.health(id(A), Health::Unhealthy));
+    assert_eq!(case.label(Some(&case.pinned())), "lent:unhealthy");
+
+    case.affinity = case.affinity.with_on_loss(OnLoss::Refuse);
+    let lost = |case: &Case, endpoint, now| {
+        let token = case.token(endpoint, NOW, key(1));
+        case.route(Some(&token), now).unwrap_err().outcome().label()
+    };
+    assert_eq!(lost(&case, A, NOW), "lost:unhealthy");
+    assert_eq!(lost(&case, "gone", NOW), "lost:removed");
+    case.edit(|edit| edit.state(id(A), State::Disabled { at: Some(NOW) }));
+    assert_eq!(lost(&case, A, NOW), "lost:disabled");
+    case.affinity = case.affinity.with_drain_duration(DrainDuration::new(10).unwrap());
+    assert_eq!(lost(&case, A, NOW), "lost:unhealthy");
+    assert_eq!(lost(&case, A, NOW.saturating_add(10)), "lost:drained");
+    case.edit(|edit| edit.health(id(A), Health::Healthy));
+    assert_eq!(case.label(Some(&case.pinned())), "kept");
 }
 
 #[test]

@@ -13,8 +13,10 @@ use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::exchange::{Failed, Refused};
-use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed};
+use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed, Site};
+use session_affinity::outcome::Lost;
 use session_affinity::store::{AnyStore, AsyncSessionStore, Lookup, WriteKind};
 use session_affinity::*;
 use tower::{Layer, Service, ServiceExt};
@@ -120,6 +122,7 @@ impl AsyncSessionStore for Bench {
             WriteKind::Create(_) => "create",
             WriteKind::Replace(_) => "replace",
             WriteKind::Touch => "touch",
+            WriteKind::Remove => "remove",
         });
         if let Some(store) = &self.store {
             store.save(&write).unwrap();
@@ -401,6 +404,23 @@ fn final_responses_other_than_304_and_101_carry_the_cookie() {
     }
 }
 
+/// What it shares with the exchange is in `carrier.rs`.
+#[test]
+fn a_header_is_issued_read_and_kept_from_the_endpoint() {
+    let name = IssuedHeader::new("x-session-affinity").unwrap();
+    let policy = CookiePolicy::in_header(&support::shop(), &support::keyring(), name);
+    let proxy = Proxy::new(Bench::new(affinity(policy)));
+    let created = proxy.send(&[]).unwrap();
+    assert_eq!((label(&created), set_cookie(&created)), ("created:no_header", None));
+    let token = created.headers()["x-session-affinity"].to_str().unwrap().to_owned();
+    let kept = proxy.send(&[("x-session-affinity", &token)]).unwrap();
+    assert_eq!((label(&kept), kept.headers().len()), ("kept", 0));
+    assert_eq!(kept.body(), created.body());
+    for (_, headers, _) in proxy.endpoints.seen.lock().unwrap().iter() {
+        assert!(headers.is_empty(), "{headers:?}");
+    }
+}
+
 #[test]
 fn a_header_session_is_kept_in_the_store_that_the_gateway_has() {
     let store = MemoryStore::new(100).unwrap();
@@ -548,6 +568,27 @@ fn a_gateway_that_says_no_more_than_it_must_has_the_systems_time() {
     }
 }
 
+/// In debug builds; in release builds the session is created again by every request.
+#[cfg(debug_assertions)]
+#[test]
+fn a_site_without_a_store_finds_out_that_a_header_session_needs_one() {
+    let serve = |site: Site<&'static str, HeaderPolicy>| {
+        let inner = tower::service_fn(async |_: Request<()>| {
+            Ok::<_, Failed<(), Infallible>>(Response::new(()))
+        });
+        let service = AffinityLayer::new(Arc::new(site)).layer(inner);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let request = Request::builder().header("x-user", "ada").body(()).unwrap();
+        let served = std::panic::AssertUnwindSafe(|| runtime.block_on(service.oneshot(request)));
+        std::panic::catch_unwind(served).map(|response| label_of(&response.unwrap()))
+    };
+    let site = || Site::new(Affinity::new(header()), pools(&["eu-1"]));
+    assert!(serve(site()).is_err());
+    assert_eq!(serve(site().with_store(AnyStore::none())).unwrap(), "created:no_record");
+    let memory = MemoryStore::new(10).unwrap();
+    assert_eq!(serve(site().with_store(memory)).unwrap(), "created:no_record");
+}
+
 /// Is never ready.
 #[derive(Clone)]
 struct Broken;
@@ -622,8 +663,11 @@ fn an_inner_service_and_its_errors_can_be_tested_without_the_layer() {
     request.extensions_mut().insert(Routed::new(id, "10.0.0.1:80"));
     let routed = request.extensions().get::<Routed<&str>>().unwrap();
     assert_eq!((routed.endpoint, routed.target), (id, "10.0.0.1:80"));
-    let refused = [NoEndpoint::new().into(), Refused::<&str>::from(GaveUp::new())];
-    assert_eq!(refused.map(|it| it.status().as_u16()), [503, 502]);
+    let no_route = [NoRoute::no_endpoint(None), NoRoute::lost(id, Lost::Unhealthy)];
+    let [none, lost] = no_route.map(Refused::<&str>::from);
+    let refused = [none, lost, GaveUp::new().into()];
+    let answers = refused.map(|it| (it.status().as_u16(), it.outcome().unwrap().label()));
+    assert_eq!(answers, [(503, "no_endpoint"), (503, "lost:unhealthy"), (502, "gave_up")]);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn keyring() -> Keyring {
 }
 
 fn codec() -> TokenCodec {
-    TokenCodec::new(&shop(), &CookieName::default(), &keyring())
+    TokenCodec::new(&shop(), CookieName::default(), &keyring())
 }
 
 fn cookie_policy() -> CookiePolicy {
@@ -303,7 +303,7 @@ fn secrets_leave_nothing_behind_where_they_are_moved() {
         let keyring = Keyring::new(keys.into_iter().filter(|key| key.id() != 1)).unwrap();
         let other = keyring.clone();
         assert_eq!(keyring, other);
-        drop(TokenCodec::new(&shop(), &CookieName::default(), &other));
+        drop(TokenCodec::new(&shop(), CookieName::default(), &other));
     });
     assert_eq!(left, 0);
     assert_eq!(found_when_moved(&of_all(), secret), 0);

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use serde_json::{from_str, to_string};
 use session_affinity::drain::{Census, Drain};
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::DrainDuration;
 use session_affinity::store::SessionKey;
 use session_affinity::*;
@@ -59,6 +60,15 @@ fn every_outcome_is_written_as_its_label_and_read_from_it() {
         refused::<Outcome>(r#""moved:away""#),
         r#"the label is "moved:away"; allowed: the label of an outcome, such as kept"#
     );
+}
+
+#[test]
+fn the_effect_of_a_lost_endpoint_is_written_as_its_name() {
+    for on_loss in [OnLoss::Move, OnLoss::Lend, OnLoss::Refuse] {
+        is_written(&on_loss, &format!("{:?}", on_loss.as_str()));
+        assert_eq!(on_loss.to_string(), on_loss.as_str());
+    }
+    is_written(&OnLoss::default(), r#""move""#);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Counts {
             Outcome::Lent(_) => &mut self.lent,
             Outcome::GaveUp => &mut self.gave_up,
             Outcome::NoEndpoint => &mut self.no_endpoint,
-            // The cookie policy binds every request, so none is `Unbound`.
+            // The cookie policy binds every request, so none is `Unbound`, and lost sessions move.
             _ => return,
         };
         *count += 1;

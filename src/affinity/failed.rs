@@ -1,24 +1,78 @@
 //! The two errors of a request: no endpoint to try, and none that could be connected to.
 
+use http::StatusCode;
+
 use super::trace::Trace;
-use crate::outcome::Outcome;
+use crate::endpoint::EndpointId;
+use crate::outcome::{Lost, Outcome};
 
-/// The error of a request for which the snapshot has no endpoint: no pool takes new sessions,
-/// and the fallback pool has no enabled endpoint with a weight. Answer 503.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("no endpoint to try: no pool is open, and no fallback pool has an enabled endpoint")]
+/// The error of a request that is routed to no endpoint. Answer 503, without a cookie: the session
+/// is as it was.
+///
+/// ```
+/// use session_affinity::outcome::Lost;
+/// use session_affinity::{EndpointId, NoRoute};
+/// let lost = NoRoute::lost(EndpointId::new("eu", "eu-1"), Lost::Unhealthy);
+/// assert_eq!((lost.status().as_u16(), lost.outcome().label()), (503, "lost:unhealthy"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub struct NoEndpoint;
+pub enum NoRoute {
+    /// The snapshot has no endpoint: no pool takes new sessions, and the fallback pool has no
+    /// enabled endpoint with a weight.
+    #[error("no endpoint to try: no pool is open, and no fallback pool has an enabled endpoint")]
+    #[non_exhaustive]
+    NoEndpoint {
+        /// The endpoint that a live session is pinned to; `None` without one.
+        pinned: Option<EndpointId>,
+    },
+    /// The endpoint of a live session does not take it, and lost sessions are refused: see
+    /// [`OnLoss::Refuse`](crate::failover::OnLoss::Refuse). The session comes back to the endpoint
+    /// when that takes it again.
+    #[error(
+        "the session's endpoint {pinned} does not take it ({}), and on_loss is refuse",
+        Outcome::Lost(*reason)
+    )]
+    #[non_exhaustive]
+    Lost {
+        /// The endpoint that the session is pinned to.
+        pinned: EndpointId,
+        /// The reason for which the endpoint does not take the session.
+        reason: Lost,
+    },
+}
 
-impl NoEndpoint {
-    /// Creates the error, for tests of the code that handles it.
-    pub const fn new() -> Self {
-        Self
+impl NoRoute {
+    /// Creates the error about a snapshot without an endpoint, for tests of the code that handles it.
+    pub const fn no_endpoint(pinned: Option<EndpointId>) -> Self {
+        Self::NoEndpoint { pinned }
     }
 
-    /// The outcome `no_endpoint`.
+    /// Creates the error about a session that is refused, for tests of the code that handles it.
+    pub const fn lost(pinned: EndpointId, reason: Lost) -> Self {
+        Self::Lost { pinned, reason }
+    }
+
+    /// The outcome `no_endpoint`, or `lost:` and the reason.
     pub const fn outcome(self) -> Outcome {
-        Outcome::NoEndpoint
+        match self {
+            Self::NoEndpoint { .. } => Outcome::NoEndpoint,
+            Self::Lost { reason, .. } => Outcome::Lost(reason),
+        }
+    }
+
+    /// The status to answer with: 503.
+    pub const fn status(self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The way of the request, for logs: its outcome, and the pin of a live session.
+    pub fn trace(&self) -> Trace {
+        let pinned = match *self {
+            Self::NoEndpoint { pinned } => pinned,
+            Self::Lost { pinned, .. } => Some(pinned),
+        };
+        Trace::new(self.outcome(), self.outcome(), pinned, None, &[])
     }
 }
 
@@ -45,6 +99,11 @@ impl GaveUp {
     /// The outcome `gave_up`.
     pub const fn outcome(self) -> Outcome {
         Outcome::GaveUp
+    }
+
+    /// The status to answer with: 502.
+    pub const fn status(self) -> StatusCode {
+        StatusCode::BAD_GATEWAY
     }
 
     /// The way of the request: its pin, the endpoints that were tried, and the outcome that it

@@ -1,62 +1,81 @@
 //! The session table: the row that decides where a request goes.
 
 use super::attempt::Course;
+use super::failed::NoRoute;
 use super::search::Search;
 use super::visit::Session;
-use crate::failover::{Standing, Verdict, decide};
-use crate::outcome::{Lent, Moved};
+use crate::failover::{OnLoss, Standing, Verdict, decide};
+use crate::outcome::{Lent, Lost, Moved};
 use crate::pin::Pin;
 use crate::pools::EndpointView;
 
-/// Returns the endpoint of a request and the course of its session, by the first row that matches;
-/// `None` when no endpoint is left.
+/// Returns the endpoint of a request and the course of its session, by the first row that matches.
 ///
 /// | row | session | and | course |
 /// |--:|---|---|---|
 /// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, health ignored |
-/// | 2 | live | its endpoint takes it, its pool sheds, and the client is in the percentage | moved to the next open pool, else the fallback pool, else kept |
+/// | 2 | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback pool, else kept |
 /// | 3 | live | its endpoint takes it and is a suspect | by the failover table: kept, lent or moved |
 /// | 4 | live | its endpoint takes it | kept |
-/// | 5 | live | otherwise | moved to the first open pool, else the fallback pool |
+/// | 5 | live | otherwise | by [`OnLoss`]: moved, or lent, to the first open pool, else the fallback pool; or refused |
 /// | 6 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
 /// | 7 | unbound | | chosen as a new one |
 ///
 /// In the fallback pool, itself enabled, an endpoint that takes new sessions is chosen; where there
-/// is no such endpoint, any enabled one with a weight above 0, its health ignored.
+/// is no such endpoint, any enabled one with a weight above 0, its health ignored. Without that the
+/// error is [`NoRoute::NoEndpoint`].
 pub(super) fn route<'p, T>(
     session: &Session,
     search: &Search<'p, '_, T>,
-) -> Option<(EndpointView<'p, T>, Course)> {
+) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
+    let new = || search.for_new().ok_or(NoRoute::no_endpoint(None));
     match session {
         Session::Live(pin) => live(pin, search),
-        Session::New(reason) => Some((search.for_new()?, Course::Created(*reason))), // row 6
-        Session::Unbound => Some((search.for_new()?, Course::Unbound)),              // row 7
+        Session::New(reason) => Ok((new()?, Course::Created(*reason))), // row 6
+        Session::Unbound => Ok((new()?, Course::Unbound)),              // row 7
     }
 }
 
-fn live<'p, T>(pin: &Pin, search: &Search<'p, '_, T>) -> Option<(EndpointView<'p, T>, Course)> {
-    let moved = |reason| Some((search.for_moved()?, Course::Moved(reason)));
+fn live<'p, T>(
+    pin: &Pin,
+    search: &Search<'p, '_, T>,
+) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
-        return moved(Moved::Removed); // row 5
+        return lost(pin, Lost::Removed, search); // row 5
     };
     let kept = (endpoint, Course::Kept);
     if search.is_last_resort(endpoint) {
-        return Some(kept); // row 1
+        return Ok(kept); // row 1
     }
     match search.takes_pinned(endpoint) {
         Ok(()) if search.sheds_session(endpoint.pool()) => {
             let shed = search.for_shed(endpoint.pool()); // row 2
-            Some(shed.map_or(kept, |other| (other, Course::Moved(Moved::Shed))))
+            Ok(shed.map_or(kept, |other| (other, Course::Moved(Moved::Shed))))
         }
         Ok(()) if search.is_suspect(endpoint) => {
             let next = search.next_trusted(endpoint.pool().id()); // row 3
-            Some(match decide(search.rules.failover_mode, Standing::Pinned, next) {
+            Ok(match decide(search.rules.failover_mode, Standing::Pinned, next) {
                 Verdict::Lend(next) => (next, Course::Lent(Lent::Suspect)),
                 Verdict::Rebind(next) => (next, Course::Moved(Moved::Suspect)),
                 Verdict::GiveUp => kept,
             })
         }
-        Ok(()) => Some(kept),         // row 4
-        Err(reason) => moved(reason), // row 5
+        Ok(()) => Ok(kept),                       // row 4
+        Err(reason) => lost(pin, reason, search), // row 5
     }
+}
+
+/// Row 5: the endpoint of a live session does not take it.
+fn lost<'p, T>(
+    pin: &Pin,
+    reason: Lost,
+    search: &Search<'p, '_, T>,
+) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
+    let course = match (search.rules.on_loss, reason) {
+        (OnLoss::Refuse, reason) => return Err(NoRoute::lost(pin.endpoint, reason)),
+        (OnLoss::Lend, Lost::Unhealthy) => Course::Lent(Lent::Unhealthy),
+        (OnLoss::Move | OnLoss::Lend, reason) => Course::Moved(Moved::lost(reason)),
+    };
+    let no_endpoint = NoRoute::no_endpoint(Some(pin.endpoint));
+    Ok((search.for_moved().ok_or(no_endpoint)?, course))
 }

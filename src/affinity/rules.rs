@@ -1,7 +1,7 @@
 //! The values of the parameters that hold for every policy.
 
 use crate::cookies::CacheGuard;
-use crate::failover::{FailoverMode, FailoverScope};
+use crate::failover::{FailoverMode, FailoverScope, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Retries};
 
 /// The parameters of one load balancer that no policy sees.
@@ -12,5 +12,6 @@ pub(super) struct Rules {
     pub(super) retries: Retries,
     pub(super) drain_duration: DrainDuration,
     pub(super) cooling_off: CoolingOff,
+    pub(super) on_loss: OnLoss,
     pub(super) cache_guard: CacheGuard,
 }

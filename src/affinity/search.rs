@@ -5,12 +5,13 @@ use super::visit::Session;
 use crate::endpoint::{DrainPhase, EndpointId, Health};
 use crate::failover::FailoverScope;
 use crate::limits::{CoolingOff, DrainDuration, Percent};
-use crate::outcome::Moved;
+use crate::outcome::Lost;
 use crate::pin::Pin;
 use crate::policy::ChoiceSeed;
 use crate::pools::{Eligible, EndpointView, PoolId, PoolView, Pools, ShedBy, is_shed, shed_number};
 use crate::request::{ClientAddress, ClientHash};
 use crate::steering::{Seed, Seeding, Suspects};
+use crate::store::SessionKey;
 use crate::time::UnixTime;
 
 /// One search for one request, in one snapshot.
@@ -19,6 +20,7 @@ pub(super) struct Search<'p, 's, T> {
     pub(super) rules: &'s Rules,
     pub(super) clients: &'s ClientHash,
     pub(super) client: Option<ClientAddress>,
+    pub(super) session_key: Option<&'s SessionKey>,
     pub(super) chooser: Chooser<'s>,
     /// The random bits, if some were drawn.
     pub(super) drawn: Option<u64>,
@@ -58,8 +60,8 @@ impl<'p, T> Search<'p, '_, T> {
             .or_else(|| self.first_of(self.pools.open(), Eligible::ForNewSessions))
     }
 
-    /// Chooses for a live session whose endpoint no longer takes it. The shedding of new sessions
-    /// does not concern it.
+    /// Chooses for a live session whose endpoint no longer takes it, to be moved or lent. The
+    /// shedding of new sessions does not concern it.
     pub(super) fn for_moved(&self) -> Option<EndpointView<'p, T>> {
         self.first_of(self.pools.open(), Eligible::ForNewSessions).or_else(|| self.in_fallback())
     }
@@ -98,21 +100,28 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     /// Checks that an endpoint takes its pinned sessions; the error is the reason why it does not.
-    pub(super) fn takes_pinned(&self, endpoint: EndpointView<'p, T>) -> Result<(), Moved> {
+    pub(super) fn takes_pinned(&self, endpoint: EndpointView<'p, T>) -> Result<(), Lost> {
         let drain = self.rules.drain_duration;
         match endpoint.state().phase(endpoint.pool().state(), drain, self.now) {
-            DrainPhase::Over if drain == DrainDuration::NONE => Err(Moved::Disabled),
-            DrainPhase::Over => Err(Moved::Drained),
-            _ if endpoint.health() == Health::Unhealthy => Err(Moved::Unhealthy),
+            DrainPhase::Over if drain == DrainDuration::NONE => Err(Lost::Disabled),
+            DrainPhase::Over => Err(Lost::Drained),
+            _ if endpoint.health() == Health::Unhealthy => Err(Lost::Unhealthy),
             _ => Ok(()),
         }
     }
 
-    /// Returns whether a pool sheds this live session. Without a client's address it does not.
+    /// Returns whether a pool sheds this live session: by its key, so that a session has one fate
+    /// whatever address states it, or else by the client's address. Without either it does not.
     pub(super) fn sheds_session(&self, pool: PoolView<'p, T>) -> bool {
         let percent = pool.shedding().session_percent;
-        percent > Percent::ZERO
-            && self.client.is_some_and(|client| is_shed(self.clients.shed(client), percent))
+        percent > Percent::ZERO && self.shed_number().is_some_and(|it| is_shed(it, percent))
+    }
+
+    fn shed_number(&self) -> Option<u64> {
+        match self.session_key {
+            Some(key) => Some(self.clients.shed_session(&key.0)),
+            None => self.client.map(|client| self.clients.shed(client)),
+        }
     }
 
     pub(super) fn is_suspect(&self, endpoint: EndpointView<'p, T>) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::affinity::{Affinity, Attempt, NoEndpoint, Trace, Visit};
+use crate::affinity::{Affinity, Attempt, NoRoute, Trace, Visit};
 use crate::outcome::Outcome;
 use crate::policy::{AffinityPolicy, Settlement, is_interim};
 use crate::pools::Pools;
@@ -68,7 +68,8 @@ impl<T> Flow<T> {
     /// A flow that was routed before begins again, as the flow of another request.
     ///
     /// # Errors
-    /// [`NoEndpoint`] when there is no endpoint to try. The request is over.
+    /// [`NoRoute`] when there is no endpoint to try, or the session is refused. The request is
+    /// over.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -77,10 +78,10 @@ impl<T> Flow<T> {
     /// # fn random() -> u64 { 4 }
     /// # fn on_request<T, P: AffinityPolicy, S: SessionStore>(
     /// #     affinity: &Affinity<P>, store: &S, pools: Arc<Pools<T>>, request: &RequestMeta, now: UnixTime, flow: &mut Flow<T>,
-    /// # ) -> Result<(), u16> {
+    /// # ) -> Result<(), http::StatusCode> {
     /// let visit = affinity.recall(request, now);
     /// let record = store.record(visit.lookup()); // with `.await` for `RedisStore`
-    /// flow.route(affinity, visit, record, pools, random).map_err(|_| 503)
+    /// flow.route(affinity, visit, record, pools, random).map_err(|no_route| no_route.status())
     /// # }
     /// ```
     pub fn route<P: AffinityPolicy>(
@@ -90,12 +91,10 @@ impl<T> Flow<T> {
         record: Record,
         pools: Arc<Pools<T>>,
         entropy: impl FnOnce() -> u64,
-    ) -> Result<(), NoEndpoint> {
+    ) -> Result<(), NoRoute> {
         let (stage, routed) = match affinity.route(visit, record, &pools, entropy) {
             Ok((attempt, _)) => (Stage::Trying(attempt, pools), Ok(())),
-            Err(no_endpoint) => {
-                (Stage::Over(Trace::ended(no_endpoint.outcome())), Err(no_endpoint))
-            }
+            Err(no_route) => (Stage::Over(no_route.trace()), Err(no_route)),
         };
         self.stage = stage;
         routed
@@ -197,12 +196,12 @@ impl<T> Flow<T> {
         };
     }
 
-    /// Returns the cookie for the client and the write for the store, once, and only after an
+    /// Returns the cookie or the issued header for the client and the write for the store, once, and only after an
     /// endpoint has answered; at any other time [`Settlement::nothing`]. `status` is that of the
     /// response that goes to the client, as a cache may turn the endpoint's 304 into a 200.
     ///
-    /// An interim response (1xx) other than 101 leaves the session for the final one. A 304 gets no
-    /// cookie, because a shared cache may copy its fields into the response that it has stored for
+    /// An interim response (1xx) other than 101 leaves the session for the final one. A 304 gets
+    /// neither, because a shared cache may copy its fields into the response that it has stored for
     /// all clients (RFC 9111 section 4.3.4); the write for the store stays.
     ///
     /// Do not settle an error response that the stack itself makes: call [`Flow::broke_off`].

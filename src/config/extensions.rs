@@ -1,6 +1,7 @@
 //! The parameters that Cloudflare does not have.
 
-use crate::cookies::CookieName;
+use crate::cookies::{CookieName, Lifetime};
+use crate::failover::OnLoss;
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
 
@@ -33,6 +34,9 @@ pub struct Extensions {
     /// The number of seconds for which an endpoint is a suspect after a passive failure: 0 to 300,
     /// default 0.
     pub cooling_off: u64,
+    /// The effect on a live session of an endpoint that does not take it: `move`, `lend` or
+    /// `refuse`. Default: move.
+    pub on_loss: OnLoss,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
@@ -40,11 +44,31 @@ pub struct Extensions {
     /// The secret of the session keys: at least 32 bytes. Required for `header`, unused otherwise.
     #[cfg_attr(feature = "serde", serde(skip_serializing))]
     pub session_secret: Option<Secret>,
-    /// The name and the reach of the cookie.
+    /// The carrier of the token. Default: a cookie.
+    pub carrier: CarrierConfig,
+    /// The name, the reach and the lifetime of the cookie.
     pub cookie: CookieConfig,
 }
 
-/// The name and the reach of the cookie. The attributes that Cloudflare has are in
+/// The carrier of the token, for `cookie` and `ip_cookie`. With the feature `serde` it is read from
+/// `"cookie"` or `{ "header": "x-session-affinity" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[expect(clippy::exhaustive_enums, reason = "a token comes by a cookie or by a header")]
+pub enum CarrierConfig {
+    /// The cookie that [`Extensions::cookie`] describes.
+    #[default]
+    Cookie,
+    /// A header of this name, which the gateway issues. See
+    /// [`IssuedHeader`](crate::carrier::IssuedHeader).
+    Header(String),
+}
+
+/// The name, the reach and the lifetime of the cookie. The attributes that Cloudflare has are in
 /// [`SessionAffinityAttributes`](super::SessionAffinityAttributes).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -62,6 +86,8 @@ pub struct CookieConfig {
     pub domain: Option<String>,
     /// Keeps the cookie apart for each top-level site. Default: false.
     pub partitioned: bool,
+    /// The time for which clients keep the cookie. Default: permanent.
+    pub lifetime: Lifetime,
 }
 
 impl Default for Extensions {
@@ -71,9 +97,11 @@ impl Default for Extensions {
             ipv6_prefix: Ipv6Prefix::default().get().into(),
             clock_skew: ClockSkew::default().get(),
             cooling_off: CoolingOff::default().get(),
+            on_loss: OnLoss::default(),
             always_use_https: false,
             cache_guard: true,
             session_secret: None,
+            carrier: CarrierConfig::Cookie,
             cookie: CookieConfig::default(),
         }
     }
@@ -86,6 +114,7 @@ impl Default for CookieConfig {
             path: "/".into(),
             domain: None,
             partitioned: false,
+            lifetime: Lifetime::Permanent,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The error for a configuration that is refused.
 
+use crate::carrier::InvalidIssuedHeader;
 use crate::cookies::{
     InvalidAttributes, InvalidCookieDomain, InvalidCookieName, InvalidCookiePath,
 };
@@ -26,7 +27,7 @@ pub enum InvalidConfig {
     Name(InvalidName),
     /// The name of the cookie is not valid.
     #[error(
-        "{} is {:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+        "{} is {:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
         self.field(), .0.name
     )]
     CookieName(InvalidCookieName),
@@ -45,6 +46,17 @@ pub enum InvalidConfig {
     /// The attributes of the cookie contradict each other.
     #[error("{} {}", self.field(), contradiction(.0))]
     Attributes(InvalidAttributes),
+    /// The name of the issued header is not valid.
+    #[error("{} {}", self.field(), refused(.0))]
+    IssuedHeader(InvalidIssuedHeader),
+    /// The policy has no token, so no header can carry it.
+    #[error("{} is the header {header:?}; allowed for {session_affinity}: cookie", self.field())]
+    Carrier {
+        /// The name of the header.
+        header: String,
+        /// The policy, `header` or `none`.
+        session_affinity: &'static str,
+    },
     /// The list of headers is not valid.
     #[error(transparent)]
     Headers(#[from] InvalidHeaders),
@@ -164,6 +176,8 @@ impl InvalidConfig {
             Self::CookiePath(_) => "cookie.path".into(),
             Self::CookieDomain(_) => "cookie.domain".into(),
             Self::Attributes(error) => of_attributes(error).into(),
+            Self::IssuedHeader(_) => "carrier.header".into(),
+            Self::Carrier { .. } => "carrier".into(),
             Self::Headers(_) => "session_affinity_attributes.headers".into(),
             Self::NoSessionSecret => "session_secret".into(),
             Self::FailoverMode(_) => "session_affinity_attributes.zero_downtime_failover".into(),
@@ -199,6 +213,7 @@ from! {
     CookiePath(InvalidCookiePath),
     CookieDomain(InvalidCookieDomain),
     Attributes(InvalidAttributes),
+    IssuedHeader(InvalidIssuedHeader),
 }
 
 fn of_attributes(error: &InvalidAttributes) -> &'static str {
@@ -208,6 +223,18 @@ fn of_attributes(error: &InvalidAttributes) -> &'static str {
         InvalidAttributes::PrefixWithoutSecure(_) | InvalidAttributes::HostPrefix(_) => {
             "cookie.name"
         }
+    }
+}
+
+/// The message of an error about the issued header, after the field.
+fn refused(error: &InvalidIssuedHeader) -> String {
+    match error {
+        InvalidIssuedHeader::Name(name) => {
+            format!("is {name:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~")
+        }
+        InvalidIssuedHeader::Reserved(name) => format!(
+            "is {name:?}; allowed: a name without a meaning in HTTP, such as x-session-affinity"
+        ),
     }
 }
 

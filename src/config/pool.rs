@@ -107,7 +107,8 @@ pub struct LoadSheddingConfig {
     pub default_percent: u64,
     /// The number by which new sessions are shed. Default: random.
     pub default_policy: ShedBy,
-    /// The percentage of live sessions that is shed, by the hash of the client's address: 0 to
+    /// The percentage of live sessions that is shed, by the hash of the client's address, or of the
+    /// session key for `header`: 0 to
     /// 100, default 0.
     pub session_percent: u64,
 }

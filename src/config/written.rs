@@ -6,9 +6,10 @@ use serde::de::{Deserialize, Deserializer};
 use super::lenient;
 use super::object::ObjectOnly;
 use super::{
-    AdaptiveRouting, Config, CookieConfig, Extensions, LoadSheddingConfig, OriginConfig,
-    OriginSteering, PoolConfig, SessionAffinity, SessionAffinityAttributes,
+    AdaptiveRouting, CarrierConfig, Config, CookieConfig, Extensions, LoadSheddingConfig,
+    OriginConfig, OriginSteering, PoolConfig, SessionAffinity, SessionAffinityAttributes,
 };
+use crate::failover::OnLoss;
 use crate::keys::Secret;
 use crate::time::UnixTime;
 
@@ -42,10 +43,12 @@ struct WrittenExtensions {
     clock_skew: u64,
     #[serde(deserialize_with = "lenient::whole_number")]
     cooling_off: u64,
+    on_loss: OnLoss,
     always_use_https: bool,
     cache_guard: bool,
     #[serde(deserialize_with = "lenient::some")]
     session_secret: Option<Secret>,
+    carrier: CarrierConfig,
     #[serde(deserialize_with = "lenient::some_object")]
     cookie: CookieConfig,
 }

@@ -3,8 +3,8 @@
 use std::io::{Error, ErrorKind};
 
 /// Returns whether a connection could not be made for want of something on the proxy's own side:
-/// file descriptors, ports, memory, buffers or the permission to connect. That is no passive
-/// failure: another endpoint would fare no better, and `failover` must not be called.
+/// file descriptors, ports, memory, buffers or the permission to connect. That says nothing about
+/// the health of the endpoint, so it is no passive failure, and `failover` must not be called.
 ///
 /// ```
 /// use std::io::{Error, ErrorKind};

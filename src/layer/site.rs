@@ -34,7 +34,7 @@ pub struct Site<T, P = Box<dyn AffinityPolicy>> {
     affinity: RwLock<Arc<Affinity<P>>>,
     pools: LivePools<T>,
     store: AnyStore,
-    client: fn(&Parts) -> Client,
+    client: Box<dyn Fn(&Parts) -> Client + Send + Sync>,
 }
 
 impl<T, P> Site<T, P> {
@@ -43,13 +43,14 @@ impl<T, P> Site<T, P> {
         Self {
             affinity: RwLock::new(Arc::new(affinity)),
             pools: LivePools::new(pools),
-            store: AnyStore::none(),
-            client: |_| Client::default(),
+            store: AnyStore::unset(),
+            client: Box::new(|_| Client::default()),
         }
     }
 
-    /// Sets the store of header sessions. By default header sessions have no store and go by their
-    /// stable choice.
+    /// Sets the store of header sessions. Without a call of this, a header session panics in debug
+    /// builds, as [`NoStore`](crate::store::NoStore) does, and goes by its stable choice in release
+    /// builds. [`AnyStore::none`] says that this is meant.
     #[must_use]
     pub fn with_store(mut self, store: impl Into<AnyStore>) -> Self {
         self.store = store.into();
@@ -58,8 +59,11 @@ impl<T, P> Site<T, P> {
 
     /// Sets the function that works out the client of a request: see [`Gateway::client`].
     #[must_use]
-    pub fn with_client(mut self, client: fn(&Parts) -> Client) -> Self {
-        self.client = client;
+    pub fn with_client(
+        mut self,
+        client: impl Fn(&Parts) -> Client + Send + Sync + 'static,
+    ) -> Self {
+        self.client = Box::new(client);
         self
     }
 

@@ -133,7 +133,7 @@ impl<T> PoolsBuilder<T> {
     }
 
     /// Checks the names, computes the id of each endpoint and makes the snapshot. Without any pools,
-    /// every request ends in [`NoEndpoint`](crate::NoEndpoint).
+    /// every request ends in [`NoRoute::NoEndpoint`](crate::NoRoute).
     ///
     /// # Errors
     /// [`InvalidPools`] when a name is invalid or occurs twice, and when the fallback pool is not

@@ -9,8 +9,8 @@ use crate::limits::Percent;
 
 /// The load shedding of a pool. Cloudflare: `load_shedding`.
 ///
-/// A client is shed when its number, out of 2^64, is below the percentage. So the clients that are
-/// shed at 30 % are among those shed at 60 %.
+/// A client, or a header session, is shed when its number, out of 2^64, is below the percentage. So
+/// those that are shed at 30 % are among those shed at 60 %.
 ///
 /// ```
 /// use session_affinity::limits::Percent;
@@ -31,8 +31,9 @@ pub struct LoadShedding {
     pub default_percent: Percent,
     /// The number that decides whether a new session is shed. Cloudflare: `default_policy`.
     pub shed_by: ShedBy,
-    /// The share of live sessions that is shed, in percent, by the hash of the client's address.
-    /// Sessions of clients whose address is not known are never shed. Default: 0.
+    /// The share of live sessions that is shed, in percent: by the hash of the session key for
+    /// sessions that have one, else by the hash of the client's address. Sessions without a key
+    /// whose client's address is not known are never shed. Default: 0.
     pub session_percent: Percent,
 }
 

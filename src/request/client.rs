@@ -1,4 +1,5 @@
-//! The client's address and the two numbers made of it: one for choices, one for shedding.
+//! The client's address and the two numbers made of it: one for choices, one for shedding. A
+//! session with a key is shed by the number of its key.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -55,6 +56,12 @@ impl ClientHash {
     pub(crate) fn shed(&self, address: ClientAddress) -> u64 {
         self.shed.hash(&address.0)
     }
+
+    /// The number that decides whether a live session with this key is shed, whatever address
+    /// states the key.
+    pub(crate) fn shed_session(&self, key: &[u8; 16]) -> u64 {
+        self.shed.hash(key)
+    }
 }
 
 /// SipHash-2-4 under the first 16 bytes of SHA-256(label ‖ 0x00 ‖ load balancer).
@@ -86,6 +93,23 @@ mod tests {
             assert_eq!(format!("{:016x}", clients.shed(address)), entry["shed_hash"], "{entry}");
         }
         assert!(entries.len() >= 6);
+    }
+
+    #[test]
+    fn shed_hashes_of_session_keys_are_those_of_the_vectors() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/vectors/more.json")).unwrap();
+        let name = LoadBalancer::new(vectors["scope"]["load_balancer"].as_str().unwrap()).unwrap();
+        let clients = ClientHash::new(&name, Ipv6Prefix::default());
+        let entries = vectors["session_keys"].as_array().unwrap().iter();
+        let mut count = 0;
+        for entry in entries.filter(|entry| entry["key"].is_string()) {
+            let key = u128::from_str_radix(entry["key"].as_str().unwrap(), 16).unwrap();
+            let hash = clients.shed_session(&key.to_be_bytes());
+            assert_eq!(format!("{hash:016x}"), entry["shed_hash"], "{entry}");
+            count += 1;
+        }
+        assert!(count >= 12, "{count} keys");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    AsyncSessionStore, InvalidCapacity, Lookup, MemoryStore, Record, SessionStore, StoreWrite,
+    AsyncSessionStore, InvalidCapacity, Lookup, MemoryStore, NoStore, Record, SessionStore,
+    StoreWrite,
 };
 #[cfg(feature = "redis")]
 use super::{InvalidRedisUrl, RedisStore, redis::Writes};
@@ -42,6 +43,9 @@ pub struct AnyStore {
 type Report = Arc<dyn Fn(&(dyn Error + 'static)) + Send + Sync>;
 
 enum Backend {
+    /// The program has not said whether there is a store.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "made by the layer's Site"))]
+    Unset,
     None,
     Memory(MemoryStore),
     #[cfg(feature = "redis")]
@@ -57,6 +61,12 @@ impl AnyStore {
         Self::of(Backend::None)
     }
 
+    /// The store of a gateway that was given none: see [`NoStore`].
+    #[cfg(feature = "tower")]
+    pub(crate) fn unset() -> Self {
+        Self::of(Backend::Unset)
+    }
+
     /// Opens the store that a text names:
     ///
     /// | text | store |
@@ -64,7 +74,7 @@ impl AnyStore {
     /// | `none` | none: see [`AnyStore::none`] |
     /// | `memory` | [`MemoryStore`] for 100,000 sessions, which takes 4.5 MB |
     /// | `memory:50000` | [`MemoryStore`] for this many sessions |
-    /// | `redis://…`, `rediss://…`, `redis+unix://…` | `RedisStore`, not connected yet |
+    /// | `redis://…`, `rediss://…`, `redis+unix://…`, the same with `valkey`, `unix://…` | `RedisStore`, not connected yet |
     ///
     /// `load_balancer` is the name that the keys in Redis carry: that of the affinity, so pass the
     /// affinity.
@@ -76,10 +86,15 @@ impl AnyStore {
         match text.split_once(':') {
             None if text == "none" => Ok(Self::none()),
             None if text == "memory" => memory(Self::DEFAULT_CAPACITY),
-            Some(("memory", capacity)) => {
-                memory(capacity.parse().map_err(|_| InvalidStore::UnknownKind)?)
+            Some(("memory", "")) => Err(InvalidStore::UnknownKind),
+            Some(("memory", capacity)) if capacity.bytes().all(|byte| byte.is_ascii_digit()) => {
+                // A number that is too long is a capacity that is too great.
+                memory(capacity.parse().unwrap_or(usize::MAX))
             }
-            Some(("redis" | "rediss" | "redis+unix", _)) => redis(text, load_balancer.into()),
+            Some((
+                "redis" | "rediss" | "redis+unix" | "valkey" | "valkeys" | "valkey+unix" | "unix",
+                _,
+            )) => redis(text, load_balancer.into()),
             _ => Err(InvalidStore::UnknownKind),
         }
     }
@@ -128,7 +143,7 @@ impl AnyStore {
     /// `RedisError` if the server is out of reach or refuses the connection.
     pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         match &self.backend {
-            Backend::None | Backend::Memory(_) => Ok(()),
+            Backend::Unset | Backend::None | Backend::Memory(_) => Ok(()),
             #[cfg(feature = "redis")]
             Backend::Redis(writes) => Ok(writes.store().connect().await?),
         }
@@ -137,9 +152,18 @@ impl AnyStore {
     /// Waits, before the program ends, for the writes that are running: two seconds at most.
     pub async fn finish(&self) {
         match &self.backend {
-            Backend::None | Backend::Memory(_) => {}
+            Backend::Unset | Backend::None | Backend::Memory(_) => {}
             #[cfg(feature = "redis")]
             Backend::Redis(writes) => writes.finish().await,
+        }
+    }
+
+    /// Returns the store in Redis, if it is one: to share censuses through it.
+    #[cfg(feature = "redis")]
+    pub fn redis(&self) -> Option<&RedisStore> {
+        match &self.backend {
+            Backend::Redis(writes) => Some(writes.store()),
+            _ => None,
         }
     }
 
@@ -170,6 +194,7 @@ fn redis(_: &str, _: LoadBalancer) -> Result<AnyStore, InvalidStore> {
 impl AsyncSessionStore for AnyStore {
     async fn record(&self, lookup: Option<Lookup>) -> Record {
         match (&self.backend, lookup) {
+            (Backend::Unset, lookup) => NoStore.record(lookup).await,
             (_, None) | (Backend::None, _) => Record::Absent,
             (Backend::Memory(memory), lookup) => memory.record(lookup),
             #[cfg(feature = "redis")]
@@ -184,7 +209,7 @@ impl AsyncSessionStore for AnyStore {
 
     async fn commit(&self, write: Option<StoreWrite>) {
         match (&self.backend, write) {
-            (_, None) | (Backend::None, _) => {}
+            (_, None) | (Backend::Unset | Backend::None, _) => {}
             (Backend::Memory(memory), write) => {
                 let Ok(()) = memory.commit(write);
             }
@@ -214,7 +239,7 @@ impl From<RedisStore> for AnyStore {
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.backend {
-            Backend::None => f.write_str("AnyStore(none)"),
+            Backend::Unset | Backend::None => f.write_str("AnyStore(none)"),
             Backend::Memory(memory) => f.debug_tuple("AnyStore").field(memory).finish(),
             #[cfg(feature = "redis")]
             Backend::Redis(writes) => f.debug_tuple("AnyStore").field(writes.store()).finish(),
@@ -263,11 +288,15 @@ mod tests {
 
     #[test]
     fn any_other_text_is_refused_without_being_shown() {
-        for text in ["", "Memory", "memory:", "memory:-1", "memory:1 ", "redis", "file:p4ss"] {
+        for text in
+            ["", "Memory", "memory:", "memory:-1", "memory:+1", "memory:1 ", "redis", "file:p4ss"]
+        {
             assert_eq!(open(text).unwrap_err(), InvalidStore::UnknownKind, "{text}");
         }
-        let zero = open("memory:0").unwrap_err();
-        assert!(matches!(zero, InvalidStore::Capacity(_)), "{zero}");
+        for text in ["memory:0", "memory:99999999999999999999999"] {
+            let error = open(text).unwrap_err();
+            assert!(matches!(error, InvalidStore::Capacity(_)), "{text}: {error}");
+        }
     }
 
     #[cfg(not(feature = "redis"))]
@@ -279,8 +308,12 @@ mod tests {
     #[cfg(feature = "redis")]
     #[test]
     fn a_redis_url_is_one_and_its_password_is_not_shown() {
-        let store = open("redis://u:p4ss@10.0.0.5").unwrap();
-        assert!(!format!("{store:?}").contains("p4ss"));
+        for url in ["redis://u:p4ss@10.0.0.5", "valkey://u:p4ss@10.0.0.5", "unix:///p4th?pass=p4ss"]
+        {
+            let store = open(url).unwrap();
+            assert!(store.redis().is_some() && !format!("{store:?}").contains("p4ss"), "{url}");
+        }
+        assert!(open("memory").unwrap().redis().is_none());
         let error = open("redis://u:p4ss@[").unwrap_err();
         assert!(matches!(error, InvalidStore::Redis(_)) && !error.to_string().contains("p4ss"));
     }

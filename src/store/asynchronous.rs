@@ -7,8 +7,8 @@ use super::{Lookup, Record, StoreWrite};
 /// A store of header sessions as [`Exchange`](crate::Exchange) and the tower layer call it. A call
 /// never fails: an error becomes [`Record::Unreachable`], or is reported by the store itself.
 ///
-/// [`AnyStore`](super::AnyStore) implements it for the stores of this crate, chosen at run time,
-/// and [`NoStore`] for policies without a store. Implement it for a store of another kind; the laws
+/// [`AnyStore`](super::AnyStore) implements it for the stores of this crate (`AnyStore::from(store)`,
+/// or chosen at run time), and [`NoStore`] for policies without a store. Implement it for a store of another kind; the laws
 /// are those of [`SessionStore`](super::SessionStore).
 ///
 /// ```
@@ -34,6 +34,9 @@ use super::{Lookup, Record, StoreWrite};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    note = "for a `MemoryStore` or a `RedisStore`: `AnyStore::from(store)`"
+)]
 pub trait AsyncSessionStore: Send + Sync {
     /// Returns the record for [`Affinity::route`](crate::Affinity::route): [`Record::Absent`]
     /// without a lookup, [`Record::Unreachable`] when the store did not answer. The request

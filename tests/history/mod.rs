@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
 use session_affinity::cookies::CookieName;
-use session_affinity::failover::FailoverScope;
+use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::policy::Claim;
@@ -22,10 +22,12 @@ use session_affinity::{
 };
 
 use super::naive::{
-    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash, write_of,
+    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
+    shedding_hash_of_key, write_of,
 };
-use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, token_of};
+use super::support::{self, Chance, Client, Kind, NOW, at, key, token_of};
 
+const LOAD_BALANCER: &str = "shop.example.com";
 const MEMBERS: [(&str, &[&str]); 4] =
     [("a", &["1", "2", "3", "4"]), ("b", &["1", "2", "3"]), ("c", &["1", "2"]), ("f", &["1", "2"])];
 /// The pool that is in no order: it serves as a fallback at times.
@@ -81,6 +83,7 @@ impl Store {
         match (kind, live) {
             (WriteKind::Touch, Some(stored)) => stored.end = end,
             (WriteKind::Touch, None) | (WriteKind::Create(_), Some(_)) => {}
+            (WriteKind::Remove, _) => drop(self.records.remove(&key)),
             (WriteKind::Create(endpoint), None) | (WriteKind::Replace(endpoint), _) => {
                 self.records.insert(key, Stored { endpoint, issued, end, readable: true });
             }
@@ -178,7 +181,8 @@ impl<C: Chance> History<C> {
 
     /// Both nodes are told of other rules or keys; their pools are as they were.
     fn configure(&mut self) {
-        let Rules { mode, retries, across_pools, drain_duration, cooling_off } = self.world.rules;
+        let Rules { mode, retries, across_pools, drain_duration, cooling_off, on_loss } =
+            self.world.rules;
         let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
         for (affinity, _) in &mut self.nodes {
             *affinity = Affinity::new(self.kind.policy(&keyring))
@@ -191,7 +195,8 @@ impl<C: Chance> History<C> {
                     FailoverScope::OwnPool
                 })
                 .with_drain_duration(DrainDuration::new(drain_duration).unwrap())
-                .with_cooling_off(CoolingOff::new(cooling_off).unwrap());
+                .with_cooling_off(CoolingOff::new(cooling_off).unwrap())
+                .with_on_loss(on_loss);
         }
     }
 
@@ -297,6 +302,7 @@ impl<C: Chance> History<C> {
         rules.across_pools = self.random.percent(50);
         rules.drain_duration = self.random.one_of(&[0, 600, 600, 5_000]);
         rules.cooling_off = self.random.one_of(&[0, 10, 60]);
+        rules.on_loss = self.random.one_of(&[OnLoss::Move, OnLoss::Lend, OnLoss::Refuse]);
         self.configure();
     }
 
@@ -360,8 +366,9 @@ impl<C: Chance> History<C> {
         match self.kind {
             Kind::NoAffinity => (client, Session::Unbound),
             Kind::Header => (client, Session::Unbound), // Until the store has said more.
-            Kind::Cookie | Kind::IpCookie => {
-                let Some(jar) = &user.jar else { return (client, Session::New(Created::NoCookie)) };
+            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
+                let missing = Session::New(self.kind.missing());
+                let Some(jar) = &user.jar else { return (client, missing) };
                 let (token, broken) = match self.random.below(100) {
                     0 => (jar.token[..47].into(), Some(Created::Malformed)),
                     1 => (format!("Ag{}", &jar.token[2..]), Some(Created::UnknownVersion)),
@@ -379,7 +386,7 @@ impl<C: Chance> History<C> {
                     None if pin.expires.as_secs() <= now => Session::New(Created::Expired),
                     None => Session::Live(pin.endpoint),
                 };
-                (client.with_token(&token), session)
+                (self.kind.with_token(client, &token), session)
             }
         }
     }
@@ -418,7 +425,8 @@ impl<C: Chance> History<C> {
         let ask = Ask {
             now: self.now,
             session,
-            hash: client.ip.map(|ip| shedding_hash("shop.example.com", ip)),
+            hash: client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
+            key_hash: lookup.map(|lookup| shedding_hash_of_key(LOAD_BALANCER, lookup.key)),
         };
         let taken = self.route([one, two], claim, record, ask);
         let Some((attempts, walk)) = taken else { return };
@@ -456,12 +464,19 @@ impl<C: Chance> History<C> {
         let other = if stable { !number } else { number };
         let second = self.nodes[1].0.route(two, record, &self.nodes[1].1, || entropy(other));
         let permitted = self.world.route(&ask);
-        let ((first, target), (second, _)) = match (first, second) {
-            (Ok(first), Ok(second)) => (first, second),
-            (first, second) => {
-                let none = first.is_err() && second.is_err() && permitted.is_empty();
-                self.law("no endpoint only when none is permitted", none, &(ask, claim, permitted));
-                self.count(Outcome::NoEndpoint);
+        let ((first, target), (second, _), permitted) = match (first, second, permitted) {
+            (Ok(first), Ok(second), Ok(permitted)) => (first, second, permitted),
+            (first, second, permitted) => {
+                let found = [first.err(), second.err()].map(|error| error.map(|it| it.outcome()));
+                let agree = permitted.is_err() && found == [permitted.clone().err(); 2];
+                self.law(
+                    "no endpoint only when none is permitted, and for the reason of the tables",
+                    agree,
+                    &(ask, claim, found, &permitted),
+                );
+                if let Some(outcome) = found[0] {
+                    self.count(outcome);
+                }
                 return None;
             }
         };
@@ -575,7 +590,7 @@ impl<C: Chance> History<C> {
         self.count(Outcome::GaveUp);
         let mut client = self.users[number].client.clone();
         if let Some(jar) = &self.users[number].jar {
-            client = client.with_token(&jar.token);
+            client = self.kind.with_token(client, &jar.token);
         }
         let visit = self.nodes[0].0.recall(&client.request(), at(ask.now));
         let same = match (visit.lookup(), visit.claim()) {
@@ -606,13 +621,14 @@ impl<C: Chance> History<C> {
         let two: Settlement = self.nodes[1].0.settle(second, &self.nodes[1].1);
         self.law("two nodes write the same", one == two, &(&one, &two));
         self.world.answered(endpoint);
-        let expected = write_of(outcome, self.kind.has_cookie(), record);
-        let written = match (&one.set_cookie, one.store_write.map(|write| write.kind)) {
+        let expected = write_of(outcome, self.kind.has_token(), record);
+        let written = match (&one.response, one.store_write.map(|write| write.kind)) {
             (None, None) => Write::Nothing,
             (Some(_), None) => Write::SetCookie,
             (None, Some(WriteKind::Touch)) => Write::Touch,
             (None, Some(WriteKind::Create(_))) => Write::Create,
             (None, Some(WriteKind::Replace(_))) => Write::Replace,
+            (None, Some(WriteKind::Remove)) => panic!("no session is taken back"),
             (Some(_), Some(_)) => panic!("a session lives in one place"),
         };
         self.law("what is written", written == expected, &(outcome, record, &one));
@@ -631,7 +647,9 @@ impl<C: Chance> History<C> {
         };
         if let Some(token) = token_of(&one) {
             let keyring = Keyring::from(support::key(self.keys[0]));
-            let pin = codec(&keyring)
+            let pin = self
+                .kind
+                .codec(&keyring)
                 .open(token.as_bytes(), at(ask.now))
                 .expect("sealed by the signing key");
             user.jar = Some(Jar { token, pin, key: self.keys[0] });
@@ -641,6 +659,7 @@ impl<C: Chance> History<C> {
         if let Some(write) = one.store_write {
             let names_endpoint = match write.kind {
                 WriteKind::Touch => true,
+                WriteKind::Remove => false,
                 WriteKind::Create(to) | WriteKind::Replace(to) => to == endpoint,
             };
             let of_this_session = Some(write.key) == key && names_endpoint;
@@ -684,6 +703,6 @@ impl<C: Chance> History<C> {
 /// The same pin under the same key, for another load balancer.
 fn another_load_balancers(jar: &Jar) -> String {
     let other = LoadBalancer::new("other.example.com").unwrap();
-    let codec = TokenCodec::new(&other, &CookieName::default(), &Keyring::from(key(jar.key)));
+    let codec = TokenCodec::new(&other, CookieName::default(), &Keyring::from(key(jar.key)));
     codec.seal(&jar.pin).as_str().into()
 }

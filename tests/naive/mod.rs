@@ -6,9 +6,11 @@
 
 use std::net::IpAddr;
 
+use session_affinity::failover::OnLoss;
 use session_affinity::limits::Percent;
-use session_affinity::outcome::{Created, Lent, Moved};
+use session_affinity::outcome::{Created, Lent, Lost, Moved};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
+use session_affinity::store::SessionKey;
 use session_affinity::{
     Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool, Pools, Record, State, UnixTime,
     Weight,
@@ -24,6 +26,7 @@ pub(crate) struct Rules {
     pub(crate) across_pools: bool,
     pub(crate) drain_duration: u64,
     pub(crate) cooling_off: u64,
+    pub(crate) on_loss: OnLoss,
 }
 
 impl Default for Rules {
@@ -34,6 +37,7 @@ impl Default for Rules {
             across_pools: false,
             drain_duration: 0,
             cooling_off: 0,
+            on_loss: OnLoss::Move,
         }
     }
 }
@@ -102,6 +106,8 @@ pub(crate) struct Ask {
     pub(crate) session: Session,
     /// The client's shedding hash, if its address is known.
     pub(crate) hash: Option<u64>,
+    /// The shedding hash of the session key, for a request with one.
+    pub(crate) key_hash: Option<u64>,
 }
 
 /// One endpoint that may be tried now, and the outcome for the session if it answers.
@@ -442,24 +448,56 @@ impl World {
         all
     }
 
-    /// Returns whether this pool sheds this client's live sessions.
+    /// Returns whether this pool sheds this live session. manual::tables, Shedding: "Live sessions
+    /// are shed by a hash of the client's address, and those of `header` by a hash of the session
+    /// key".
     pub(crate) fn sheds_session(&self, pool: usize, ask: &Ask) -> bool {
-        ask.hash.is_some_and(|hash| is_shed(hash, self.pools[pool].session_percent))
+        let percent = self.pools[pool].session_percent;
+        ask.key_hash.or(ask.hash).is_some_and(|hash| is_shed(hash, percent))
     }
 
-    /// The reason for which a live session's endpoint does not take it.
-    fn why_moved(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> Moved {
+    /// The reason for which a live session's endpoint does not serve it. manual::tables, A lost
+    /// endpoint: "Where several reasons hold, disabled and drained come before unhealthy."
+    fn why_lost(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> Lost {
         if !self.in_service(pool, e) && !self.is_draining(pool, e, now) {
-            if self.rules.drain_duration == 0 { Moved::Disabled } else { Moved::Drained }
+            if self.rules.drain_duration == 0 { Lost::Disabled } else { Lost::Drained }
         } else {
-            Moved::Unhealthy
+            Lost::Unhealthy
         }
     }
 
-    /// All steps that manual::tables, The session, permits now. An empty list means no endpoint.
-    pub(crate) fn route(&self, ask: &Ask) -> Vec<Step> {
-        let all = |endpoints: Vec<EndpointId>, outcome| -> Vec<Step> {
-            endpoints.into_iter().map(|endpoint| Step { endpoint, outcome }).collect()
+    /// manual::tables, A lost endpoint: the row of `on_loss`.
+    fn lost(&self, reason: Lost, now: u64) -> Result<Vec<Step>, Outcome> {
+        let moved = Outcome::Moved(match reason {
+            Lost::Unhealthy => Moved::Unhealthy,
+            Lost::Removed => Moved::Removed,
+            Lost::Disabled => Moved::Disabled,
+            Lost::Drained => Moved::Drained,
+            reason => panic!("the tables do not know {reason:?}"),
+        });
+        let outcome = match self.rules.on_loss {
+            OnLoss::Move => moved,
+            OnLoss::Lend if reason == Lost::Unhealthy => Outcome::Lent(Lent::Unhealthy),
+            OnLoss::Lend => moved,
+            OnLoss::Refuse => return Err(Outcome::Lost(reason)),
+        };
+        // manual::tables, The session: "moved to the first open pool"; where "no pool is open", to
+        // the fallback pool.
+        let open = self.first_of(&self.open(), &[], now);
+        let to = if open.is_empty() { self.of_fallback(now) } else { open };
+        Ok(to.into_iter().map(|endpoint| Step { endpoint, outcome }).collect())
+    }
+
+    /// All steps that manual::tables, The session, permits now; or the outcome of a request that
+    /// has none.
+    pub(crate) fn route(&self, ask: &Ask) -> Result<Vec<Step>, Outcome> {
+        let steps = self.steps(ask)?;
+        if steps.is_empty() { Err(Outcome::NoEndpoint) } else { Ok(steps) }
+    }
+
+    fn steps(&self, ask: &Ask) -> Result<Vec<Step>, Outcome> {
+        let all = |endpoints: Vec<EndpointId>, outcome| -> Result<Vec<Step>, Outcome> {
+            Ok(endpoints.into_iter().map(|endpoint| Step { endpoint, outcome }).collect())
         };
         let now = ask.now;
         let pinned = match ask.session {
@@ -467,20 +505,14 @@ impl World {
             Session::New(reason) => return all(self.all_for_new(ask), Outcome::Created(reason)),
             Session::Live(pinned) => pinned,
         };
-        let kept = vec![Step { endpoint: pinned, outcome: Outcome::Kept }];
-        // manual::tables, The session: "moved to the first open pool"; where "no pool is open", to
-        // the fallback pool.
-        let moved = |reason| {
-            let open = self.first_of(&self.open(), &[], now);
-            all(if open.is_empty() { self.of_fallback(now) } else { open }, Outcome::Moved(reason))
-        };
-        let Some((pool, e)) = self.find(pinned) else { return moved(Moved::Removed) };
+        let kept = Ok(vec![Step { endpoint: pinned, outcome: Outcome::Kept }]);
+        let Some((pool, e)) = self.find(pinned) else { return self.lost(Lost::Removed, now) };
         // "kept, its health ignored: there is nothing better"
         if self.is_last_resort(pool, &e) {
             return kept;
         }
         if !self.takes_pinned(pool, &e, now) {
-            return moved(self.why_moved(pool, &e, now));
+            return self.lost(self.why_lost(pool, &e, now), now);
         }
         if self.sheds_session(pool, ask) {
             // A pool apart from the order has none after it.
@@ -606,7 +638,9 @@ pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Wri
             Record::Absent | Record::Unreachable => Write::Create,
             Record::Unreadable | Record::Found { .. } => Write::Replace,
         },
-        (Outcome::Unbound | Outcome::NoEndpoint | Outcome::GaveUp, _) => Write::Nothing,
+        (Outcome::Unbound | Outcome::NoEndpoint | Outcome::Lost(_) | Outcome::GaveUp, _) => {
+            Write::Nothing
+        }
         (outcome, _) => panic!("the tables do not know {outcome}"),
     }
 }
@@ -616,15 +650,24 @@ pub(crate) fn is_shed(hash: u64, percent: u8) -> bool {
     u128::from(hash) * 100 < u128::from(percent) << 64
 }
 
-/// The hash by which a load balancer sheds an address: SipHash-2-4 under the first 16 bytes of
-/// SHA-256 over a label and the load balancer's name. An IPv4 address is hashed as ::ffff:a.b.c.d,
-/// of an IPv6 address the first 64 bits.
+/// The hash by which a load balancer sheds a client: of 16 bytes of its address. An IPv4 address is
+/// hashed as ::ffff:a.b.c.d, of an IPv6 address the first 64 bits.
 pub(crate) fn shedding_hash(load_balancer: &str, ip: IpAddr) -> u64 {
-    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
-    let key: [u8; 16] = digest[..16].try_into().unwrap();
     let address = match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => (v6.to_bits() >> 64 << 64).to_be_bytes(),
     };
-    SipHasher24::new_with_key(&key).hash(&address)
+    shedding_hash_of(load_balancer, &address)
+}
+
+/// The hash by which a load balancer sheds a session with a key: of the 16 bytes of the key.
+pub(crate) fn shedding_hash_of_key(load_balancer: &str, key: SessionKey) -> u64 {
+    shedding_hash_of(load_balancer, &key.0)
+}
+
+/// SipHash-2-4 under the first 16 bytes of SHA-256 over a label and the load balancer's name.
+fn shedding_hash_of(load_balancer: &str, bytes: &[u8; 16]) -> u64 {
+    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
+    let key: [u8; 16] = digest[..16].try_into().unwrap();
+    SipHasher24::new_with_key(&key).hash(bytes)
 }

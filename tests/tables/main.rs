@@ -11,6 +11,7 @@ mod cooling_off;
 mod drain;
 mod endpoint;
 mod failover;
+mod lost;
 mod session;
 mod shedding;
 mod site;

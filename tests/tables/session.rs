@@ -4,16 +4,16 @@
 //! | the session | and | what becomes of it | what is written |
 //! |---|---|---|---|
 //! | is live | it is pinned to an enabled endpoint of the enabled fallback pool, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored: there is nothing better | as kept |
-//! | is live | its endpoint serves it, its pool sheds sessions and this client is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
+//! | is live | its endpoint serves it, its pool sheds sessions and this one is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
 //! | is live | its endpoint serves it and is suspect | see cooling off | |
 //! | is live | its endpoint serves it | kept, its pool critical or not | cookie: nothing; header: the idle timer |
-//! | is live | its endpoint does not serve it | moved to the first open pool, **whatever the failover mode** | a new pin |
+//! | is live | its endpoint does not serve it | moved to the first open pool, **whatever the failover mode**; lent or refused where `on_loss` says so | a new pin |
 //! | is new, expired, or unreadable | | created in the first open pool that does not shed it | a new pin |
-//! | is to be created or moved | no pool is open, or every open pool sheds a new session | the fallback pool: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with a weight, its health ignored; a new session without it: the first open pool | a new pin |
-//! | | not even that | `NoEndpoint`: answer 503 | nothing |
+//! | is to be created, moved, or lent from a lost endpoint | no pool is open, or every open pool sheds a new session | the fallback pool: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with a weight, its health ignored; a new session without it: the first open pool | a new pin; lent: as kept |
+//! | | not even that | `NoRoute`: answer 503 | nothing |
 //! | is not possible (policy `none`, headers missing) | | unbound: steering chooses each time, in the same pools | nothing |
 //!
-//! The line of suspects is proved in `cooling_off.rs`.
+//! The line of suspects is proved in `cooling_off.rs`, `on_loss` in `lost.rs`.
 
 use std::collections::HashSet;
 
@@ -53,8 +53,8 @@ fn a_session_of_the_fallback_pool_is_kept_on_an_unhealthy_endpoint_when_there_is
     }
 }
 
-/// manual::embedding, Strict: "Look at the outcome before you connect, and drop the attempt: nothing
-/// is written, the client keeps its cookie, and it is `kept` when its endpoint is back."
+/// manual::embedding, Strict: "look at the outcome before you connect, and drop the attempt: a move
+/// is only a value until it is settled."
 #[test]
 fn an_attempt_that_would_move_a_session_and_is_dropped_leaves_the_session_with_its_endpoint() {
     for mode in MODES {
@@ -99,7 +99,7 @@ fn an_unhealthy_endpoint_of_the_fallback_pool_loses_its_sessions_to_a_healthy_on
     }
 }
 
-/// manual::tables, The session: "its endpoint serves it, its pool sheds sessions and this client is
+/// manual::tables, The session: "its endpoint serves it, its pool sheds sessions and this one is
 /// among those | moved to the next open pool"
 #[test]
 fn a_shed_session_moves_to_the_next_open_pool() {
@@ -165,11 +165,11 @@ fn a_kept_header_session_is_touched() {
     let key = header().session_key(&client.request()).unwrap();
     let touch = StoreWrite { key, ttl: ttl(IDLE), now: at(NOW), kind: WriteKind::Touch };
     assert_eq!(answered.settlement.store_write, Some(touch));
-    assert_eq!(answered.settlement.set_cookie, None);
+    assert_eq!(answered.settlement.response, None);
 }
 
 /// manual::tables, The session: "its endpoint does not serve it | moved to the first open pool,
-/// **whatever the failover mode** | a new pin"
+/// **whatever the failover mode**"
 #[test]
 fn a_live_session_that_its_endpoint_does_not_take_moves_in_every_mode() {
     for mode in MODES {
@@ -270,7 +270,7 @@ fn with_no_open_pool_the_fallback_pool_serves_and_its_healthy_endpoints_come_fir
     assert_eq!(site.new_sessions(), HashSet::from([us(2)]), "with weight > 0");
 }
 
-/// manual::tables, The session: "not even that | [`NoEndpoint`]: answer 503 | nothing"
+/// manual::tables, The session: "not even that | [`NoRoute`]: answer 503 | nothing"
 #[test]
 fn with_nobody_to_try_there_is_no_endpoint() {
     let mut disabled = site().pools(with_fallback_apart());

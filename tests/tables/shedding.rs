@@ -3,13 +3,16 @@
 //! > `default_percent` of new sessions and of unbound requests, and `session_percent` of live
 //! > ones, are sent to the pools after.
 //! >
-//! > - Live sessions are shed by a hash of the client's address: a client that is shed at 30 % is
-//! >   shed at 60 %, on every node. A live session without an address is never shed.
-//! > - New ones are shed at random, or by the same hash (`default_policy`). Without an address they
-//! >   are shed at random under `hash` too.
-//! > - A client is shed when `hash × 100 < percent × 2^64`. The hash is SipHash-2-4 of the address,
-//! >   under a key that is made of the load balancer's name and differs from the key that chooses
-//! >   endpoints: being shed says nothing about the endpoint chosen.
+//! > - Live sessions are shed by a hash of the client's address, and those of `header` by a hash of
+//! >   the session key: what is shed at 30 % is shed at 60 %, on every node. So a header session
+//! >   has one fate whatever address states its headers. A live session of a cookie is never shed
+//! >   when the address is not known.
+//! > - New ones are shed at random, or by the hash of the address (`default_policy`). Without an
+//! >   address they are shed at random under `hash` too.
+//! > - A client or a session is shed when `hash × 100 < percent × 2^64`. The hash is SipHash-2-4 of
+//! >   the 16 bytes of the address or of the session key, under a key that is made of the load
+//! >   balancer's name and differs from the key that chooses endpoints: being shed says nothing
+//! >   about the endpoint chosen.
 //! > - A session that is moved for another reason is not subject to `default_percent`.
 //! > - New, and shed by every open pool: the fallback pool, and without one the first open pool
 //! >   after all. Live, and no open pool after its own: the fallback pool, and without one it is
@@ -22,9 +25,9 @@ use std::collections::HashSet;
 use session_affinity::outcome::Moved;
 use session_affinity::{EndpointId, Outcome, Pools};
 
-use crate::naive::{self, shedding_hash};
-use crate::site::{Site, eu, live, pin, pool, site, us};
-use crate::support::{Client, ip_cookie, keyring};
+use crate::naive::{self, shedding_hash, shedding_hash_of_key};
+use crate::site::{Site, eu, live, pin, pool, site, stored, us};
+use crate::support::{Client, header, ip_cookie, keyring};
 
 /// The clients, of 2000, whose live sessions are shed at this percentage.
 fn shed_at(percent: u64) -> HashSet<u16> {
@@ -37,7 +40,7 @@ fn shed_at(percent: u64) -> HashSet<u16> {
     (0..2_000).filter(moved).collect()
 }
 
-/// manual::tables, Shedding: "a client that is shed at 30 % is shed at 60 %"
+/// manual::tables, Shedding: "what is shed at 30 % is shed at 60 %"
 #[test]
 fn who_is_shed_at_30_percent_is_shed_at_60_percent() {
     let (third, most) = (shed_at(30), shed_at(60));
@@ -48,8 +51,8 @@ fn who_is_shed_at_30_percent_is_shed_at_60_percent() {
 }
 
 /// manual::tables, Shedding: "Live sessions are shed by a hash of the client's address", "New ones
-/// are shed at random, or by the same hash (`default_policy`).", "A client is shed when `hash × 100
-/// < percent × 2^64`. The hash is SipHash-2-4 of the address".
+/// are shed at random, or by the hash of the address (`default_policy`).", "shed when `hash × 100 <
+/// percent × 2^64`. The hash is SipHash-2-4 of the 16 bytes of the address".
 #[test]
 fn every_node_sheds_the_same_clients_by_the_documented_hash() {
     let shed: HashSet<u16> = (0..2_000)
@@ -84,8 +87,8 @@ fn who_is_shed_says_nothing_of_the_endpoint_chosen() {
     assert!((45..=55).contains(&among_others), "{among_others} %");
 }
 
-/// manual::tables, Shedding: "A live session without an address is never shed.", of new ones:
-/// "Without an address they are shed at random under `hash` too."
+/// manual::tables, Shedding: "A live session of a cookie is never shed when the address is not
+/// known.", of new ones: "Without an address they are shed at random under `hash` too."
 #[test]
 fn without_an_address_live_sessions_are_never_shed_and_new_ones_by_a_number_drawn() {
     let mut site = site();
@@ -99,6 +102,63 @@ fn without_an_address_live_sessions_are_never_shed_and_new_ones_by_a_number_draw
     });
     let shed = shed.count();
     assert!((450..550).contains(&shed), "{shed} of 1000");
+}
+
+/// The users, of 2000, whose live header sessions are shed at this percentage, from the address of
+/// this number; `None`: from no known address.
+fn users_shed_at(percent: u64, address: Option<u16>) -> HashSet<u16> {
+    let (mut site, _) = stored(eu(1));
+    site.shed("eu", 0, percent);
+    let moved = |user: &u16| {
+        let client = address.map_or_else(Client::without_address, Client::number);
+        let client = client.with_user(&format!("user {user}"));
+        site.route(&client).unwrap().outcome() == Outcome::Moved(Moved::Shed)
+    };
+    (0..2_000).filter(moved).collect()
+}
+
+/// manual::tables, Shedding: "those of `header` by a hash of the session key", "The hash is
+/// SipHash-2-4 of the 16 bytes of the address or of the session key".
+#[test]
+fn every_node_sheds_the_same_header_sessions_by_the_documented_hash_of_their_keys() {
+    let sheds = |percent| -> HashSet<u16> {
+        let is_shed = |user: &u16| {
+            let client = Client::without_address().with_user(&format!("user {user}"));
+            let key = header().session_key(&client.request()).unwrap();
+            naive::is_shed(shedding_hash_of_key("shop.example.com", key), percent)
+        };
+        (0..2_000).filter(is_shed).collect()
+    };
+    let third = sheds(30);
+    assert!((540..660).contains(&third.len()), "{} of 2000", third.len());
+    assert!(third.is_subset(&sheds(60)));
+    for percent in [0, 30, 60, 100] {
+        assert_eq!(users_shed_at(percent.into(), Some(7)), sheds(percent), "{percent} %");
+    }
+}
+
+/// manual::tables, Shedding: "So a header session has one fate whatever address states its
+/// headers", also where the address is not known.
+#[test]
+fn a_header_session_is_shed_or_not_whatever_address_states_it() {
+    let shed = users_shed_at(30, Some(7));
+    for address in [None, Some(8), Some(9), Some(1_000)] {
+        assert_eq!(users_shed_at(30, address), shed, "{address:?}");
+    }
+}
+
+/// manual::tables, Shedding: "New ones are shed at random, or by the hash of the address
+/// (`default_policy`)", those of `header` too: they have no record that a stranger could move.
+#[test]
+fn a_new_header_session_is_shed_by_the_address() {
+    let mut site = Site::new(header());
+    site.shed("eu", 30, 0);
+    let shed = shed_at(30);
+    for number in 0..2_000 {
+        let client = Client::number(number).with_user("ann");
+        let endpoint = site.route(&client).unwrap().endpoint();
+        assert_eq!([us(1), us(2)].contains(&endpoint), shed.contains(&number), "client {number}");
+    }
 }
 
 /// manual::tables, Shedding: "A session that is moved for another reason is not subject to

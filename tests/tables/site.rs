@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use session_affinity::drain::{Census, Drain};
-use session_affinity::failover::FailoverScope;
+use session_affinity::failover::{FailoverScope, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Percent, Retries};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit, ShedBy};
 use session_affinity::token::Pin;
 use session_affinity::{
     Affinity, AffinityPolicy, Attempt, CookiePolicy, Endpoint, EndpointId, FailoverMode, GaveUp,
-    HeaderPolicy, Health, NoEndpoint, Outcome, Pool, Pools, Record, Settlement, State, Weight,
+    HeaderPolicy, Health, NoRoute, Outcome, Pool, Pools, Record, Settlement, State, Weight,
 };
 
 use crate::support::{
@@ -104,7 +104,7 @@ pub(crate) fn pin_in(settlement: &Settlement, now: u64) -> Option<Pin> {
 
 /// Returns whether a settlement writes neither a cookie nor a record.
 pub(crate) fn is_nothing(settlement: &Settlement) -> bool {
-    settlement.set_cookie.is_none() && settlement.store_write.is_none()
+    settlement.set_cookie().is_none() && settlement.store_write.is_none()
 }
 
 impl<P: AffinityPolicy> Site<P> {
@@ -132,6 +132,10 @@ impl<P: AffinityPolicy> Site<P> {
 
     pub(crate) fn cooling_off(self, seconds: u64) -> Self {
         self.with(|affinity| affinity.with_cooling_off(CoolingOff::new(seconds).unwrap()))
+    }
+
+    pub(crate) fn on_loss(self, on_loss: OnLoss) -> Self {
+        self.with(|affinity| affinity.with_on_loss(on_loss))
     }
 
     pub(crate) fn drain(self, seconds: u64) -> Self {
@@ -179,7 +183,7 @@ impl<P: AffinityPolicy> Site<P> {
         self.edit(|edit| edit.pool_shedding(pool, shedding));
     }
 
-    pub(crate) fn route(&mut self, client: &Client) -> Result<Attempt, NoEndpoint> {
+    pub(crate) fn route(&mut self, client: &Client) -> Result<Attempt, NoRoute> {
         let visit = self.affinity.recall(&client.request(), at(self.now));
         // The answer to it is the record of the row.
         let _ = visit.lookup();

@@ -14,7 +14,7 @@ use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
-use session_affinity::{Affinity, Outcome, RequestMeta, entropy};
+use session_affinity::{Affinity, NoRoute, Outcome, RequestMeta, entropy};
 use tokio::sync::watch;
 
 use crate::body::Body;
@@ -104,9 +104,10 @@ impl Gateway {
         let record = self.store.record(visit.lookup()).await;
         let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
             Ok(chosen) => chosen,
-            Err(none) => return self.failure(NO_ENDPOINT, none.outcome()),
+            Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
+            Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
         };
-        self.prepare(&mut request, peer, upgrade.as_ref());
+        self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
             match endpoint.send(request, self.connect_timeout).await {
@@ -126,7 +127,7 @@ impl Gateway {
                 Err(Failed::BrokeOff) => {
                     return self.failure(BROKE_OFF, attempt.give_up().outcome());
                 }
-                // Another endpoint would fare no better, and none is to blame.
+                // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
                     self.warnings.warn(&error);
                     return plain(OWN_SIDE);
@@ -138,11 +139,19 @@ impl Gateway {
     }
 
     /// Makes the request as the endpoint is to see it: without hop-by-hop fields and the affinity
-    /// cookie, with the address of the client.
-    fn prepare(&self, request: &mut Request<Incoming>, peer: IpAddr, upgrade: Option<&Upgrade>) {
+    /// cookie or issued header, with the address of the client.
+    fn prepare(
+        &self,
+        request: &mut Request<Incoming>,
+        affinity: &Affinity,
+        peer: IpAddr,
+        upgrade: Option<&Upgrade>,
+    ) {
         let is_chunked = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         hop::remove(headers);
+        affinity.strip(headers);
+        // Under a policy without a cookie too: of the time before it, clients may have one.
         self.cookie.strip(headers);
         self.trusted.tell(peer, headers);
         if let Some((protocol, _)) = upgrade {
@@ -202,6 +211,8 @@ const UNUSABLE: Own =
 const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
 const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
 const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
+const LOST: Own =
+    (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
 const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
 const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
 

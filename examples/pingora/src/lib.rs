@@ -1,7 +1,7 @@
 //! Sticky sessions in a pingora proxy: the four verbs, each in the callback where it belongs.
 //!
 //! ```text
-//! request_filter ──────────── recall, the store, route; 503 when there is no endpoint
+//! request_filter ──────────── recall, the store, route; 503 when it has no endpoint
 //!   (the cache: a hit goes straight to response_filter)
 //! upstream_peer ───────────── the endpoint of this attempt ◀─────┐
 //! fail_to_connect ─────────── failover: the next endpoint ───────┘ or 502
@@ -85,11 +85,10 @@ impl ProxyHttp for StickyProxy {
         let record = self.store.record(visit.lookup());
         // The random bits only spread new sessions: the keys of a new RandomState are good enough.
         let entropy = || RandomState::new().hash_one(());
-        if flow.route(&self.affinity, visit, record, self.pools.load_full(), entropy).is_err() {
-            session.respond_error(503).await?;
-            return Ok(true);
-        }
-        Ok(false)
+        let routed = flow.route(&self.affinity, visit, record, self.pools.load_full(), entropy);
+        let Err(no_route) = routed else { return Ok(false) };
+        session.respond_error(no_route.status().as_u16()).await?;
+        Ok(true)
     }
 
     fn request_cache_filter(&self, session: &mut Session, _: &mut Flow<SocketAddr>) -> Result<()> {

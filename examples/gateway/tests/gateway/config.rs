@@ -123,6 +123,8 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cookie.name", 1), "cookie.name: expected a string"),
         (file().set("session_secret", Value::Null), "session_secret: expected base64"),
         (file().set("cooling_off", 301), "cooling_off"),
+        (file().set("on_loss", "stay"), "on_loss: unknown variant `stay`, expected one of `move`"),
+        (file().set("on_loss", Value::Null), "on_loss: "),
         (file().set("clock_skew", 86_401), "clock_skew"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix"),
         (file().set("ipv6_prefix", 129), "ipv6_prefix"),
@@ -143,6 +145,13 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cookie.path", "/; Secure"), "cookie.path"),
         (file().set("cookie.domain", "a b"), "cookie.domain"),
         (file().set("cookie.partitioned", true).attribute("secure", "Never"), "cookie.partitioned"),
+        (file().set("cookie.lifetime", "forever"), "cookie.lifetime"),
+        (file().set("cookie.lifetime", Value::Null), "cookie.lifetime"),
+        (file().set("carrier", "header"), "carrier"),
+        (file().set("carrier", Value::Null), "carrier"),
+        (file().set("carrier", json!({ "cookie": "__cflb" })), "carrier"),
+        (file().set("carrier", json!({ "header": "a b" })), "carrier.header"),
+        (file().set("carrier", json!({ "header": 1 })), "carrier"),
     ]);
 }
 
@@ -151,7 +160,7 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
     for (file, line) in [
         (
             file().set("cookie.name", "a b"),
-            r#"cookie.name is "a b"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+            r#"cookie.name is "a b"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~"#,
         ),
         (
             file().set("cookie.name", "__Host-lb"),
@@ -174,6 +183,20 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
         (
             file().set("cookie.partitioned", true).attribute("secure", "Never"),
             "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+        ),
+        (
+            file().set("carrier", json!({ "header": "Content-Length" })),
+            r#"carrier.header is "Content-Length"; allowed: a name without a meaning in HTTP, such as x-session-affinity"#,
+        ),
+        (
+            file()
+                .set("carrier", json!({ "header": "x-lb" }))
+                .set("load_balancer.session_affinity", "none"),
+            r#"carrier is the header "x-lb"; allowed for none: cookie"#,
+        ),
+        (
+            file().by_headers(&["x-user"]).set("carrier", json!({ "header": "x-lb" })),
+            r#"carrier is the header "x-lb"; allowed for header: cookie"#,
         ),
         (file().set("retries", 9), "retries is 9; allowed: 1 to 8"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix is 0; allowed: 1 to 128 bits"),

@@ -6,6 +6,7 @@
 mod support;
 
 mod admin;
+mod carrier;
 mod clock;
 mod config;
 mod demo;
@@ -15,6 +16,7 @@ mod forwarding;
 mod hostile;
 mod keys;
 mod metrics;
+mod on_loss;
 mod outcomes;
 mod pools;
 #[cfg(feature = "redis")]

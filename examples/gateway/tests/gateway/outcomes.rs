@@ -94,6 +94,31 @@ fn disabled_and_shed(a: &Endpoint, b: &Endpoint) -> BTreeSet<String> {
     teller.labels()
 }
 
+/// A session that is kept at `a`, for as long as `a` takes it.
+fn losses(on_loss: &str) -> BTreeSet<String> {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let file = shop(&[&a, &b]).set("on_loss", on_loss);
+    let (gateway, drains) =
+        (Gateway::start(&file), Gateway::start(&file.attribute("drain_duration", 100)));
+    let elsewhere = Endpoint::start("elsewhere");
+    let removed = Gateway::start(&shop(&[&elsewhere])).visit().cookie();
+    let mut labels = BTreeSet::new();
+    for gateway in [gateway, drains] {
+        let mut teller = Teller::new(gateway);
+        teller.patch("b", json!({ "weight": 0 }));
+        let cookie = teller.visit();
+        teller.patch("b", json!({ "weight": 1 }));
+        teller.revisit(&removed);
+        teller.patch("a", json!({ "healthy": false }));
+        teller.revisit(&cookie);
+        teller.patch("a", json!({ "enabled": false }));
+        teller.gateway.set_clock(200);
+        teller.revisit(&cookie);
+        labels.extend(teller.labels());
+    }
+    labels
+}
+
 fn failures(mode: &str) -> BTreeSet<String> {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let mut teller =
@@ -124,6 +149,13 @@ fn headers(a: &Endpoint) -> BTreeSet<String> {
     teller.labels()
 }
 
+fn issued_headers(a: &Endpoint) -> BTreeSet<String> {
+    let file = shop(&[a]).set("carrier", json!({ "header": "x-session-affinity" }));
+    let mut teller = Teller::new(Gateway::start(&file));
+    teller.send(&get("/"));
+    teller.labels()
+}
+
 #[test]
 fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
@@ -133,7 +165,10 @@ fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     reached.extend(failures("none"));
     reached.extend(failures("temporary"));
     reached.extend(failures("sticky"));
+    reached.extend(losses("lend"));
+    reached.extend(losses("refuse"));
     reached.extend(headers(&a));
+    reached.extend(issued_headers(&a));
     // A store in memory can always be reached and read.
     let others = ["created:unreadable", "created:store_unreachable"];
     let expected: BTreeSet<_> = Outcome::ALL
