@@ -33,9 +33,7 @@
 //! # async fn send(_: (), _: Request<Body>) -> Result<Response<Body>, Error> { Ok(Response::default()) }
 //! /// Your own: one request to one endpoint.
 //! async fn forward(request: Request<Body>) -> Result<Response<Body>, Failed<Body, Error>> {
-//!     let Some(Routed { target, .. }) = request.extensions().get::<Routed<SocketAddr>>() else {
-//!         return Err(Failed::BrokeOff(Error::other("this stands within an AffinityLayer")));
-//!     };
+//!     let Routed { target, .. } = Routed::<SocketAddr>::of(&request)?;
 //!     let Some(connection) = connect(*target) else { return Err(Failed::Unconnected(Box::new(request))) };
 //!     send(connection, request).await.map_err(Failed::BrokeOff)
 //! }
@@ -65,5 +63,5 @@ mod service;
 mod site;
 
 pub use gateway::{Client, Gateway};
-pub use service::{AffinityLayer, AffinityService, Routed};
+pub use service::{AffinityLayer, AffinityService, NotRouted, Routed};
 pub use site::Site;

@@ -661,8 +661,15 @@ fn an_inner_service_and_its_errors_can_be_tested_without_the_layer() {
     let id = EndpointId::new("eu", "eu-1");
     let mut request = http::Request::new(());
     request.extensions_mut().insert(Routed::new(id, "10.0.0.1:80"));
-    let routed = request.extensions().get::<Routed<&str>>().unwrap();
+    let routed = Routed::<&str>::of(&request).unwrap();
     assert_eq!((routed.endpoint, routed.target), (id, "10.0.0.1:80"));
+    let error = Routed::<u16>::of(&request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the request has no endpoint with a target of type u16; allowed: a service within an \
+         AffinityLayer of this type"
+    );
+    assert!(matches!(Failed::<(), Error>::from(error), Failed::OwnSide(_)));
     let no_route = [NoRoute::no_endpoint(None), NoRoute::lost(id, Lost::Unhealthy)];
     let [none, lost] = no_route.map(Refused::<&str>::from);
     let refused = [none, lost, GaveUp::new().into()];
