@@ -15,6 +15,7 @@ mod attempt;
 mod census;
 mod drain;
 mod failed;
+mod order;
 mod parameters;
 mod route;
 mod rules;

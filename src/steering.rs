@@ -15,12 +15,18 @@ use std::sync::Arc;
 mod candidates;
 mod in_flight;
 mod log2;
+mod pool_candidates;
+mod pool_steering;
 mod rendezvous;
 mod shortcut;
 
 pub(crate) use candidates::Suspects;
 pub use candidates::{Candidate, Candidates};
 pub use in_flight::{InFlight, InFlightGuard, PoolLoad};
+pub(crate) use pool_candidates::OpenPools;
+pub use pool_candidates::{PoolCandidate, PoolCandidates};
+pub(crate) use pool_steering::PoolOrder;
+pub use pool_steering::PoolSteering;
 
 use rendezvous::ByLoad;
 
