@@ -9,6 +9,8 @@
 //! Cloudflare's four `origin_steering` policies are this one algorithm with different seeds and
 //! weights: [`Random`], [`IpHash`], [`LeastOutstandingRequests`] and [`LeastConnections`]. An
 //! embedder's own balancer makes the first choice by implementing [`Steering`].
+//!
+//! The same algorithm orders the pools of a load balancer, where one is set: [`PoolSteering`].
 
 use std::sync::Arc;
 

@@ -14,14 +14,14 @@ impl<T> Pools<T> {
     /// left out while a pool of more weight is open, unless the order is that in which the pools
     /// were given: weights do not count there.
     pub(crate) fn in_order(&self, seed: impl FnOnce(Seeding) -> Seed) -> InOrder<'_, T> {
+        let as_given = InOrder::AsGiven(self.iter().take(self.topology.in_order));
+        let Some(steering) = self.pool_steering() else { return as_given };
         let candidates = PoolCandidates::new(self);
-        match self.pool_steering() {
-            Some(steering) if candidates.iter().next().is_some() => {
-                let seed = seed(steering.seeding());
-                InOrder::Steered { pools: self, candidates, steering, seed }
-            }
-            _ => InOrder::AsGiven(self.iter().take(self.topology.in_order)),
+        if candidates.iter().next().is_none() {
+            return as_given;
         }
+        let seed = seed(steering.seeding());
+        InOrder::Steered { pools: self, candidates, steering, seed }
     }
 
     /// Returns the steering that orders the pools; `None` where they are used as given.
