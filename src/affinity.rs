@@ -18,6 +18,7 @@ mod census;
 mod drain;
 mod failed;
 mod forget;
+mod order;
 mod parameters;
 mod route;
 mod rules;

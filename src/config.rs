@@ -23,6 +23,8 @@ mod lenient;
 #[cfg(feature = "serde")]
 mod object;
 mod pool;
+mod pool_order;
+mod pool_steering;
 mod pools;
 #[cfg(feature = "serde")]
 mod written;
@@ -32,6 +34,7 @@ pub use document::{InvalidDocument, read_strict};
 pub use extensions::{CarrierConfig, CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
+pub use pool_steering::{PoolSteeringPolicy, RandomSteering};
 
 /// The session affinity of a load balancer, under the names of Cloudflare's Load Balancing API.
 /// [`Affinity::from_config`] checks it.
@@ -73,6 +76,11 @@ pub struct Config {
     pub session_affinity_attributes: SessionAffinityAttributes,
     /// The reach of failover.
     pub adaptive_routing: AdaptiveRouting,
+    /// The order of the pools for sessions that begin or move. Default: off, the order of
+    /// `default_pools`.
+    pub steering_policy: PoolSteeringPolicy,
+    /// The weights of the pools, for every `steering_policy` but off.
+    pub random_steering: RandomSteering,
     /// The ids of the pools, in failover order; may be empty beside a `fallback_pool`. `None`: all
     /// pools, in the order given to [`Config::pools`].
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -155,6 +163,8 @@ impl Config {
             session_affinity_ttl: None,
             session_affinity_attributes: SessionAffinityAttributes::default(),
             adaptive_routing: AdaptiveRouting::default(),
+            steering_policy: PoolSteeringPolicy::default(),
+            random_steering: RandomSteering::default(),
             default_pools: None,
             fallback_pool: None,
             extensions: Extensions::default(),
@@ -272,7 +282,7 @@ impl Affinity {
         let cache_guard =
             if extensions.cache_guard { CacheGuard::MakePrivate } else { CacheGuard::LeaveAsIs };
         ClockSkew::new(extensions.clock_skew)?;
-        Ok(Affinity::new(config.policy(keyring)?)
+        let affinity = Affinity::new(config.policy(keyring)?)
             .with_failover_mode(attributes.zero_downtime_failover)
             .map_err(InvalidConfig::FailoverMode)?
             .with_failover_scope(scope)
@@ -281,6 +291,10 @@ impl Affinity {
             .with_cooling_off(CoolingOff::new(extensions.cooling_off)?)
             .with_on_loss(extensions.on_loss)
             .with_ipv6_prefix(Ipv6Prefix::new(extensions.ipv6_prefix)?)
-            .with_cache_guard(cache_guard))
+            .with_cache_guard(cache_guard);
+        Ok(match extensions.move_within {
+            None => affinity,
+            Some(move_within) => affinity.with_move_within(move_within),
+        })
     }
 }

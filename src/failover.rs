@@ -4,8 +4,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod move_within;
 mod on_loss;
 
+pub use move_within::MoveWithin;
 pub use on_loss::OnLoss;
 
 /// The effect of a passive failure on a live session. Cloudflare:

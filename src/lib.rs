@@ -97,6 +97,9 @@
 //! | | not even that | [`NoRoute::NoEndpoint`] | nothing |
 //! | unbound | | steering chooses every time | nothing |
 //!
+//! The open pools are used in the order in which they were given, or as a
+//! [`PoolSteering`](steering::PoolSteering) orders them for the session.
+//!
 //! The rule for a connection that could not be made is the table of [`failover::decide`]. Each
 //! outcome has a stable label: [`Outcome`].
 //!

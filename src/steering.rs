@@ -9,18 +9,26 @@
 //! Cloudflare's four `origin_steering` policies are this one algorithm with different seeds and
 //! weights: [`Random`], [`IpHash`], [`LeastOutstandingRequests`] and [`LeastConnections`]. An
 //! embedder's own balancer makes the first choice by implementing [`Steering`].
+//!
+//! The same algorithm orders the pools of a load balancer, where one is set: [`PoolSteering`].
 
 use std::sync::Arc;
 
 mod candidates;
 mod in_flight;
 mod log2;
+mod pool_candidates;
+mod pool_steering;
 mod rendezvous;
 mod shortcut;
 
 pub(crate) use candidates::Suspects;
 pub use candidates::{Candidate, Candidates};
 pub use in_flight::{InFlight, InFlightGuard, PoolLoad};
+pub(crate) use pool_candidates::OpenPools;
+pub use pool_candidates::{PoolCandidate, PoolCandidates};
+pub(crate) use pool_steering::PoolOrder;
+pub use pool_steering::PoolSteering;
 
 use rendezvous::ByLoad;
 

@@ -161,6 +161,51 @@ fn an_issued_header_allocates_as_a_cookie_does() {
     assert_eq!(allocations(|| serve(&headers)), (Settlement::nothing(), 0));
 }
 
+/// The order of pools takes no allocation: not for a session that begins, moves or fails over.
+#[test]
+fn pools_that_are_steered_allocate_no_more() {
+    let pools = (0..100).fold(Pools::builder(), |builder, number| {
+        let endpoint = |name| Endpoint::new(name, number);
+        let name = if number == 0 { "eu".into() } else { format!("p{number}") };
+        let pool = Pool::new(name).with_endpoint(endpoint("eu-1")).with_endpoint(endpoint("eu-2"));
+        builder.pool(pool)
+    });
+    let count = |load: &u32| *load;
+    let pools = pools.with_pool_steering(steering::LeastConnections(count)).build().unwrap();
+    let lost = pools.edited(|edit| edit.pool_state("eu", State::Disabled { at: None })).unwrap();
+    let affinity = Affinity::new(cookie_policy())
+        .with_failover_mode(FailoverMode::Sticky)
+        .unwrap()
+        .with_failover_scope(failover::FailoverScope::AllPools)
+        .with_retries(limits::Retries::new(3).unwrap());
+    for (headers, pools, label, most) in [
+        (with_cookie("eu-1"), &pools, "kept", 0),
+        (with_cookie("eu-1"), &lost, "moved:disabled", 1),
+        (HeaderMap::new(), &pools, "created:no_cookie", 1),
+    ] {
+        let request = request(&headers);
+        let (outcome, allocated) = allocations(|| {
+            let visit = affinity.recall(&request, NOW);
+            let (attempt, _) = affinity.route(visit, Record::Absent, pools, || 7).unwrap();
+            let outcome = attempt.outcome();
+            let _ = affinity.settle(attempt, pools);
+            outcome
+        });
+        assert_eq!((outcome.label(), allocated), (label, most));
+    }
+    let headers = HeaderMap::new();
+    let request = request(&headers);
+    let (_, allocated) = allocations(|| {
+        let visit = affinity.recall(&request, NOW);
+        let (mut attempt, _) = affinity.route(visit, Record::Absent, &pools, || 7).unwrap();
+        for _ in 0..3 {
+            (attempt, _) = affinity.failover(attempt, &pools).unwrap();
+        }
+        affinity.settle(attempt, &pools)
+    });
+    assert_eq!(allocated, 1);
+}
+
 #[test]
 fn a_failover_and_a_rejected_forgery_allocate_no_more() {
     let affinity =

@@ -50,6 +50,11 @@ fn load_balancers_are_read_as_the_api_lists_them() {
             require_all_headers: false,
         },
         adaptive_routing: AdaptiveRouting { failover_across_pools: true },
+        steering_policy: PoolSteeringPolicy::Geo,
+        random_steering: RandomSteering {
+            default_weight: Some(0.4),
+            pool_weights: [(EU.into(), 0.7), (US.into(), 0.3)].into(),
+        },
         default_pools: ids(&[EU, US]),
         fallback_pool: Some(LAST.into()),
         ..Config::new("shop.example.com")
@@ -63,11 +68,18 @@ fn load_balancers_are_read_as_the_api_lists_them() {
             require_all_headers: true,
             ..SessionAffinityAttributes::default()
         },
+        steering_policy: PoolSteeringPolicy::LeastOutstandingRequests,
+        random_steering: RandomSteering { default_weight: Some(1.0), ..RandomSteering::default() },
         default_pools: ids(&[US]),
         fallback_pool: Some(US.into()),
         ..Config::new("api.example.com")
     };
-    let plain = Config { default_pools: ids(&[LAST, EU]), ..Config::new("static.example.com") };
+    // Null states the default.
+    let plain = Config {
+        random_steering: RandomSteering { default_weight: Some(1.0), ..RandomSteering::default() },
+        default_pools: ids(&[LAST, EU]),
+        ..Config::new("static.example.com")
+    };
     assert_eq!(load_balancers().1, [shop, api, plain]);
 }
 
@@ -177,9 +189,11 @@ fn a_load_balancer_is_given_back() {
         "default_pools",
         "fallback_pool",
         "name",
+        "random_steering",
         "session_affinity",
         "session_affinity_attributes",
         "session_affinity_ttl",
+        "steering_policy",
     ];
     assert_eq!(names(&written[0]), known.into());
     assert_eq!(
@@ -198,6 +212,7 @@ fn a_load_balancer_is_given_back() {
                 "headers": [], "require_all_headers": false
             },
             "adaptive_routing": { "failover_across_pools": false },
+            "steering_policy": "off", "random_steering": { "default_weight": 1.0 },
             "default_pools": [LAST, EU]
         })
     );
@@ -242,6 +257,17 @@ fn what_the_api_lists_makes_load_balancers() {
         config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
         Affinity::from_config(config, &keyring()).unwrap();
     }
+    let target = |_: &PoolConfig, origin: &OriginConfig| origin.address.clone();
+    assert_eq!(
+        configs[0].pools(&pools, Health::Healthy, target, |_| 0).unwrap_err().to_string(),
+        "steering_policy is geo; allowed: off, random, least_outstanding_requests or least_connections"
+    );
+    configs[0].steering_policy = PoolSteeringPolicy::Random;
+    let weight = |id: &str| {
+        let snapshot = configs[0].pools(&pools, Health::Healthy, target, |_| 0).unwrap();
+        snapshot.pool(id).unwrap().weight().get()
+    };
+    assert_eq!([EU, US].map(weight), [70, 30]);
     let snapshot = configs[0]
         .pools(&pools, Health::Healthy, |_, origin| origin.address.clone(), |_| 0)
         .unwrap();

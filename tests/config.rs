@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, Lifetime, SameSite, Secure};
-use session_affinity::failover::OnLoss;
+use session_affinity::failover::{MoveWithin, OnLoss};
 use session_affinity::limits::Percent;
 use session_affinity::pools::LoadShedding;
 use session_affinity::*;
@@ -222,7 +222,8 @@ fn a_load_balancer_as_the_api_returns_it_is_read_unchanged() {
                 "headers": null, "require_all_headers": null
             },
             "adaptive_routing": { "failover_across_pools": true },
-            "random_steering": { "default_weight": 0.2, "pool_weights": {} }, "steering_policy": "off",
+            "random_steering": { "default_weight": 0.2, "pool_weights": { "eu": 1, "us": null } },
+            "steering_policy": "random",
             "default_pools": ["eu", "us"], "fallback_pool": "us", "rules": [], "country_pools": {}
         }"#,
     )
@@ -238,6 +239,11 @@ fn a_load_balancer_as_the_api_returns_it_is_read_unchanged() {
             ..SessionAffinityAttributes::default()
         },
         adaptive_routing: AdaptiveRouting { failover_across_pools: true },
+        steering_policy: PoolSteeringPolicy::Random,
+        random_steering: RandomSteering {
+            default_weight: Some(0.2),
+            pool_weights: [("eu".into(), 1.0)].into(),
+        },
         default_pools: Some(vec!["eu".into(), "us".into()]),
         fallback_pool: Some("us".into()),
         ..Config::new("shop.example.com")
@@ -255,6 +261,8 @@ fn null_and_absence_and_the_empty_policy_are_the_default() {
         r#"{"name": "a", "session_affinity": ""}"#,
         r#"{"name": "a", "session_affinity": "none", "session_affinity_ttl": null, "session_affinity_attributes": null}"#,
         r#"{"name": "a", "session_affinity": null, "adaptive_routing": null, "default_pools": null, "fallback_pool": null}"#,
+        r#"{"name": "a", "steering_policy": "", "random_steering": {"pool_weights": null}}"#,
+        r#"{"name": "a", "steering_policy": null, "random_steering": {}}"#,
         r#"{"name": "a", "session_affinity_attributes": {"samesite": null, "drain_duration": null, "secure": "Auto"}}"#,
     ] {
         assert_eq!(serde_json::from_str::<Config>(text).unwrap(), default, "{text}");
@@ -265,6 +273,11 @@ fn null_and_absence_and_the_empty_policy_are_the_default() {
 fn values_of_another_kind_are_errors() {
     for text in [
         r#"{"session_affinity": "Cookie"}"#,
+        r#"{"steering_policy": "hash"}"#,
+        r#"{"steering_policy": "Random"}"#,
+        r#"{"random_steering": [1]}"#,
+        r#"{"random_steering": {"default_weight": "1"}}"#,
+        r#"{"random_steering": {"pool_weights": {"eu": "1"}}}"#,
         r#"{"session_affinity_ttl": -1}"#,
         r#"{"session_affinity_ttl": 1800.5}"#,
         r#"{"session_affinity_ttl": 1e300}"#,
@@ -634,7 +647,8 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "on_loss": "lend", "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
+        "on_loss": "lend", "move_within": "own_pool", "always_use_https": true,
+        "cache_guard": false, "session_secret": "SECRET",
         "carrier": { "header": "x-lb" },
         "cookie": {
             "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true, "lifetime": "session"
@@ -647,6 +661,7 @@ fn extensions_are_read_by_the_names_of_their_fields() {
         clock_skew: 60,
         cooling_off: 30,
         on_loss: OnLoss::Lend,
+        move_within: Some(MoveWithin::OwnPool),
         always_use_https: true,
         cache_guard: false,
         session_secret: Some(Secret::new([5; 32]).unwrap()),
@@ -683,11 +698,118 @@ fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
 }
 
 #[test]
+fn the_pool_in_which_a_session_looks_first_is_that_of_the_extensions() {
+    for move_within in [MoveWithin::Order, MoveWithin::OwnPool].map(Some).into_iter().chain([None])
+    {
+        let extensions = Extensions { move_within, ..Extensions::default() };
+        let config = Config { extensions, ..Config::new("shop.example.com") };
+        let affinity = Affinity::from_config(&config, &keyring()).unwrap();
+        let set = Affinity::new(NoAffinity::new(affinity.load_balancer()));
+        let set = match move_within {
+            Some(move_within) => set.with_move_within(move_within),
+            None => set,
+        };
+        assert_eq!(format!("{affinity:?}"), format!("{set:?}"));
+        assert!(format!("{affinity:?}").contains(&format!("move_within: {move_within:?}")));
+    }
+}
+
+/// Three pools of one origin each, `eu`, `us` and `ap`.
+fn three_pools() -> Vec<PoolConfig> {
+    let pool = |id: &str| PoolConfig {
+        origins: vec![OriginConfig::new("1", "10.0.0.1")],
+        ..PoolConfig::new(id)
+    };
+    ["eu", "us", "ap"].map(pool).into()
+}
+
+fn weights(steering: &RandomSteering, before: Option<&Pools<()>>) -> Pools<()> {
+    let config = Config {
+        steering_policy: PoolSteeringPolicy::Random,
+        random_steering: steering.clone(),
+        ..Config::new("shop")
+    };
+    match before {
+        None => config.pools(&three_pools(), Health::Healthy, |_, _| (), |()| 0).unwrap(),
+        Some(before) => {
+            config.rebuild(before, &three_pools(), Health::Healthy, |_, _, _| (), |()| 0).unwrap()
+        }
+    }
+}
+
+fn weights_of(pools: &Pools<()>) -> [u8; 3] {
+    ["eu", "us", "ap"].map(|name| pools.pool(name).unwrap().weight().get())
+}
+
+#[test]
+fn pools_weigh_what_random_steering_says_and_a_reload_keeps_what_it_leaves_open() {
+    let read = |text: &str| {
+        let text = format!(r#"{{"name": "a", "random_steering": {text}}}"#);
+        serde_json::from_str::<Config>(&text).unwrap().random_steering
+    };
+    let first =
+        weights(&read(r#"{"default_weight": 0.2, "pool_weights": {"us": 0, "zz": 1}}"#), None);
+    assert_eq!(weights_of(&first), [20, 0, 20]);
+    let second = weights(&read(r#"{"pool_weights": {"eu": 0.29}}"#), Some(&first));
+    assert_eq!(weights_of(&second), [29, 0, 20]);
+    // Null states the default.
+    assert_eq!(weights_of(&weights(&read(r#"{"default_weight": null}"#), Some(&first))), [100; 3]);
+    assert_eq!(weights_of(&weights(&read("null"), Some(&first))), [100; 3]);
+    assert_eq!(weights_of(&weights(&RandomSteering::default(), None)), [100; 3]);
+}
+
+#[test]
+fn steering_that_cannot_be_is_refused_with_the_path_to_the_field() {
+    let refused = |steering_policy, default_weight, pool_weights: &[(&str, f64)]| {
+        let weights = pool_weights.iter().map(|(id, weight)| ((*id).into(), *weight));
+        let random_steering = RandomSteering { default_weight, pool_weights: weights.collect() };
+        let config = Config { steering_policy, random_steering, ..Config::new("shop") };
+        told(&config.pools(&three_pools(), Health::Healthy, |_, _| (), |()| 0).unwrap_err())
+    };
+    use PoolSteeringPolicy::*;
+    for policy in [Geo, Proximity, DynamicLatency] {
+        assert_eq!(
+            refused(policy, None, &[]),
+            format!(
+                "steering_policy is {policy}; \
+                 allowed: off, random, least_outstanding_requests or least_connections"
+            )
+        );
+    }
+    for (default, pools, message) in [
+        (Some(1.01), &[][..], "random_steering.default_weight is 1.01"),
+        (Some(-0.1), &[], "random_steering.default_weight is -0.1"),
+        (None, &[("eu", 0.125)], "random_steering.pool_weights[eu] is 0.125"),
+        // Of a pool that the load balancer does not have, too.
+        (None, &[("zz", 2.0)], "random_steering.pool_weights[zz] is 2"),
+    ] {
+        let message = format!("{message}; allowed: 0 to 1 in steps of 0.01");
+        // What is not used is checked, so that a change of the policy does not fail.
+        for policy in [Off, Random, LeastConnections] {
+            assert_eq!(refused(policy, default, pools), message);
+        }
+    }
+}
+
+#[test]
+fn the_policies_are_written_as_cloudflare_does() {
+    use PoolSteeringPolicy::*;
+    let all =
+        [Off, Random, LeastOutstandingRequests, LeastConnections, Geo, Proximity, DynamicLatency];
+    for policy in all {
+        let written = serde_json::to_value(policy).unwrap();
+        assert_eq!(written, policy.to_string());
+        assert_eq!(serde_json::from_value::<PoolSteeringPolicy>(written).unwrap(), policy);
+    }
+}
+
+#[test]
 fn an_absent_extension_is_the_default() {
     for text in [
         "{}",
         r#"{"carrier": "cookie"}"#,
         r#"{"cookie": {}}"#,
+        r#"{"move_within": null}"#,
         r#"{"cookie": {"domain": null, "lifetime": "permanent"}}"#,
     ] {
         assert_eq!(serde_json::from_str::<Extensions>(text).unwrap(), Extensions::default());
@@ -712,6 +834,7 @@ fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
         (r#"{"on_loss": "Move"}"#, "unknown variant `Move`"),
         (r#"{"on_loss": ""}"#, "unknown variant ``"),
         (r#"{"on_loss": null}"#, "expected value"),
+        (r#"{"move_within": "pool"}"#, "unknown variant `pool`, expected `order` or `own_pool`"),
         (r#"{"cache_guard": null}"#, "expected a boolean"),
         (r#"{"carrier": "header"}"#, "expected newtype variant"),
         (r#"{"carrier": "set-cookie"}"#, "expected `cookie` or `header`"),

@@ -45,9 +45,9 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "MemoryStore { capacity: 10, .. }",
         "Affinity { load_balancer: LoadBalancer(\"shop.example.com\"), rules: Rules { failover_mode: None, \
          failover_scope: OwnPool, retries: Retries(1), drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), \
-         on_loss: Move, cache_guard: MakePrivate }, .. }",
-        "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, minimum_origins: None, \
-         shedding: None, .. }], fallback: None, initial_health: Healthy, before: None }",
+         on_loss: Move, move_within: None, cache_guard: MakePrivate }, .. }",
+        "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, weight: None, minimum_origins: None, \
+         shedding: None, .. }], fallback: None, order: AsGiven, initial_health: Healthy, before: None }",
         "Flow { stage: \"unrouted\", outcome: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
@@ -71,7 +71,7 @@ fn debug_of_a_view_shows_its_own_part_of_the_snapshot() {
     let names = ["eu-1", "eu-2"];
     let pool = Pool::new("eu").with_endpoints(names.map(|name| Endpoint::new(name, Peer)));
     let pools = Pools::builder().pool(pool).build().unwrap();
-    let shown = "PoolView { name: \"eu\", state: Enabled, minimum_origins: 1, shedding: LoadShedding { \
+    let shown = "PoolView { name: \"eu\", state: Enabled, weight: Weight(100), minimum_origins: 1, shedding: LoadShedding { \
                  default_percent: Percent(0), shed_by: Random, session_percent: Percent(0) }, endpoints: 2 }";
     assert_eq!(format!("{:?}", pools.pool("eu").unwrap()), shown);
     assert_eq!(format!("{:?}", pools.iter()), format!("[{shown}]"));

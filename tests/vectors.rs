@@ -6,6 +6,7 @@ use session_affinity::carrier::{Carrier, IssuedHeader};
 use session_affinity::cookies::CookieName;
 use session_affinity::limits::{ClockSkew, Ttl};
 use session_affinity::policy::Require;
+use session_affinity::pools::PoolsBuilder;
 use session_affinity::token::{Pin, Rejected, TokenCodec};
 use session_affinity::*;
 
@@ -149,6 +150,45 @@ fn the_rendezvous_is_frozen() {
             pools = pools.edited(|edit| edit.health(chosen, Health::Unhealthy)).unwrap();
         }
     }
+}
+
+#[test]
+fn the_order_of_pools_is_frozen() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    let load = |load: &u32| *load;
+    for entry in vectors["pool_orders"].as_array().unwrap() {
+        let by_weight = pools_of(entry).with_pool_steering(steering::Random);
+        assert_eq!(order_of(entry, by_weight.build().unwrap()), entry["order"], "{entry}");
+        let by_load = pools_of(entry).with_pool_steering(steering::LeastConnections(load));
+        assert_eq!(order_of(entry, by_load.build().unwrap()), entry["order_by_load"], "{entry}");
+    }
+}
+
+/// The pools of an entry, each of one endpoint whose load is its target.
+fn pools_of(entry: &Value) -> PoolsBuilder<u32> {
+    entry["pools"].as_array().unwrap().iter().fold(Pools::builder(), |builder, pool| {
+        let load = u32::try_from(pool[2].as_u64().unwrap()).unwrap();
+        let weight = Weight::new(pool[1].as_u64().unwrap()).unwrap();
+        let pool = Pool::new(text(&pool[0])).with_weight(weight);
+        builder.pool(pool.with_endpoint(Endpoint::new("1", load)))
+    })
+}
+
+/// The names of the pools in the order of the entry's seed, of which the weighted ones are closed
+/// one after another.
+fn order_of(entry: &Value, mut pools: Pools<u32>) -> Value {
+    let seed = u64::from_str_radix(text(&entry["seed"]), 16).unwrap();
+    let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop").unwrap()));
+    let expected = entry["order"].as_array().unwrap();
+    let next = |_| {
+        let headers = HeaderMap::new();
+        let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Http), UnixTime::EPOCH);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || seed).unwrap();
+        let chosen = pools.endpoint(attempt.endpoint()).unwrap().pool().name().to_owned();
+        pools = pools.edited(|edit| edit.pool_minimum_origins(&chosen, 2)).unwrap();
+        Value::from(chosen)
+    };
+    expected.iter().map(next).collect::<Vec<_>>().into()
 }
 
 fn codec(scope: &Value) -> TokenCodec {

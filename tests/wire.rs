@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use serde_json::{from_str, to_string};
 use session_affinity::drain::{Census, Drain};
-use session_affinity::failover::OnLoss;
+use session_affinity::failover::{MoveWithin, OnLoss};
 use session_affinity::limits::DrainDuration;
 use session_affinity::store::SessionKey;
 use session_affinity::*;
@@ -69,6 +69,10 @@ fn the_effect_of_a_lost_endpoint_is_written_as_its_name() {
         assert_eq!(on_loss.to_string(), on_loss.as_str());
     }
     is_written(&OnLoss::default(), r#""move""#);
+    for move_within in [MoveWithin::Order, MoveWithin::OwnPool] {
+        is_written(&move_within, &format!("{:?}", move_within.as_str()));
+        assert_eq!(move_within.to_string(), move_within.as_str());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::Affinity;
 use crate::carrier::Carrier;
 use crate::cookies::{CacheGuard, CookieName, FieldChange};
-use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode, OnLoss};
+use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode, MoveWithin, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::names::LoadBalancer;
 use crate::policy::AffinityPolicy;
@@ -58,6 +58,14 @@ impl<P: AffinityPolicy> Affinity<P> {
     #[must_use]
     pub fn with_on_loss(mut self, on_loss: OnLoss) -> Self {
         self.rules.on_loss = on_loss;
+        self
+    }
+
+    /// Sets the pool in which a session that moves looks first. By default [`MoveWithin::Order`]
+    /// where the pools are used as given, and [`MoveWithin::OwnPool`] where they are steered.
+    #[must_use]
+    pub fn with_move_within(mut self, move_within: MoveWithin) -> Self {
+        self.rules.move_within = Some(move_within);
         self
     }
 

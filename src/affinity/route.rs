@@ -7,7 +7,7 @@ use super::visit::Session;
 use crate::failover::{OnLoss, Standing, Verdict, decide};
 use crate::outcome::{Lent, Lost, Moved};
 use crate::pin::Pin;
-use crate::pools::EndpointView;
+use crate::pools::{EndpointView, PoolView};
 
 /// Returns the endpoint of a request and the course of its session, by the first row that matches.
 ///
@@ -41,7 +41,8 @@ fn live<'p, T>(
     search: &Search<'p, '_, T>,
 ) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
-        return lost(pin, Lost::Removed, search); // row 5
+        let own = search.pools.pool_of_removed(pin.endpoint);
+        return lost(pin, Lost::Removed, own, search); // row 5
     };
     let kept = (endpoint, Course::Kept);
     if search.is_last_resort(endpoint) {
@@ -60,8 +61,8 @@ fn live<'p, T>(
                 Verdict::GiveUp => kept,
             })
         }
-        Ok(()) => Ok(kept),                       // row 4
-        Err(reason) => lost(pin, reason, search), // row 5
+        Ok(()) => Ok(kept),                                              // row 4
+        Err(reason) => lost(pin, reason, Some(endpoint.pool()), search), // row 5
     }
 }
 
@@ -69,6 +70,7 @@ fn live<'p, T>(
 fn lost<'p, T>(
     pin: &Pin,
     reason: Lost,
+    own: Option<PoolView<'p, T>>,
     search: &Search<'p, '_, T>,
 ) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let course = match (search.rules.on_loss, reason) {
@@ -77,5 +79,5 @@ fn lost<'p, T>(
         (OnLoss::Move | OnLoss::Lend, reason) => Course::Moved(Moved::lost(reason)),
     };
     let no_endpoint = NoRoute::no_endpoint(Some(pin.endpoint));
-    Ok((search.for_moved().ok_or(no_endpoint)?, course))
+    Ok((search.for_moved(own).ok_or(no_endpoint)?, course))
 }

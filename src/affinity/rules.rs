@@ -1,7 +1,7 @@
 //! The values of the parameters that hold for every policy.
 
 use crate::cookies::CacheGuard;
-use crate::failover::{FailoverMode, FailoverScope, OnLoss};
+use crate::failover::{FailoverMode, FailoverScope, MoveWithin, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Retries};
 
 /// The parameters of one load balancer that no policy sees.
@@ -13,5 +13,7 @@ pub(super) struct Rules {
     pub(super) drain_duration: DrainDuration,
     pub(super) cooling_off: CoolingOff,
     pub(super) on_loss: OnLoss,
+    /// `None`: by the order of the pools.
+    pub(super) move_within: Option<MoveWithin>,
     pub(super) cache_guard: CacheGuard,
 }

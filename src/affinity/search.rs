@@ -54,22 +54,23 @@ impl<'s> Chooser<'s> {
 impl<'p, T> Search<'p, '_, T> {
     /// Chooses for a session that begins, and for a request that has none.
     pub(super) fn for_new(&self) -> Option<EndpointView<'p, T>> {
-        let takers = self.pools.open().filter(|pool| !self.sheds_new(*pool));
+        let takers = self.in_order().filter(|pool| !self.sheds_new(*pool));
         self.first_of(takers, Eligible::ForNewSessions)
             .or_else(|| self.in_fallback())
-            .or_else(|| self.first_of(self.pools.open(), Eligible::ForNewSessions))
+            .or_else(|| self.first_of(self.in_order(), Eligible::ForNewSessions))
     }
 
     /// Chooses for a live session whose endpoint no longer takes it, to be moved or lent. The
-    /// shedding of new sessions does not concern it.
-    pub(super) fn for_moved(&self) -> Option<EndpointView<'p, T>> {
-        self.first_of(self.pools.open(), Eligible::ForNewSessions).or_else(|| self.in_fallback())
+    /// shedding of new sessions does not concern it. `own` is the pool of that endpoint, if it is
+    /// known.
+    pub(super) fn for_moved(&self, own: Option<PoolView<'p, T>>) -> Option<EndpointView<'p, T>> {
+        self.first_of(self.in_order_from(own), Eligible::ForNewSessions)
+            .or_else(|| self.in_fallback())
     }
 
     /// Chooses for a live session that its pool sheds: the open pools after it, then the fallback.
     pub(super) fn for_shed(&self, own: PoolView<'p, T>) -> Option<EndpointView<'p, T>> {
-        let after = self.pools.open().filter(|pool| pool.index() > own.index());
-        let next = self.first_of(after, Eligible::ForNewSessions);
+        let next = self.first_of(self.in_order_after(own), Eligible::ForNewSessions);
         if self.pools.fallback().is_some_and(|fallback| fallback.index() == own.index()) {
             return next;
         }
@@ -130,8 +131,11 @@ impl<'p, T> Search<'p, '_, T> {
 
     /// Returns whether [`Search::for_new`] would use random bits. Visits the pools as it does.
     pub(super) fn needs_entropy(&self) -> bool {
+        if self.orders_by_entropy() {
+            return true;
+        }
         let mut untrusted = None;
-        for pool in self.pools.open() {
+        for pool in self.in_order() {
             if self.sheds_by_number(pool) {
                 return true;
             }
@@ -146,7 +150,7 @@ impl<'p, T> Search<'p, '_, T> {
             let suspects = Suspects::Included;
             !pool.candidates(Eligible::ForFallback, suspects, self.now, self.tried).is_empty()
         };
-        let open = || self.pools.open();
+        let open = || self.in_order();
         let chosen = untrusted
             .or_else(|| self.pools.fallback().filter(has_candidates))
             .or_else(|| open().find(|pool| self.is_chosen_from(*pool)))
@@ -164,9 +168,14 @@ impl<'p, T> Search<'p, '_, T> {
     }
 
     fn steers_by_entropy(&self, pool: PoolView<'p, T>) -> bool {
+        self.chooses_by_entropy(pool.steering().seeding())
+    }
+
+    /// Returns whether a choice that a steering of this seeding makes would use random bits.
+    pub(super) fn chooses_by_entropy(&self, seeding: Seeding) -> bool {
         match self.chooser {
             Chooser::Policy(ChoiceSeed::Steering) => {
-                self.client.is_none() || pool.steering().seeding() == Seeding::Entropy
+                self.client.is_none() || seeding == Seeding::Entropy
             }
             Chooser::Policy(ChoiceSeed::ClientIp) => self.client.is_none(),
             Chooser::Policy(ChoiceSeed::Fixed(_)) | Chooser::Key(_) | Chooser::Pin(_) => false,
@@ -203,7 +212,8 @@ impl<'p, T> Search<'p, '_, T> {
         own: PoolId,
     ) -> impl Iterator<Item = PoolView<'p, T>> + Clone + use<'p, T> {
         let across = self.rules.failover_scope == FailoverScope::AllPools;
-        let others = self.pools.open().filter(move |pool| across && pool.id() != own);
+        let others = across.then(|| self.in_order()).into_iter().flatten();
+        let others = others.filter(move |pool| pool.id() != own);
         self.pools.iter().find(|pool| pool.id() == own).into_iter().chain(others)
     }
 
@@ -241,7 +251,7 @@ impl<'p, T> Search<'p, '_, T> {
             // A steering of the embedder's is not asked where there is no candidate.
             Chooser::Policy(_) if candidates.is_empty() => None,
             Chooser::Policy(seed) => {
-                let seed = self.seed(seed, pool);
+                let seed = self.seed(seed, pool.steering().seeding());
                 let chosen = pool.steering().choose(&candidates, seed);
                 chosen.or_else(|| candidates.preferred(seed.value()))
             }
@@ -251,10 +261,10 @@ impl<'p, T> Search<'p, '_, T> {
 
     /// The seed of a choice that no live session decides. A failover that comes to a pool of the
     /// other kind has only the bits that were drawn before; without those the address serves.
-    fn seed(&self, seed: ChoiceSeed, pool: PoolView<'p, T>) -> Seed {
+    pub(super) fn seed(&self, seed: ChoiceSeed, seeding: Seeding) -> Seed {
         let by_client = || self.client.map(|client| Seed::Stable(self.clients.seed(client)));
         let by_entropy = || self.drawn.map(Seed::Entropy);
-        let seed = match (seed, pool.steering().seeding()) {
+        let seed = match (seed, seeding) {
             (ChoiceSeed::Fixed(seed), _) => Some(Seed::Stable(seed)),
             (ChoiceSeed::ClientIp, _) | (ChoiceSeed::Steering, Seeding::ClientIp) => {
                 by_client().or_else(by_entropy)

@@ -1,15 +1,15 @@
 //! The parameters that Cloudflare does not have.
 
 use crate::cookies::{CookieName, Lifetime};
-use crate::failover::OnLoss;
+use crate::failover::{MoveWithin, OnLoss};
 use crate::keys::Secret;
 use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
 
 /// The parameters that Cloudflare does not have, unchecked.
 ///
 /// With the feature `serde` they are read from an object with the names of the fields. An absent
-/// key means the default; an unknown key is an error, and so is null, except for the domain of the
-/// cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
+/// key means the default; an unknown key is an error, and so is null, except for `move_within` and
+/// the domain of the cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
 /// it out: a [`Secret`] does not keep its bytes.
 ///
 /// ```
@@ -37,6 +37,9 @@ pub struct Extensions {
     /// The effect on a live session of an endpoint that does not take it: `move`, `lend` or
     /// `refuse`. Default: move.
     pub on_loss: OnLoss,
+    /// The pool in which a session that moves looks first: `order` or `own_pool`. Default: `order`
+    /// with the `steering_policy` off, `own_pool` with any other.
+    pub move_within: Option<MoveWithin>,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
@@ -98,6 +101,7 @@ impl Default for Extensions {
             clock_skew: ClockSkew::default().get(),
             cooling_off: CoolingOff::default().get(),
             on_loss: OnLoss::default(),
+            move_within: None,
             always_use_https: false,
             cache_guard: true,
             session_secret: None,

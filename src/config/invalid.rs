@@ -1,5 +1,6 @@
 //! The error for a configuration that is refused.
 
+use super::pool_steering::PoolSteeringPolicy;
 use crate::carrier::InvalidIssuedHeader;
 use crate::cookies::{
     InvalidAttributes, InvalidCookieDomain, InvalidCookieName, InvalidCookiePath,
@@ -148,6 +149,23 @@ pub enum InvalidConfig {
         /// The weight that was given.
         weight: f64,
     },
+    /// The policy orders pools by the place of the client, which the embedder knows.
+    #[error(
+        "{} is {policy}; allowed: off, random, least_outstanding_requests or least_connections",
+        self.field()
+    )]
+    SteeringPolicy {
+        /// The policy that was given.
+        policy: PoolSteeringPolicy,
+    },
+    /// The weight of a pool is not a hundredth.
+    #[error("{} is {weight}; allowed: 0 to 1 in steps of 0.01", self.field())]
+    PoolWeight {
+        /// The id of the pool; `None` for the default weight.
+        pool: Option<String>,
+        /// The weight that was given.
+        weight: f64,
+    },
     /// A number of a pool is out of range.
     #[error("pools[{pool}].{error}")]
     Pool {
@@ -193,6 +211,11 @@ impl InvalidConfig {
             }
             Self::Weight { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].weight"),
             Self::Pool { pool, error } => format!("pools[{pool}].{}", error.field),
+            Self::SteeringPolicy { .. } => "steering_policy".into(),
+            Self::PoolWeight { pool: Some(pool), .. } => {
+                format!("random_steering.pool_weights[{pool}]")
+            }
+            Self::PoolWeight { pool: None, .. } => "random_steering.default_weight".into(),
         }
     }
 }

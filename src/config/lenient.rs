@@ -1,5 +1,6 @@
 //! The values as Cloudflare's API writes them: null for absent, floats for whole numbers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ::time::OffsetDateTime;
@@ -28,7 +29,14 @@ pub(super) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     input: D,
 ) -> Result<T, D::Error> {
-    Ok(Option::deserialize(input)?.map(|Object(value)| value).unwrap_or_default())
+    Ok(object_or_null(input)?.unwrap_or_default())
+}
+
+/// Reads an object, or null.
+pub(super) fn object_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(input)?.map(|Object(value)| value))
 }
 
 /// Reads an object, and refuses null.
@@ -73,6 +81,14 @@ pub(super) fn fraction_or_one<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<f64>, D::Error> {
     Ok(Option::deserialize(input)?.or(Some(1.0)))
+}
+
+/// Reads an object of numbers; null is an empty one, and a null in it is absent.
+pub(super) fn weights<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<BTreeMap<String, f64>, D::Error> {
+    let weights: BTreeMap<String, Option<f64>> = or_default(input)?;
+    Ok(weights.into_iter().filter_map(|(id, weight)| Some((id, weight?))).collect())
 }
 
 /// Reads a port; null is absent.

@@ -52,9 +52,9 @@ impl Config {
     /// | of an endpoint or a pool that is in both | |
     /// |---|---|
     /// | health, suspects, census | as before; the health of a new endpoint is `initial` |
-    /// | `weight`, `enabled`, `minimum_origins`, `load_shedding` | as configured; as before where they are `None` |
+    /// | `weight`, `enabled`, `minimum_origins`, `load_shedding`, the weight of a pool in `random_steering` | as configured; as before where they are `None` |
     /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
-    /// | `origin_steering`, the order of the pools, the fallback pool | as configured |
+    /// | `origin_steering`, `steering_policy`, the order of the pools, the fallback pool | as configured |
     ///
     /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
     /// when its name and the id of its pool are, one that is not configured is removed.
@@ -111,7 +111,7 @@ impl Config {
 
     fn snapshot<T: 'static>(
         &self,
-        mut builder: PoolsBuilder<T>,
+        builder: PoolsBuilder<T>,
         before: Option<&Pools<T>>,
         pools: &[PoolConfig],
         mut target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
@@ -136,9 +136,13 @@ impl Config {
             let unknown = || InvalidConfig::UnknownPool { field, id: id.into() };
             by_id.get(id).ok_or_else(unknown)
         };
+        self.random_steering.check()?;
+        let mut builder = self.steering_policy.steer(builder, in_flight)?;
         for id in &order {
             let config = find("default_pools", id)?;
-            builder = builder.pool(pool(config, before, &mut target, in_flight)?);
+            let mut pool = pool(config, before, &mut target, in_flight)?;
+            pool.weight = self.random_steering.weight(id)?;
+            builder = builder.pool(pool);
         }
         if let Some(id) = &self.fallback_pool {
             let config = find("fallback_pool", id)?;

@@ -3,13 +3,14 @@
 
 use serde::de::{Deserialize, Deserializer};
 
-use super::lenient;
 use super::object::ObjectOnly;
 use super::{
     AdaptiveRouting, CarrierConfig, Config, CookieConfig, Extensions, LoadSheddingConfig,
-    OriginConfig, OriginSteering, PoolConfig, SessionAffinity, SessionAffinityAttributes,
+    OriginConfig, OriginSteering, PoolConfig, PoolSteeringPolicy, RandomSteering, SessionAffinity,
+    SessionAffinityAttributes,
 };
-use crate::failover::OnLoss;
+use super::{lenient, pool_steering};
+use crate::failover::{MoveWithin, OnLoss};
 use crate::keys::Secret;
 use crate::time::UnixTime;
 
@@ -26,6 +27,10 @@ struct WrittenConfig {
     session_affinity_attributes: SessionAffinityAttributes,
     #[serde(deserialize_with = "lenient::object")]
     adaptive_routing: AdaptiveRouting,
+    #[serde(deserialize_with = "lenient::or_default")]
+    steering_policy: PoolSteeringPolicy,
+    #[serde(deserialize_with = "pool_steering::weights")]
+    random_steering: RandomSteering,
     default_pools: Option<Vec<String>>,
     fallback_pool: Option<String>,
     #[serde(skip)]
@@ -44,6 +49,7 @@ struct WrittenExtensions {
     #[serde(deserialize_with = "lenient::whole_number")]
     cooling_off: u64,
     on_loss: OnLoss,
+    move_within: Option<MoveWithin>,
     always_use_https: bool,
     cache_guard: bool,
     #[serde(deserialize_with = "lenient::some")]

@@ -11,12 +11,14 @@ use crate::endpoint::mark::Mark;
 use crate::endpoint::member::{Member, PoolIndex};
 use crate::endpoint::{EndpointId, Health};
 use crate::names::{self, InvalidName};
+use crate::steering::{PoolOrder, PoolSteering};
 
 impl<T> Pools<T> {
     /// Returns a builder of pools that do not follow any others.
     pub fn builder() -> PoolsBuilder<T> {
         let initial_health = Health::default();
-        PoolsBuilder { in_order: Vec::new(), fallback: None, initial_health, before: None }
+        let order = PoolOrder::default();
+        PoolsBuilder { in_order: Vec::new(), fallback: None, order, initial_health, before: None }
     }
 
     /// Returns a builder of pools that take the place of these: it begins without any pool, and all
@@ -26,8 +28,8 @@ impl<T> Pools<T> {
     /// | of | kept from these pools | kept unless the description states it | always as described |
     /// |---|---|---|---|
     /// | an endpoint that is in both | what has been noted about it: suspects, census | weight, health, state | target |
-    /// | a pool whose name is in both | | state, `minimum_origins`, shedding | its place in the order, steering, its list of endpoints |
-    /// | the fallback pool | | | the name of the pool, or that the snapshot has no fallback pool |
+    /// | a pool whose name is in both | | state, weight, `minimum_origins`, shedding | its place in the order, steering, its list of endpoints |
+    /// | all pools | the pools of the last 1 024 endpoints that were removed | | the steering of the pools; the name of the fallback pool, or that the snapshot has none |
     ///
     /// An endpoint is in both when its name and the name of its pool are: one that moves to another
     /// pool is new, as is one that was missing from a snapshot in between. Pools and endpoints that
@@ -82,6 +84,7 @@ impl<T> Pools<T> {
 pub struct PoolsBuilder<T> {
     in_order: Vec<Pool<T>>,
     fallback: Option<Fallback<T>>,
+    order: PoolOrder<T>,
     initial_health: Health,
     before: Option<Pools<T>>,
 }
@@ -121,6 +124,28 @@ impl<T> PoolsBuilder<T> {
         self
     }
 
+    /// Sets how the pools are ordered for a session that begins or moves: each open pool gets its
+    /// share of the new sessions. By default they are used as given: all sessions begin in the first
+    /// open pool. Cloudflare: `steering_policy`.
+    ///
+    /// ```
+    /// use session_affinity::{Endpoint, Pool, Pools, Weight, steering::Random};
+    /// let pool = |name, address| Pool::new(name).with_endpoint(Endpoint::new("1", address));
+    /// let (five, ten) = (Weight::new(5)?, Weight::new(10)?);
+    /// let pools = Pools::builder()
+    ///     .pool(pool("v1", "10.0.0.1:80").with_weight(Weight::new(95)?))
+    ///     .pool(pool("v2", "10.0.0.2:80").with_weight(five))
+    ///     .with_pool_steering(Random)
+    ///     .build()?;
+    /// // Later: about twice as many new sessions begin in v2, and no live session moves.
+    /// let pools = pools.edited(|edit| edit.pool_weight("v2", ten))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_pool_steering(mut self, steering: impl PoolSteering<T> + 'static) -> Self {
+        self.order = PoolOrder(Some(Arc::new(steering)));
+        self
+    }
+
     /// Sets the health of new endpoints whose description states none. Default: healthy.
     ///
     /// With health checks, discovery sets [`Health::Unchecked`] here: the first result of its check
@@ -139,7 +164,7 @@ impl<T> PoolsBuilder<T> {
     /// [`InvalidPools`] when a name is invalid or occurs twice, and when the fallback pool is not
     /// one of those in order.
     pub fn build(self) -> Result<Pools<T>, InvalidPools> {
-        let Self { in_order: mut described, fallback, initial_health, before } = self;
+        let Self { in_order: mut described, fallback, order, initial_health, before } = self;
         let in_order = described.len();
         let fallback = match fallback {
             None => None,
@@ -166,6 +191,10 @@ impl<T> PoolsBuilder<T> {
                 return Err(InvalidPools::DuplicatePool(name.into()));
             }
             parts.add(name, pool, before.as_ref())?;
+        }
+        parts.topology.order = order;
+        if let Some(before) = &before {
+            parts.topology.remember(&before.topology);
         }
         Ok(Pools::of(Arc::new(parts.topology), parts.pools, parts.endpoints))
     }

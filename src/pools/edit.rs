@@ -81,6 +81,14 @@ impl<T> PoolsEdit<T> {
         self.pool(name, |pool| pool.state = state)
     }
 
+    /// Sets the share of a pool's new sessions, where the pools are steered. Live sessions stay.
+    ///
+    /// # Errors
+    /// [`NotInSnapshot::Pool`]
+    pub fn pool_weight(&mut self, name: &str, weight: Weight) -> Result<(), NotInSnapshot> {
+        self.pool(name, |pool| pool.weight = weight)
+    }
+
     /// Sets the number of healthy and enabled endpoints below which a pool takes no new sessions.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::Pools;
 use super::view::PoolView;
+use crate::endpoint::EndpointId;
 use crate::endpoint::member::PoolIndex;
 
 impl<T> Pools<T> {
@@ -31,6 +32,12 @@ impl<T> Pools<T> {
     /// Returns the pools that take new sessions, in failover order.
     pub(crate) fn open(&self) -> impl Iterator<Item = PoolView<'_, T>> + Clone + use<'_, T> {
         self.iter().take(self.topology.in_order).filter(PoolView::is_open)
+    }
+
+    /// Returns the pool that an endpoint was in which the snapshots before this one had.
+    pub(crate) fn pool_of_removed(&self, id: EndpointId) -> Option<PoolView<'_, T>> {
+        let pool = self.topology.pool_of_removed(id)?;
+        self.iter().find(|it| it.id() == pool)
     }
 
     /// Returns the pool that is used when no other is open. Cloudflare: `fallback_pool`.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::shedding::LoadShedding;
 use crate::endpoint::{Endpoint, State};
+use crate::limits::Weight;
 use crate::steering::{Random, Steering};
 
 /// A pool as the embedder describes it, to be added to [`Pools`](crate::Pools).
 ///
-/// State, `minimum_origins` and shedding are stated or left open. Those left open stay as they are
+/// State, weight, `minimum_origins` and shedding are stated or left open. Those left open stay as they are
 /// where [`Pools::rebuild`](crate::Pools::rebuild) knows a pool of this name already, and are the
 /// defaults for a new pool. The steering is always that of the new description.
 ///
@@ -33,6 +34,10 @@ pub struct Pool<T> {
     /// The state that the operator has set. A disabled pool drains all its endpoints. `None`: as
     /// before; enabled for a new pool.
     pub state: Option<State>,
+    /// The share of new sessions that the pool gets where the pools are steered: see
+    /// [`PoolsBuilder::with_pool_steering`](super::PoolsBuilder::with_pool_steering). `None`: as
+    /// before; 1 for a new pool. Cloudflare: `random_steering`.
+    pub weight: Option<Weight>,
     /// The number of healthy and enabled endpoints below which the pool takes no new sessions.
     /// `None`: as before; 1 for a new pool. Cloudflare: `minimum_origins`.
     pub minimum_origins: Option<u32>,
@@ -52,6 +57,7 @@ impl<T> Pool<T> {
             name: name.into(),
             endpoints: Vec::new(),
             state: None,
+            weight: None,
             minimum_origins: None,
             shedding: None,
             steering: Arc::new(Random),
@@ -94,6 +100,15 @@ impl<T> Pool<T> {
         self
     }
 
+    /// States the share of new sessions that the pool gets where the pools are steered. A pool of
+    /// weight 0 takes none while an open pool of more weight is there, and keeps its live ones.
+    /// Cloudflare: `random_steering`.
+    #[must_use]
+    pub fn with_weight(mut self, weight: Weight) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
     /// States the number of healthy and enabled endpoints below which the pool takes no new sessions.
     /// Cloudflare: `minimum_origins`.
     #[must_use]
@@ -114,11 +129,12 @@ impl<T> Pool<T> {
 /// Leaves out the steering, which is a trait object.
 impl<T: fmt::Debug> fmt::Debug for Pool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, endpoints, state, minimum_origins, shedding, steering: _ } = self;
+        let Self { name, endpoints, state, weight, minimum_origins, shedding, steering: _ } = self;
         f.debug_struct("Pool")
             .field("name", name)
             .field("endpoints", endpoints)
             .field("state", state)
+            .field("weight", weight)
             .field("minimum_origins", minimum_origins)
             .field("shedding", shedding)
             .finish_non_exhaustive()

@@ -9,6 +9,8 @@ use crate::limits::Weight;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PoolStatus {
     pub(super) state: State,
+    /// The share of the pool's new sessions, where the pools are steered.
+    pub(super) weight: Weight,
     pub(super) minimum_origins: u32,
     pub(super) shedding: LoadShedding,
     /// The number of endpoints that are healthy and enabled.
@@ -21,7 +23,8 @@ impl PoolStatus {
     /// Returns the status of a new pool of which nothing is stated, without endpoints.
     pub(super) fn new() -> Self {
         let (state, shedding) = (State::default(), LoadShedding::default());
-        Self { state, minimum_origins: 1, shedding, serving: 0, accepting: 0 }
+        let weight = Weight::default();
+        Self { state, weight, minimum_origins: 1, shedding, serving: 0, accepting: 0 }
     }
 
     /// Returns this status as it goes on in another snapshot, whose endpoints are still to come:
@@ -29,6 +32,7 @@ impl PoolStatus {
     pub(super) fn followed_by<T>(&self, pool: &Pool<T>) -> Self {
         Self {
             state: pool.state.unwrap_or(self.state),
+            weight: pool.weight.unwrap_or(self.weight),
             minimum_origins: pool.minimum_origins.unwrap_or(self.minimum_origins),
             shedding: pool.shedding.unwrap_or(self.shedding),
             serving: 0,

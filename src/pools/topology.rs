@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::endpoint::EndpointId;
 use crate::endpoint::member::{Member, PoolIndex, Position};
-use crate::steering::Steering;
+use crate::steering::{PoolOrder, Steering};
 use crate::sync::AtomicU64;
 
 /// The pools and endpoints of a snapshot, shared by all snapshots that are edited from it.
@@ -25,6 +25,10 @@ pub(super) struct Topology<T> {
     /// The number of pools in failover order; they come first.
     pub(super) in_order: usize,
     pub(super) fallback: Option<PoolIndex>,
+    pub(super) order: PoolOrder<T>,
+    /// The endpoints that the snapshots before this one had, with the pools that they were in: the
+    /// oldest first, at most [`MOST_REMOVED`].
+    pub(super) removed: Vec<(EndpointId, PoolId)>,
     /// The start of the census, shared by the marks of the endpoints that are new in this topology.
     pub(super) began: Arc<AtomicU64>,
 }
@@ -39,6 +43,8 @@ impl<T> Topology<T> {
             positions: HashMap::default(),
             in_order,
             fallback,
+            order: PoolOrder::default(),
+            removed: Vec::new(),
             began: Arc::default(),
         }
     }
@@ -52,6 +58,24 @@ impl<T> Topology<T> {
         Ok(())
     }
 
+    /// Remembers the pools of the endpoints that are in the topology before and not in this one, so
+    /// that a session of a replaced endpoint finds its pool.
+    pub(super) fn remember(&mut self, before: &Self) {
+        let pool_of = |member: &Member<T>| Some((member.id, before.pools.get(member.pool.0)?.id));
+        let earlier = before.removed.iter().copied();
+        let removed: Vec<_> = earlier
+            .chain(before.endpoints.iter().filter_map(pool_of))
+            .filter(|(id, _)| self.position(*id).is_none())
+            .collect();
+        let forgotten = removed.len().saturating_sub(MOST_REMOVED);
+        self.removed = removed.into_iter().skip(forgotten).collect();
+    }
+
+    /// Returns the pool of an endpoint that is remembered.
+    pub(super) fn pool_of_removed(&self, id: EndpointId) -> Option<PoolId> {
+        self.removed.iter().find(|(removed, _)| *removed == id).map(|(_, pool)| *pool)
+    }
+
     pub(super) fn position(&self, id: EndpointId) -> Option<Position> {
         self.positions.get(&id).copied()
     }
@@ -60,6 +84,9 @@ impl<T> Topology<T> {
         self.endpoints.get(self.position(id)?.0)
     }
 }
+
+/// The number of removed endpoints whose pools are remembered.
+const MOST_REMOVED: usize = 1_024;
 
 /// The part of a pool that does not change from snapshot to snapshot.
 pub(super) struct PoolTopology<T> {
@@ -87,6 +114,10 @@ pub(crate) struct PoolId(u64);
 impl PoolId {
     pub(super) fn of(name: &str) -> Self {
         Self(SipHasher24::new_with_key(b"session-affinity").hash(name.as_bytes()))
+    }
+
+    pub(super) fn as_u64(self) -> u64 {
+        self.0
     }
 }
 

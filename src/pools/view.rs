@@ -61,6 +61,11 @@ impl<'a, T> PoolView<'a, T> {
         self.status.minimum_origins
     }
 
+    /// Returns the share of the pool's new sessions, where the pools are steered.
+    pub fn weight(&self) -> Weight {
+        self.status.weight
+    }
+
     /// Returns the shares of sessions that are sent to the pools after this one.
     pub fn shedding(&self) -> LoadShedding {
         self.status.shedding
@@ -120,6 +125,11 @@ impl<'a, T> PoolView<'a, T> {
         self.status.is_accepting()
     }
 
+    /// Returns whether the pool is one of those in order, and not a fallback pool apart from them.
+    pub(crate) fn is_in_order(self) -> bool {
+        self.index.0 < self.pools.topology.in_order
+    }
+
     pub(crate) fn index(self) -> PoolIndex {
         self.index
     }
@@ -168,6 +178,7 @@ impl<T> fmt::Debug for PoolView<'_, T> {
         f.debug_struct("PoolView")
             .field("name", &self.name())
             .field("state", &self.state())
+            .field("weight", &self.weight())
             .field("minimum_origins", &self.minimum_origins())
             .field("shedding", &self.shedding())
             .field("endpoints", &self.topology.endpoints.len())

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use session_affinity::failover::OnLoss;
+use session_affinity::failover::{MoveWithin, OnLoss};
 use session_affinity::limits::Percent;
 use session_affinity::outcome::{Created, Lent, Lost, Moved};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
@@ -76,6 +76,7 @@ pub(crate) struct NaivePool {
     pub(crate) name: &'static str,
     /// A fallback pool may stand apart from the failover order.
     pub(crate) in_order: bool,
+    pub(crate) weight: u8,
     pub(crate) service: Service,
     pub(crate) minimum_origins: u32,
     pub(crate) default_percent: u8,
@@ -90,6 +91,11 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) pools: Vec<NaivePool>,
     pub(crate) fallback: Option<usize>,
+    /// All pools in the order that was drawn for this request, if the pools are steered.
+    pub(crate) drawn: Option<Vec<usize>>,
+    pub(crate) move_within: Option<MoveWithin>,
+    /// The endpoints that were removed, with their pools.
+    pub(crate) removed: Vec<(EndpointId, usize)>,
 }
 
 /// The session that a request states.
@@ -132,6 +138,7 @@ impl NaivePool {
         Self {
             name,
             in_order: true,
+            weight: 100,
             service: Service::Enabled,
             minimum_origins: 1,
             default_percent: 0,
@@ -158,6 +165,7 @@ impl NaivePool {
         if before.is_none_or(|before| before.pool(self.name).is_none()) {
             pool = pool
                 .with_state(self.service.state())
+                .with_weight(Weight::new(self.weight.into()).unwrap())
                 .with_minimum_origins(self.minimum_origins)
                 .with_shedding(self.shedding());
         }
@@ -230,7 +238,14 @@ impl NaiveEndpoint {
 
 impl World {
     pub(crate) fn new(pools: Vec<NaivePool>) -> Self {
-        Self { rules: Rules::default(), pools, fallback: None }
+        Self {
+            rules: Rules::default(),
+            pools,
+            fallback: None,
+            drawn: None,
+            move_within: None,
+            removed: Vec::new(),
+        }
     }
 
     /// The same pools for the crate, of which everything is stated.
@@ -286,6 +301,7 @@ impl World {
                 edit.pool_state(pool.name, pool.service.state())?;
                 edit.pool_minimum_origins(pool.name, pool.minimum_origins)?;
                 edit.pool_shedding(pool.name, pool.shedding())?;
+                edit.pool_weight(pool.name, Weight::new(pool.weight.into()).unwrap())?;
                 for endpoint in &pool.endpoints {
                     edit.health(endpoint.id, endpoint.health)?;
                     edit.state(endpoint.id, endpoint.service.state())?;
@@ -364,6 +380,44 @@ impl World {
             .collect()
     }
 
+    /// The open pools in the order of this request. manual::tables, The order of pools: "A pool of
+    /// weight 0 takes no new session while an open pool of more weight is there […] While only such
+    /// pools are open they are used as given. With `off` weights do not count."
+    fn ordered(&self) -> Vec<usize> {
+        let open = self.open();
+        let Some(drawn) = &self.drawn else { return open };
+        let is_weighted = |pool: &usize| open.contains(pool) && self.pools[*pool].weight > 0;
+        let weighted: Vec<usize> = drawn.iter().copied().filter(is_weighted).collect();
+        if weighted.is_empty() { open } else { weighted }
+    }
+
+    /// The open pools for a session that leaves an endpoint of this pool: the two rows of
+    /// `move_within`, with their defaults.
+    fn ordered_from(&self, own: Option<usize>) -> Vec<usize> {
+        let default = if self.drawn.is_some() { MoveWithin::OwnPool } else { MoveWithin::Order };
+        let mut pools = self.ordered();
+        if let Some(own) = own.filter(|own| self.open().contains(own))
+            && self.move_within.unwrap_or(default) == MoveWithin::OwnPool
+        {
+            pools.retain(|pool| *pool != own);
+            pools.insert(0, own);
+        }
+        pools
+    }
+
+    /// The open pools for a live session that this pool sheds. manual::tables, The order of pools:
+    /// "a pool after its own. Where `steering_policy` is not `off` …: it moves to the first of the
+    /// other pools in its order that does not shed it in turn."
+    fn ordered_after(&self, own: usize, ask: &Ask) -> Vec<usize> {
+        let mut pools = self.ordered();
+        match self.drawn {
+            // A pool apart from the order has none after it.
+            None => pools.retain(|pool| self.pools[own].in_order && *pool > own),
+            Some(_) => pools.retain(|pool| *pool != own && !self.sheds_session(*pool, ask)),
+        }
+        pools
+    }
+
     /// The endpoints that may be chosen first, of these pools in this order. manual::tables,
     /// Cooling off: "Suspects come last in their pool, and before other pools unless
     /// `failover_across_pools` is on."
@@ -416,7 +470,7 @@ impl World {
 
     /// The endpoints that may take a new session when exactly these pools shed it.
     fn for_new(&self, sheds: &dyn Fn(usize) -> bool, now: u64) -> Vec<EndpointId> {
-        let open = self.open();
+        let open = self.ordered();
         let willing: Vec<usize> = open.iter().copied().filter(|pool| !sheds(*pool)).collect();
         if !willing.is_empty() {
             return self.first_of(&willing, &[], now);
@@ -467,7 +521,7 @@ impl World {
     }
 
     /// manual::tables, A lost endpoint: the row of `on_loss`.
-    fn lost(&self, reason: Lost, now: u64) -> Result<Vec<Step>, Outcome> {
+    fn lost(&self, reason: Lost, own: Option<usize>, now: u64) -> Result<Vec<Step>, Outcome> {
         let moved = Outcome::Moved(match reason {
             Lost::Unhealthy => Moved::Unhealthy,
             Lost::Removed => Moved::Removed,
@@ -483,7 +537,7 @@ impl World {
         };
         // manual::tables, The session: "moved to the first open pool"; where "no pool is open", to
         // the fallback pool.
-        let open = self.first_of(&self.open(), &[], now);
+        let open = self.first_of(&self.ordered_from(own), &[], now);
         let to = if open.is_empty() { self.of_fallback(now) } else { open };
         Ok(to.into_iter().map(|endpoint| Step { endpoint, outcome }).collect())
     }
@@ -506,19 +560,19 @@ impl World {
             Session::Live(pinned) => pinned,
         };
         let kept = Ok(vec![Step { endpoint: pinned, outcome: Outcome::Kept }]);
-        let Some((pool, e)) = self.find(pinned) else { return self.lost(Lost::Removed, now) };
+        let Some((pool, e)) = self.find(pinned) else {
+            let own = self.removed.iter().find(|(id, _)| *id == pinned).map(|(_, pool)| *pool);
+            return self.lost(Lost::Removed, own, now);
+        };
         // "kept, its health ignored: there is nothing better"
         if self.is_last_resort(pool, &e) {
             return kept;
         }
         if !self.takes_pinned(pool, &e, now) {
-            return self.lost(self.why_lost(pool, &e, now), now);
+            return self.lost(self.why_lost(pool, &e, now), Some(pool), now);
         }
         if self.sheds_session(pool, ask) {
-            // A pool apart from the order has none after it.
-            let after = |open: &usize| self.pools[pool].in_order && *open > pool;
-            let open: Vec<usize> = self.open().into_iter().filter(after).collect();
-            let mut to = self.first_of(&open, &[], now);
+            let mut to = self.first_of(&self.ordered_after(pool, ask), &[], now);
             if to.is_empty() && self.fallback != Some(pool) {
                 to = self.of_fallback(now);
             }
@@ -541,7 +595,7 @@ impl World {
     fn reachable(&self, own: usize) -> Vec<usize> {
         let mut pools = vec![own];
         if self.rules.across_pools {
-            pools.extend(self.open().into_iter().filter(|pool| *pool != own));
+            pools.extend(self.ordered().into_iter().filter(|pool| *pool != own));
         }
         pools
     }

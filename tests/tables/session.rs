@@ -7,8 +7,8 @@
 //! | is live | its endpoint serves it, its pool sheds sessions and this one is among those | moved to the next open pool, else to the fallback pool; kept where there is neither | a new pin |
 //! | is live | its endpoint serves it and is suspect | see cooling off | |
 //! | is live | its endpoint serves it | kept, its pool critical or not | cookie: nothing; header: the idle timer |
-//! | is live | its endpoint does not serve it | moved to the first open pool, **whatever the failover mode**; lent or refused where `on_loss` says so | a new pin |
-//! | is new, expired, or unreadable | | created in the first open pool that does not shed it | a new pin |
+//! | is live | its endpoint does not serve it | moved to the first open pool of the order, **whatever the failover mode**; lent or refused where `on_loss` says so | a new pin |
+//! | is new, expired, or unreadable | | created in the first open pool of the order that does not shed it | a new pin |
 //! | is to be created, moved, or lent from a lost endpoint | no pool is open, or every open pool sheds a new session | the fallback pool: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with a weight, its health ignored; a new session without it: the first open pool | a new pin; lent: as kept |
 //! | | not even that | `NoRoute`: answer 503 | nothing |
 //! | is not possible (policy `none`, headers missing) | | unbound: steering chooses each time, in the same pools | nothing |
@@ -168,7 +168,7 @@ fn a_kept_header_session_is_touched() {
     assert_eq!(answered.settlement.response, None);
 }
 
-/// manual::tables, The session: "its endpoint does not serve it | moved to the first open pool,
+/// manual::tables, The session: "its endpoint does not serve it | moved to the first open pool of the […],
 /// **whatever the failover mode**"
 #[test]
 fn a_live_session_that_its_endpoint_does_not_take_moves_in_every_mode() {
@@ -225,8 +225,8 @@ fn a_repin_is_issued_now_with_the_full_lifetime() {
     assert_eq!(site.answer(&client).settlement.store_write, Some(replace));
 }
 
-/// manual::tables, The session: "is new, expired, or unreadable | | created in the first open pool
-/// that does not shed it | a new pin"
+/// manual::tables, The session: "is new, expired, or unreadable | | created in the first open pool of
+/// the order that does not shed it | a new pin"
 #[test]
 fn a_request_without_a_usable_session_begins_one_in_the_first_open_pool() {
     let expired = Pin { expires: at(NOW), ..pin(eu(1)) };

@@ -137,6 +137,17 @@ def choices(seed, endpoints):
     return [f"{id:016x}" for id, weight in sorted((e for e in endpoints if e[1]), key=lambda e: (cost(e), e[0]))]
 
 
+def pool_order(seed, pools):
+    """The order of pools: their own seed, then as endpoints, over the hashes of their names. The weight
+    of each is divided by its load plus one. Pools of weight 0 come only where there are no others."""
+    own = siphash(b"session-affinity", b"session-affinity v1 pool\0" + seed.to_bytes(8, "big"))
+    pool_id = lambda name: siphash(b"session-affinity", name.encode())
+    share = lambda pool: Decimal(pool[1]) / (pool[2] + 1)
+    cost = lambda pool: -(Decimal(max(1, mix(own ^ pool_id(pool[0])))) / (1 << 64)).ln() / share(pool)
+    weighted = sorted((pool for pool in pools if pool[1]), key=lambda pool: (cost(pool), pool_id(pool[0])))
+    return [name for name, _, _ in weighted or pools]
+
+
 SECRET, OTHER = bytes(range(32)), bytes(range(100, 164))
 NOW, LAST = 1_800_000_000, (1 << 40) - 1
 eu1 = endpoint_id("eu", "eu-1")
@@ -258,12 +269,27 @@ for endpoints in POOLS:
     for seed in [0, 1, 0xDEADBEEF, 0x0123456789ABCDEF, MASK, siphash(b"session-affinity", b"golden")]:
         orders.append({"endpoints": [list(e) for e in endpoints], "seed": f"{seed:016x}", "order": choices(seed, ids)})
 
+PEERS = [
+    [("eu", 100, 0), ("us", 100, 0), ("ap", 100, 0)],
+    [("v1", 95, 0), ("v2", 5, 0)],
+    [("eu", 50, 0), ("us", 0, 0), ("ap", 30, 0), ("sa", 20, 0)],
+    [("eu", 0, 0), ("us", 0, 0), ("ap", 0, 0)],
+    [("eu", 40, 1), ("us", 80, 3), ("ap", 20, 0), ("sa", 100, 4_000_000_000)],
+    [(f"p{i}", (i * 37) % 101, i % 5) for i in range(12)],
+]
+pool_orders = []
+for pools in PEERS:
+    for seed in [0, 1, 0xDEADBEEF, 0x0123456789ABCDEF, MASK, siphash(b"session-affinity", b"golden")]:
+        unloaded = [(name, weight, 0) for name, weight, _ in pools]
+        pool_orders.append({"pools": [list(p) for p in pools], "seed": f"{seed:016x}",
+                            "order": pool_order(seed, unloaded), "order_by_load": pool_order(seed, pools)})
+
 print(json.dumps(
     {
         "provenance": "Printed by independent.py beside this file: a second implementation in Python, with the standard library alone.",
         "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
                   "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
-        "tokens": tokens, "session_keys": keys, "rendezvous": orders,
+        "tokens": tokens, "session_keys": keys, "rendezvous": orders, "pool_orders": pool_orders,
         "header_scope": {"load_balancer": "shop", "header": "X-Session-Affinity", "ttl": 82_800, "clock_skew": 300,
                          "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
         "header_tokens": header_tokens, "cookie_names": names,

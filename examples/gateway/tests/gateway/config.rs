@@ -379,7 +379,7 @@ fn a_load_balancer_as_cloudflare_exports_it_is_read_unchanged() {
                 "default_pools": ["eu"],
                 "region_pools": { "WNAM": ["eu"] },
                 "country_pools": {},
-                "steering_policy": "dynamic_latency",
+                "steering_policy": "least_outstanding_requests",
                 "session_affinity": "cookie",
                 "session_affinity_ttl": 1800.0,
                 "session_affinity_attributes": {

@@ -26,6 +26,7 @@ mod redis_server;
 mod redis_store;
 mod restart;
 mod shutdown;
+mod steering;
 mod stickiness;
 mod store;
 mod two_gateways;
