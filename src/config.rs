@@ -26,7 +26,7 @@ mod secret;
 
 #[cfg(feature = "serde")]
 pub use document::{InvalidDocument, read_strict};
-pub use extensions::{CookieConfig, Extensions};
+pub use extensions::{BoundedLoadConfig, CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
 
@@ -258,6 +258,7 @@ impl Affinity {
         let cache_guard =
             if extensions.cache_guard { CacheGuard::MakePrivate } else { CacheGuard::LeaveAsIs };
         ClockSkew::new(extensions.clock_skew)?;
+        extensions.bound()?;
         Ok(Affinity::new(config.policy(keyring)?)
             .with_failover_mode(attributes.zero_downtime_failover)
             .map_err(InvalidConfig::FailoverMode)?

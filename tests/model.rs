@@ -31,8 +31,8 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
                     | Created::ConnectFailed
             )
         }
-        // Only `sticky` moves for a suspect.
-        (Kind::Header, Outcome::Moved(Moved::Suspect)) => false,
+        // Only `sticky` moves for a suspect or a full endpoint.
+        (Kind::Header, Outcome::Moved(Moved::Suspect | Moved::Full)) => false,
         (Kind::Header, _) => true,
         (Kind::Cookie | Kind::IpCookie, Outcome::Created(reason)) => {
             !matches!(reason, Created::NoRecord | Created::Unreadable | Created::StoreUnreachable)

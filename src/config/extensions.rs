@@ -5,13 +5,13 @@ use super::{lenient, secret};
 use crate::cookies::CookieName;
 use crate::failover::OnLoss;
 use crate::keys::Secret;
-use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
+use crate::limits::{BoundedLoad, ClockSkew, CoolingOff, Ipv6Prefix, OutOfRange, Retries};
 
 /// The parameters that Cloudflare does not have, unchecked.
 ///
 /// With the feature `serde` they are read from an object with the names of the fields. An absent
-/// key means the default; an unknown key is an error, and so is null, except for the domain of the
-/// cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
+/// key means the default; an unknown key is an error, and so is null, except for the bounded load
+/// and the domain of the cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
 /// it out: a [`Secret`] does not keep its bytes.
 ///
 /// ```
@@ -47,6 +47,10 @@ pub struct Extensions {
     /// The effect on a live session of an endpoint that does not take it: `move`, `lend` or
     /// `refuse`. Default: move.
     pub on_loss: OnLoss,
+    /// The most that an endpoint may carry, for each pool, by the load that `in_flight` of
+    /// [`Config::pools`](super::Config::pools) returns. Default: none, no endpoint is ever full.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object_or_null"))]
+    pub bounded_load: Option<BoundedLoadConfig>,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
@@ -60,6 +64,30 @@ pub struct Extensions {
     /// The name and the reach of the cookie.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::some_object"))]
     pub cookie: CookieConfig,
+}
+
+/// The most that an endpoint may carry, unchecked. Both numbers are required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+#[expect(clippy::exhaustive_structs, reason = "the two numbers of the rule")]
+pub struct BoundedLoadConfig {
+    /// The percentage of its share of the pool's load that an endpoint may carry: 100 to 1 000.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
+    pub percent: u64,
+    /// The load that each endpoint may carry whatever its share is: 1 or more.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::whole_number"))]
+    pub at_least: u64,
+}
+
+impl Extensions {
+    /// Returns the bound on load, checked.
+    pub(super) fn bound(&self) -> Result<Option<BoundedLoad>, OutOfRange> {
+        self.bounded_load.map(|it| BoundedLoad::new(it.percent, it.at_least)).transpose()
+    }
 }
 
 /// The name and the reach of the cookie. The attributes that Cloudflare has are in
@@ -90,6 +118,7 @@ impl Default for Extensions {
             clock_skew: ClockSkew::default().get(),
             cooling_off: CoolingOff::default().get(),
             on_loss: OnLoss::default(),
+            bounded_load: None,
             always_use_https: false,
             cache_guard: true,
             session_secret: None,

@@ -32,6 +32,13 @@ pub(super) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Object::deserialize(input).map(|Object(value)| value)
 }
 
+/// Reads an object; null is absent.
+pub(super) fn object_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(input)?.map(|Object(value)| value))
+}
+
 /// Reads an object that may be absent; null states the default.
 pub(super) fn object_option<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     input: D,

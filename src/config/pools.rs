@@ -7,9 +7,9 @@ use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
 use crate::endpoint::{Endpoint, EndpointId, State};
-use crate::limits::{OutOfRange, Percent, Weight};
+use crate::limits::{BoundedLoad, OutOfRange, Percent, Weight};
 use crate::pools::{InvalidPools, LoadShedding, Pool, Pools, PoolsBuilder};
-use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random};
+use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random, Room};
 use crate::time::UnixTime;
 
 impl Config {
@@ -18,8 +18,8 @@ impl Config {
     /// required.
     ///
     /// `target` makes the embedder's own value of an endpoint. `in_flight` counts the
-    /// requests or connections of an endpoint for the two steering policies that ask; pass
-    /// `|_| 0` where no pool steers by load.
+    /// requests or connections of an endpoint for the two steering policies that ask, and for
+    /// [`bounded_load`](super::Extensions::bounded_load); pass `|_| 0` where neither is used.
     ///
     /// ```
     /// use session_affinity::config::{Config, OriginConfig, PoolConfig};
@@ -47,7 +47,7 @@ impl Config {
     /// | health, suspects, census | as before |
     /// | `weight`, `enabled`, `minimum_origins`, `load_shedding` | as configured; as before where they are `None` |
     /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
-    /// | `origin_steering`, the order of the pools, the fallback pool | as configured |
+    /// | `origin_steering`, `bounded_load`, the order of the pools, the fallback pool | as configured |
     ///
     /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
     /// when its name and the id of its pool are, a new one is healthy, one that is not configured
@@ -114,6 +114,7 @@ impl Config {
                 return Err(InvalidConfig::DuplicatePool { field: "pools", id: pool.id.clone() });
             }
         }
+        let bound = self.extensions.bound()?;
         let order: Vec<&str> = match &self.default_pools {
             Some(ids) => ids.iter().map(String::as_str).collect(),
             None => pools.iter().map(|pool| pool.id.as_str()).collect(),
@@ -129,13 +130,15 @@ impl Config {
         let mut builder: PoolsBuilder<T> = before.map_or_else(Pools::builder, Pools::rebuild);
         for id in &order {
             let config = find("default_pools", id)?;
-            builder = builder.pool(pool(config, before, &mut target, in_flight)?);
+            builder = builder.pool(pool(config, before, &mut target, in_flight, bound)?);
         }
         if let Some(id) = &self.fallback_pool {
             let config = find("fallback_pool", id)?;
             builder = match order.contains(&id.as_str()) {
                 true => builder.fallback_in_order(id),
-                false => builder.fallback_apart(pool(config, before, &mut target, in_flight)?),
+                false => {
+                    builder.fallback_apart(pool(config, before, &mut target, in_flight, bound)?)
+                }
             };
         }
         builder.build().map_err(invalid)
@@ -167,6 +170,7 @@ fn pool<T: 'static>(
     before: Option<&Pools<T>>,
     target: &mut impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
     in_flight: fn(&T) -> u32,
+    bound: Option<BoundedLoad>,
 ) -> Result<Pool<T>, InvalidConfig> {
     let mut pool = Pool::new(config.id.clone());
     let known = before.and_then(|before| before.pool(&config.id)).map(|pool| pool.state());
@@ -181,6 +185,7 @@ fn pool<T: 'static>(
         }
         SteeringPolicy::LeastConnections => pool.with_steering(LeastConnections(in_flight)),
     };
+    pool.room = bound.map(|bound| Room::bounded(bound, in_flight));
     for origin in &config.origins {
         let id = EndpointId::new(&config.id, &origin.name);
         let known = before.and_then(|before| before.endpoint(id));

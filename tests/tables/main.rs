@@ -12,6 +12,7 @@ mod drain;
 mod endpoint;
 mod failover;
 mod lost;
+mod room;
 mod session;
 mod shedding;
 mod site;
