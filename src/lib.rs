@@ -236,6 +236,7 @@ const _: () = {
     is_shared::<Box<dyn steering::Steering<()>>>();
     is_shared::<steering::InFlight>();
     is_shared::<steering::InFlightGuard>();
+    is_shared::<steering::Room<()>>();
     #[cfg(feature = "redis")]
     is_shared::<RedisStore>();
 };

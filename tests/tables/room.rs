@@ -19,7 +19,7 @@ use session_affinity::failover::FailoverScope;
 use session_affinity::limits::{BoundedLoad, CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::{Lent, Moved};
 use session_affinity::pools::{NotInSnapshot, PoolsEdit};
-use session_affinity::steering::{InFlight, InFlightGuard, LeastOutstandingRequests, Room};
+use session_affinity::steering::{InFlight, InFlightGuard, IpHash, LeastOutstandingRequests, Room};
 use session_affinity::{
     Affinity, Attempt, CookiePolicy, Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool,
     Pools, Record, State, Weight,
@@ -431,4 +431,39 @@ fn a_rule_is_asked_for_the_endpoints_of_its_own_pool_alone() {
     assert_eq!((asked(eu(1)), asked(eu(2))), (true, true));
     assert_eq!(outcome(us(1)), Outcome::Kept);
     assert_eq!((asked(us(1)), asked(us(2))), (false, false), "a pool without a rule");
+}
+
+/// Random bits are drawn where the pool that makes the choice steers by them, which is not the first
+/// one while that is full.
+#[test]
+fn random_bits_are_drawn_for_the_pool_that_has_room() {
+    let affinity = Affinity::new(cookie_policy()).with_failover_scope(FailoverScope::AllPools);
+    for (eu_by_address, eu_is_full, draws) in
+        [(true, true, true), (true, false, false), (false, true, false), (false, false, true)]
+    {
+        let pool = |name: &str, by_address, is_full| {
+            let endpoints = (1..=3).map(|n| Endpoint::new(format!("{name}-{n}"), ()));
+            let pool = Pool::new(name)
+                .with_endpoints(endpoints)
+                .with_room(Room::full_when(move |()| is_full));
+            if by_address { pool.with_steering(IpHash) } else { pool }
+        };
+        let eu = pool("eu", eu_by_address, eu_is_full);
+        let us = pool("us", !eu_by_address, false);
+        let pools = Pools::builder().pool(eu).pool(us).build().unwrap();
+        let mut chosen = HashSet::new();
+        for number in 0..32 {
+            let mut drawn = false;
+            let entropy = || {
+                drawn = true;
+                Random(number).next()
+            };
+            let visit = affinity.recall(&Client::number(7).request(), at(NOW));
+            let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, entropy).unwrap();
+            chosen.insert(attempt.endpoint());
+            assert_eq!(drawn, draws);
+        }
+        // One client: its address always chooses the same endpoint, random bits choose all.
+        assert_eq!(chosen.len(), if draws { 3 } else { 1 }, "{chosen:?}");
+    }
 }
