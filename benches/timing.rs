@@ -85,7 +85,7 @@ impl Forge {
     fn new() -> Self {
         let keyring = Keyring::from(Key::new(1, Secret::new(SECRET).unwrap()));
         let codec =
-            TokenCodec::new(&LoadBalancer::new("shop").unwrap(), &CookieName::default(), &keyring);
+            TokenCodec::new(&LoadBalancer::new("shop").unwrap(), CookieName::default(), &keyring);
         let derived = |label: &str| {
             hmac(&SECRET, format!("session-affinity v1 {label}\0shop\0__cflb").as_bytes())
         };

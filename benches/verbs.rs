@@ -38,7 +38,7 @@ fn with_cookie() -> HeaderMap {
         issued: NOW,
         expires: NOW.saturating_add(3_600),
     };
-    let token = TokenCodec::new(&shop(), &CookieName::default(), &keyring()).seal(&pin);
+    let token = TokenCodec::new(&shop(), CookieName::default(), &keyring()).seal(&pin);
     let mut line = String::from("theme=dark; session=0123456789abcdef0123456789abcdef; ");
     while line.len() < 300 - 55 {
         line.push_str(&format!("_ga_{:02}=GS1.1.1700000000; ", line.len() % 97));
@@ -55,7 +55,7 @@ fn request(headers: &HeaderMap) -> RequestMeta<'_> {
 }
 
 fn token(c: &mut Criterion) {
-    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let codec = TokenCodec::new(&shop(), CookieName::default(), &keyring());
     let pin = Pin {
         endpoint: EndpointId::new("eu", "eu-1"),
         issued: NOW,

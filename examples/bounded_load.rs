@@ -106,7 +106,7 @@ fn play(bound: Option<BoundedLoad>, mode: FailoverMode) -> Result<String, Box<dy
                 client.homes.insert(peer.name);
                 most = most.max(if peer.name == "eu-1" { load } else { 0 });
             }
-            if let Some(line) = affinity.settle(attempt, &pools).set_cookie {
+            if let Some(line) = affinity.settle(attempt, &pools).set_cookie() {
                 let cookie = line.to_str()?.split(';').next().unwrap_or_default();
                 client.jar.insert(COOKIE, cookie.parse()?);
             }

@@ -18,9 +18,10 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
-use session_affinity::cookies::{CookieName, SetCookie};
+use session_affinity::carrier::Carrier;
+use session_affinity::cookies::SetCookie;
 use session_affinity::limits::Ttl;
-use session_affinity::policy::{Life, Recall, Served, Transition};
+use session_affinity::policy::{Forgotten, Life, Recall, Served, Transition};
 use session_affinity::{
     Affinity, AffinityPolicy, CookiePolicy, Endpoint, Key, Keyring, LoadBalancer, Pool, Pools,
     Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
@@ -60,8 +61,12 @@ impl AffinityPolicy for SlidingCookie {
         }
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.cookie.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.cookie.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.cookie.carrier()
     }
 
     /// Idle, because use renews a session. A drain is measured by it.

@@ -66,6 +66,8 @@ impl SessionStore for Table {
             (Some(row), WriteKind::Touch) => row.end = end,
             // A live row stays: of two first requests that race, one wins.
             (None, WriteKind::Touch) | (Some(_), WriteKind::Create(_)) => {}
+            // The session has ended: the next request begins another one.
+            (_, WriteKind::Remove) => drop(rows.remove(&key)),
             (_, WriteKind::Create(endpoint) | WriteKind::Replace(endpoint)) => {
                 rows.insert(key, Row { endpoint, issued: now, end });
             }

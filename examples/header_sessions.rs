@@ -24,10 +24,7 @@ use std::error::Error;
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
 use session_affinity::store::{AnyStore, AsyncSessionStore, WriteKind};
-use session_affinity::{
-    Affinity, AffinityPolicy, Endpoint, EndpointId, Health, Key, Keyring, Pool, Pools, RequestMeta,
-    Scheme, Secret, UnixTime,
-};
+use session_affinity::*;
 
 /// For examples alone. Draw your own by `openssl rand -base64 32`, and keep them in a vault.
 const EXAMPLE_SECRETS: [&str; 2] = [
@@ -110,6 +107,7 @@ async fn serve(
         Some((WriteKind::Create(_), ttl)) => format!("create, for {ttl} s"),
         Some((WriteKind::Touch, ttl)) => format!("touch, for {ttl} s more"),
         Some((WriteKind::Replace(_), ttl)) => format!("replace, for {ttl} s"),
+        Some((WriteKind::Remove, _)) => "remove".into(),
         None => "nothing".into(),
     };
     store.commit(write).await;

@@ -80,7 +80,7 @@ fn rotate(rows: &[Row]) -> Result<(), Box<dyn Error>> {
             // A proxy passes `session_affinity::entropy`.
             let (attempt, _) = node.route(visit, Record::Absent, &pools, || 4)?;
             let outcome = attempt.outcome();
-            Ok::<_, Box<dyn Error>>((outcome, node.settle(attempt, &pools).set_cookie))
+            Ok::<_, Box<dyn Error>>((outcome, node.settle(attempt, &pools).set_cookie().cloned()))
         };
         for (keys, node) in &nodes {
             // A session begins here, with a token of the key that signs.

@@ -25,8 +25,8 @@ use axum::body::{Body, to_bytes};
 use axum::error_handling::HandleError;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{COOKIE, HOST, HeaderValue, SET_COOKIE};
-use axum::http::{StatusCode, request::Parts};
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
+use axum::response::Response;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use session_affinity::cookies::SetCookie;
@@ -54,9 +54,7 @@ fn client(head: &Parts) -> Client {
 /// Sends one request to one endpoint. A production proxy also keeps connections and removes
 /// hop-by-hop fields.
 async fn forward(request: Request) -> Result<Response, Failed<Body, BoxError>> {
-    let Some(&Routed { target, .. }) = request.extensions().get::<Routed<SocketAddr>>() else {
-        return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response()); // not within the layer
-    };
+    let Routed { target, .. } = *Routed::<SocketAddr>::of(&request)?;
     let connecting = timeout(Duration::from_millis(500), TcpStream::connect(target));
     match connecting.await.unwrap_or_else(|elapsed| Err(elapsed.into())) {
         Ok(stream) => send(stream, request).await.map_err(|error| Failed::BrokeOff(error.into())),

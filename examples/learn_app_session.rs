@@ -18,10 +18,10 @@
 
 use std::error::Error;
 
-use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use session_affinity::cookies::CookieName;
-use session_affinity::policy::{Claim, Life, Recall, Served};
+use http::Response;
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use session_affinity::carrier::Carrier;
+use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
 use session_affinity::store::{SessionKey, WriteKind};
 use session_affinity::*;
 
@@ -53,8 +53,12 @@ impl AffinityPolicy for AppSession {
         self.0.supports(mode)
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.0.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.0.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.0.carrier()
     }
 
     fn life(&self) -> Life {
@@ -75,15 +79,13 @@ impl AppSession {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (shop, secret) =
-        (LoadBalancer::new("shop.example.com")?, Secret::from_base64(EXAMPLE_SECRET)?);
+    let shop = LoadBalancer::new("shop.example.com")?;
+    let secret = Secret::from_base64(EXAMPLE_SECRET)?;
     let policy = AppSession(HeaderPolicy::new(&shop, &secret, &["cookie:JSESSIONID"])?);
     let affinity = Affinity::new(policy.clone());
     let store = MemoryStore::new(100_000)?;
     let names = ["eu-1", "eu-2", "eu-3"];
-    let eu = names
-        .into_iter()
-        .fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(name, name)));
+    let eu = Pool::new("eu").with_endpoints(names.map(|name| Endpoint::new(name, name)));
     let pools = Pools::builder().pool(eu).build()?;
 
     // The cookies of the client, and the cookie that the application sets: a new one at login.
@@ -105,12 +107,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome().label());
         println!("{}", format!("{cookies:<29}{name:<6}{outcome:<19}{set_cookie}").trim_end());
         // The endpoint has answered: settle the request, then learn from the response.
-        let mut response =
-            HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static(set_cookie))]);
-        store.commit(
-            affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response),
-        )?;
-        if let Some(key) = policy.begun_by(&response) {
+        let mut response = Response::new(());
+        response.headers_mut().insert(SET_COOKIE, HeaderValue::from_static(set_cookie));
+        store.commit(affinity.settle(attempt, &pools).apply(&mut response))?;
+        if let Some(key) = policy.begun_by(response.headers()) {
             let kind = WriteKind::Create(endpoint);
             store.save(&StoreWrite { key, ttl: HeaderPolicy::DEFAULT_TTL, now, kind })?;
         }

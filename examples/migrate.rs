@@ -23,13 +23,11 @@ use std::error::Error;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use session_affinity::carrier::Carrier;
 use session_affinity::cookies::{CookieName, SetCookie};
-use session_affinity::policy::{Claim, Life, Recall, Served, Transition};
+use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served, Transition};
 use session_affinity::token::Pin;
-use session_affinity::{
-    Affinity, AffinityPolicy, CookiePolicy, Endpoint, EndpointId, Key, Keyring, LoadBalancer, Pool,
-    Pools, Record, RequestMeta, Scheme, Secret, Settlement, UnixTime,
-};
+use session_affinity::*;
 
 /// For examples alone. Draw your own by `openssl rand -base64 32`, and keep it in a vault.
 const EXAMPLE_SECRET: &str = "b25seSBmb3IgZXhhbXBsZXM6IGRyYXcgeW91ciBvd24=";
@@ -69,8 +67,12 @@ impl AffinityPolicy for Migrating {
         self.new.remember(&served.with_transition(transition))
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.new.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.new.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.new.carrier()
     }
 
     fn life(&self) -> Life {
@@ -97,8 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut browser = HeaderMap::from_iter([(COOKIE, old.parse()?)]);
         for seconds in [0, 60] {
             let request = RequestMeta::new(&browser, Scheme::Https);
-            let now = UnixTime::from_secs(1_800_014_400 + seconds);
-            let visit = affinity.recall(&request, now);
+            let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));
             // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
             let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };

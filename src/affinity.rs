@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::carrier::Carrier;
 use crate::endpoint::EndpointId;
 use crate::failover::{Verdict, decide};
 use crate::limits::{Ipv6Prefix, Ttl};
+use crate::outcome::Created;
 use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
 use crate::pools::{EndpointView, Pools};
 use crate::request::{ClientAddress, ClientHash, RequestMeta};
@@ -15,6 +17,7 @@ mod attempt;
 mod census;
 mod drain;
 mod failed;
+mod forget;
 mod parameters;
 mod room;
 mod route;
@@ -101,8 +104,21 @@ impl<P: AffinityPolicy> Affinity<P> {
             Claim::Carried(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
         };
         let client = request.client_ip.map(|ip| self.clients.address(ip));
+        let missing = match recall.claim {
+            Claim::New(None) => self.missing(),
+            Claim::New(Some(_)) | Claim::Carried(_) | Claim::Stored(_) | Claim::Unbound => {
+                Created::NoCookie
+            }
+        };
         let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
-        Visit { claim, seed, client, scheme, now, ttl, asked: Asked::default() }
+        Visit { claim, seed, client, scheme, now, ttl, missing, asked: Asked::default() }
+    }
+
+    fn missing(&self) -> Created {
+        match self.policy.carrier() {
+            Some(Carrier::Header(_)) => Created::NoHeader,
+            Some(Carrier::Cookie(_)) | None => Created::NoCookie,
+        }
     }
 
     fn idle_time(&self) -> Ttl {
@@ -248,8 +264,8 @@ impl<P: AffinityPolicy> Affinity<P> {
         Search { pools, rules, clients, client, session_key, chooser, drawn: None, tried, now }
     }
 
-    /// Step 4, only after the endpoint has answered: returns the cookie for the client and the
-    /// write for the store. A request that is never settled promises nothing to the client.
+    /// Step 4, only after the endpoint has answered: returns the cookie or the issued header for the
+    /// client and the write for the store. A request that is never settled promises nothing to the client.
     ///
     /// ```
     /// # use session_affinity::{Affinity, AffinityPolicy, Pools, Attempt, SessionStore};

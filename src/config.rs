@@ -1,6 +1,7 @@
 //! The configuration under Cloudflare's parameter names, checked once.
 
 use crate::affinity::Affinity;
+use crate::carrier::IssuedHeader;
 use crate::cookies::{
     CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, SameSite, Secure, SetCookie,
 };
@@ -19,14 +20,16 @@ mod extensions;
 mod invalid;
 #[cfg(feature = "serde")]
 mod lenient;
+#[cfg(feature = "serde")]
+mod object;
 mod pool;
 mod pools;
 #[cfg(feature = "serde")]
-mod secret;
+mod written;
 
 #[cfg(feature = "serde")]
 pub use document::{InvalidDocument, read_strict};
-pub use extensions::{BoundedLoadConfig, CookieConfig, Extensions};
+pub use extensions::{BoundedLoadConfig, CarrierConfig, CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
 
@@ -54,32 +57,21 @@ pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, Ste
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default = "Config::unnamed")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[expect(clippy::exhaustive_structs, reason = "written with `..Config::new(…)`")]
 pub struct Config {
     /// The name of the load balancer: 1 to 255 bytes without control characters. It is part of
     /// the keys, so a cookie of one load balancer counts as forged at another.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub name: String,
     /// The policy that remembers sessions. Default: none.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub session_affinity: SessionAffinity,
     /// The life of a session in seconds. `cookie` and `ip_cookie`: 1 800 to 604 800, absolute, default 82 800. `header`: 30
     /// to 3 600, idle, default 1 800.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "lenient::whole_option", skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub session_affinity_ttl: Option<u64>,
     /// The attributes of sessions: cookie, drain, failover, headers.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub session_affinity_attributes: SessionAffinityAttributes,
     /// The reach of failover.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub adaptive_routing: AdaptiveRouting,
     /// The ids of the pools, in failover order; may be empty beside a `fallback_pool`. `None`: all
     /// pools, in the order given to [`Config::pools`].
@@ -191,6 +183,7 @@ impl Config {
             path: CookiePath::new(extensions.cookie.path.clone())?,
             domain: extensions.cookie.domain.clone().map(CookieDomain::new).transpose()?,
             partitioned: extensions.cookie.partitioned,
+            lifetime: extensions.cookie.lifetime,
             always_use_https: extensions.always_use_https,
         };
         Ok(SetCookie::new(self.cookie_name()?, attributes)?)
@@ -211,7 +204,12 @@ impl Config {
         let unit = " seconds for cookie and ip_cookie";
         let ttl = self.ttl(CookiePolicy::DEFAULT_TTL, 1_800, 604_800, unit)?;
         let clock_skew = ClockSkew::new(self.extensions.clock_skew)?;
-        let policy = CookiePolicy::new(name, keyring, set_cookie);
+        let policy = match &self.extensions.carrier {
+            CarrierConfig::Cookie => CookiePolicy::new(name, keyring, set_cookie),
+            CarrierConfig::Header(header) => {
+                CookiePolicy::in_header(name, keyring, IssuedHeader::new(header)?)
+            }
+        };
         Ok(policy.with_ttl(ttl).with_clock_skew(clock_skew))
     }
 
@@ -227,18 +225,34 @@ impl Config {
             .with_ttl(ttl))
     }
 
+    /// Refuses a header as the carrier for a policy that has no token.
+    fn check_carrier(&self, session_affinity: &'static str) -> Result<(), InvalidConfig> {
+        match &self.extensions.carrier {
+            CarrierConfig::Cookie => Ok(()),
+            CarrierConfig::Header(header) => {
+                Err(InvalidConfig::Carrier { header: header.clone(), session_affinity })
+            }
+        }
+    }
+
     fn policy(&self, keyring: &Keyring) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
         let name = self.load_balancer()?;
         // The cookie is checked for every policy: a configuration that is changed from
         // `none` to `cookie` ought not to fail then.
         let set_cookie = self.set_cookie()?;
         Ok(match self.session_affinity {
-            SessionAffinity::None => Box::new(NoAffinity::new(&name)),
+            SessionAffinity::None => {
+                self.check_carrier("none")?;
+                Box::new(NoAffinity::new(&name))
+            }
             SessionAffinity::Cookie => Box::new(self.cookie_policy(&name, keyring, set_cookie)?),
             SessionAffinity::IpCookie => {
                 Box::new(IpCookiePolicy::new(self.cookie_policy(&name, keyring, set_cookie)?))
             }
-            SessionAffinity::Header => Box::new(self.header_policy(&name)?),
+            SessionAffinity::Header => {
+                self.check_carrier("header")?;
+                Box::new(self.header_policy(&name)?)
+            }
         })
     }
 }

@@ -10,7 +10,7 @@ mod needle;
 mod scope;
 mod set_cookie;
 
-pub use attributes::{CookieAttributes, InvalidAttributes, SameSite, Secure};
+pub use attributes::{CookieAttributes, InvalidAttributes, Lifetime, SameSite, Secure};
 pub use cache_guard::CacheGuard;
 pub use field_change::FieldChange;
 pub use name::{CookieName, InvalidCookieName};

@@ -40,9 +40,9 @@ pub struct Endpoint<T> {
     /// The endpoint's share of new sessions, relative to the other endpoints of its pool. `None`:
     /// as before; 1 (100 hundredths) for a new endpoint.
     pub weight: Option<Weight>,
-    /// The result of the latest health check. `None`: as before;
-    /// [`PoolsBuilder::with_initial_health`](crate::pools::PoolsBuilder::with_initial_health) for a
-    /// new endpoint.
+    /// The result of the latest health check. `None`: as before; for a new endpoint the initial health
+    /// of [`Pools::with_endpoints_of`](crate::Pools::with_endpoints_of) or
+    /// [`PoolsBuilder::with_initial_health`](crate::pools::PoolsBuilder::with_initial_health).
     pub health: Option<Health>,
     /// The state that the operator has set. `None`: as before; enabled for a new endpoint.
     pub state: Option<State>,

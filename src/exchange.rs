@@ -64,14 +64,15 @@ pub use own_side::is_own_side;
 ///
 /// # What it does
 /// 1. It reads the session, and asks the store where there is one.
-/// 2. It chooses the endpoint and removes the affinity cookie from the request.
+/// 2. It chooses the endpoint and removes the affinity cookie, or the issued header, from the
+///    request.
 /// 3. It calls the closure with the endpoint's target and the request. The closure connects and
 ///    sends. Where no connection could be made it gives the request back, whole, in
 ///    [`Failed::Unconnected`]: another endpoint is tried as the failover mode allows. Any other
 ///    failure ends the exchange.
-/// 4. When the endpoint has answered it settles: the response gets its `Set-Cookie`, the store its
-///    write. A 304 gets no cookie. Of the interim responses (1xx) 101 is settled; any other one is
-///    passed on as it is, and promises nothing.
+/// 4. When the endpoint has answered it settles: the response gets its `Set-Cookie` or issued
+///    header, the store its write. A 304 gets neither. Of the interim responses (1xx) 101 is
+///    settled; any other one is passed on as it is, and promises nothing.
 ///
 /// The extensions of a response that was settled have the [`Trace`](crate::Trace) of the request,
 /// for logs and metrics.
@@ -165,9 +166,7 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
         };
         let record = store.record(visit.lookup()).await;
         let (mut attempt, mut target) = affinity.route(visit, record, pools, entropy)?;
-        if let Some(cookie) = affinity.cookie_name() {
-            cookie.strip(request.headers_mut());
-        }
+        affinity.strip(request.headers_mut());
         loop {
             match connect(attempt.endpoint(), target, request).await {
                 Ok(early) if is_interim(early.status()) => return Ok(early),

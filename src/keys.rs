@@ -8,6 +8,8 @@ use sha2::Sha256;
 
 mod boxed;
 mod text;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub(crate) use boxed::Boxed;
 
@@ -17,7 +19,8 @@ use boxed::swept;
 ///
 /// Only the state that HMAC-SHA-256 derives from the bytes is kept, in one heap allocation that
 /// stays in place when the secret is moved. It is wiped when the secret is dropped. `Debug` prints
-/// `Secret(..)`, and two secrets are compared in constant time.
+/// `Secret(..)`, and two secrets are compared in constant time. With the feature `serde` it is read
+/// from base64.
 ///
 /// ```
 /// use session_affinity::keys::{InvalidSecret, Secret};

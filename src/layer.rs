@@ -1,7 +1,7 @@
 //! A layer for axum and other [tower](https://docs.rs/tower) servers. Feature `tower`.
 //!
 //! [`AffinityLayer`] runs an [`Exchange`](crate::Exchange) around the inner service: it recalls the
-//! session, routes, strips the affinity cookie from the request, calls the inner service, tries the
+//! session, routes, strips the affinity cookie or the issued header from the request, calls the inner service, tries the
 //! next endpoint where no connection could be made, and settles when an endpoint has answered.
 //!
 //! The inner service connects and sends. It finds its endpoint in the request's extensions
@@ -33,9 +33,7 @@
 //! # async fn send(_: (), _: Request<Body>) -> Result<Response<Body>, Error> { Ok(Response::default()) }
 //! /// Your own: one request to one endpoint.
 //! async fn forward(request: Request<Body>) -> Result<Response<Body>, Failed<Body, Error>> {
-//!     let Some(Routed { target, .. }) = request.extensions().get::<Routed<SocketAddr>>() else {
-//!         return Err(Failed::BrokeOff(Error::other("this stands within an AffinityLayer")));
-//!     };
+//!     let Routed { target, .. } = Routed::<SocketAddr>::of(&request)?;
 //!     let Some(connection) = connect(*target) else { return Err(Failed::Unconnected(Box::new(request))) };
 //!     send(connection, request).await.map_err(Failed::BrokeOff)
 //! }
@@ -65,5 +63,5 @@ mod service;
 mod site;
 
 pub use gateway::{Client, Gateway};
-pub use service::{AffinityLayer, AffinityService, Routed};
+pub use service::{AffinityLayer, AffinityService, NotRouted, Routed};
 pub use site::Site;

@@ -59,7 +59,8 @@
 //! # Words
 //!
 //! An *endpoint* serves requests; a *pool* is a list of endpoints. A *pin* is the memory of a
-//! session: endpoint, issued, expires. A *token* is a sealed pin, the value of the cookie. A
+//! session: endpoint, issued, expires. A *token* is a sealed pin; its *carrier* is a cookie, or a
+//! header that the gateway issues. A
 //! *session key* names a header session in its store. A *claim* is the statement of a request
 //! about its session; a *live session* is a claim with a pin that is valid now. *Steering* chooses
 //! the endpoint of a new session; the *seed* is the number that decides the choice. A session is
@@ -103,8 +104,8 @@
 //! # Modules
 //!
 //! The names of a first proxy are at the root. Every part has a module with all of its items:
-//! [`callbacks`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`], [`keys`],
-//! [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
+//! [`callbacks`], [`carrier`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`],
+//! [`keys`], [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
 //! feature `tower` the module `layer`. The verbs and their values, the request, the time and the
 //! load balancer's name are at the root alone.
 //!
@@ -119,7 +120,8 @@
 //! Without the key no client can make a token or see which endpoint it names; the times in it
 //! are readable. A copied token is sent where its owner is until it expires: a token is no
 //! authentication. Secrets have at least 32 bytes, are wiped when dropped and redacted in
-//! `Debug`. At most four cookies of that name are tried for a request. Stores see a keyed hash
+//! `Debug`. At most four cookies or headers of that name are tried for a request. A session is taken
+//! back by [`Affinity::forget`]. Stores see a keyed hash
 //! of the headers, never their values, and [`MemoryStore`] is bounded.
 //!
 //! # What it does not do
@@ -141,8 +143,9 @@
 //!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API, [`config::Extensions`] under ours; `config::read_strict` names
-//!   unknown keys. Ids, session keys and outcomes are written as their text, times as
-//!   seconds, a [`drain::Census`] and a [`drain::Drain`] by their fields. Off by default.
+//!   unknown keys. A [`Secret`] is read from base64. Ids, session keys and outcomes are written as
+//!   their text, times as seconds, a [`drain::Census`] and a [`drain::Drain`] by their fields. Off
+//!   by default.
 //! - `time`: [`UnixTime`] is made from the date types of the crate `time`. Off by default.
 //! - `tower`: `layer::AffinityLayer` calls the four verbs, with retries, in an axum or another
 //!   tower server. It needs no runtime, and reads the system's clock unless it is given another.
@@ -169,6 +172,7 @@
 
 mod affinity;
 pub mod callbacks;
+pub mod carrier;
 pub mod config;
 pub mod cookies;
 pub mod drain;

@@ -52,9 +52,11 @@ pub enum Outcome {
 pub enum Created {
     /// The request had no cookie of the policy's name.
     NoCookie,
-    /// The pin in the cookie had expired.
+    /// The request had no header of the name that the gateway issues.
+    NoHeader,
+    /// The pin in the cookie or the issued header had expired.
     Expired,
-    /// The cookie was not 48 characters of the base64url alphabet.
+    /// The cookie or the issued header was not 48 characters of the base64url alphabet.
     Malformed,
     /// The token's tag was wrong; a token of another load balancer counts as forged.
     Forged,
@@ -130,6 +132,7 @@ impl Outcome {
     pub const ALL: &'static [Self] = &[
         Self::Kept,
         Self::Created(Created::NoCookie),
+        Self::Created(Created::NoHeader),
         Self::Created(Created::Expired),
         Self::Created(Created::Malformed),
         Self::Created(Created::Forged),
@@ -166,6 +169,7 @@ impl Outcome {
         match self {
             Self::Kept => "kept",
             Self::Created(Created::NoCookie) => "created:no_cookie",
+            Self::Created(Created::NoHeader) => "created:no_header",
             Self::Created(Created::Expired) => "created:expired",
             Self::Created(Created::Malformed) => "created:malformed",
             Self::Created(Created::Forged) => "created:forged",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cookies::CookieName;
+use crate::carrier::Carrier;
 use crate::failover::FailoverMode;
 use crate::limits::Ttl;
 use crate::names::LoadBalancer;
@@ -13,28 +13,33 @@ use crate::time::UnixTime;
 use crate::token::Rejected;
 
 mod cookie;
+mod forgotten;
 mod header;
 mod ip_cookie;
 mod none;
+mod response_field;
 mod served;
 mod settlement;
 
 pub use cookie::CookiePolicy;
+pub use forgotten::Forgotten;
 pub use header::{HeaderPolicy, InvalidHeaders, Require};
 pub use ip_cookie::IpCookiePolicy;
 pub use none::NoAffinity;
+pub use response_field::ResponseField;
 pub use served::{Served, Transition};
 pub use settlement::Settlement;
 pub(crate) use settlement::is_interim;
 
 /// The place where sessions are remembered. A policy has two halves: [`read`](Self::read) finds
 /// the session of a request, and [`remember`](Self::remember) notes where it was served.
+/// [`forget`](Self::forget) takes it back.
 /// The trait is object-safe, and implemented for references, boxes and `Arc`s of a policy too.
 ///
 /// | policy | the pin lives in | the first choice is seeded by | life |
 /// |---|---|---|---|
-/// | [`CookiePolicy`] | the cookie | the client's address where the pool steers by `hash`, else entropy | absolute |
-/// | [`IpCookiePolicy`] | the cookie; a valid one beats the address | the client's address, else entropy | absolute |
+/// | [`CookiePolicy`] | the cookie, or an issued header | the client's address where the pool steers by `hash`, else entropy | absolute |
+/// | [`IpCookiePolicy`] | the cookie or an issued header; a valid one beats the address | the client's address, else entropy | absolute |
 /// | [`HeaderPolicy`] | the store, under the session key | the session key | idle |
 /// | [`NoAffinity`] | nowhere | the client's address where the pool steers by `hash`, else entropy | – |
 ///
@@ -47,8 +52,8 @@ pub(crate) use settlement::is_interim;
 /// A policy that wraps another one forwards what it does not change:
 ///
 /// ```
-/// use session_affinity::cookies::CookieName;
-/// use session_affinity::policy::{Claim, Life, Recall, Served};
+/// use session_affinity::carrier::Carrier;
+/// use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
 /// use session_affinity::{
 ///     AffinityPolicy, CookiePolicy, FailoverMode, LoadBalancer, RequestMeta, Settlement, UnixTime,
 /// };
@@ -72,8 +77,12 @@ pub(crate) use settlement::is_interim;
 ///         self.0.remember(served)
 ///     }
 ///
-///     fn cookie_name(&self) -> Option<&CookieName> {
-///         self.0.cookie_name()
+///     fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+///         self.0.forget(forgotten)
+///     }
+///
+///     fn carrier(&self) -> Option<&Carrier> {
+///         self.0.carrier()
 ///     }
 ///
 ///     fn life(&self) -> Life {
@@ -93,13 +102,19 @@ pub trait AffinityPolicy: Send + Sync {
     /// Reads what a request says about its session.
     fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall;
 
-    /// Returns the cookie or the store write for a session that was served.
+    /// Returns the response field or the store write for a session that was served.
     fn remember(&self, served: &Served<'_>) -> Settlement;
 
-    /// The name of the cookie that this policy sets, to be stripped from upstream requests.
-    /// `None` for a policy that sets no cookie. A policy that wraps another one must forward it,
-    /// or the endpoints see the cookie.
-    fn cookie_name(&self) -> Option<&CookieName>;
+    /// Returns the steps that take a session back, for
+    /// [`Affinity::forget`](crate::Affinity::forget): the `Set-Cookie` that makes the client drop
+    /// its cookie, or the write that removes the record. A policy that wraps another one must
+    /// forward it, or sessions outlive a logout.
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement;
+
+    /// The cookie or the header that carries the token of this policy, to be stripped from upstream
+    /// requests. `None` for a policy that gives the client nothing. A policy that wraps another one
+    /// must forward it, or the endpoints see the token.
+    fn carrier(&self) -> Option<&Carrier>;
 
     /// The life of this policy's sessions. A drain is measured by it, and a stored session idles
     /// out after it.
@@ -188,8 +203,12 @@ macro_rules! forward {
                 (**self).remember(served)
             }
 
-            fn cookie_name(&self) -> Option<&CookieName> {
-                (**self).cookie_name()
+            fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+                (**self).forget(forgotten)
+            }
+
+            fn carrier(&self) -> Option<&Carrier> {
+                (**self).carrier()
             }
 
             fn life(&self) -> Life {

@@ -8,6 +8,7 @@ use crate::limits::Weight;
 use crate::time::UnixTime;
 
 mod build;
+mod discovery;
 mod edit;
 mod iter;
 mod live;

@@ -84,6 +84,8 @@ pub enum WriteKind {
     Create(EndpointId),
     /// Write a record with this endpoint over any other.
     Replace(EndpointId),
+    /// End the session: remove the record, if there is one.
+    Remove,
 }
 
 /// A synchronous store of header sessions. [`MemoryStore`] is the default.
@@ -101,7 +103,8 @@ pub enum WriteKind {
 /// - return a record of another key, or one that was never written;
 /// - return a record `ttl` seconds or more after its last touch, create or replace;
 /// - change a live record, or its idle time, by [`WriteKind::Create`];
-/// - make a record by [`WriteKind::Touch`], or change the endpoint or the time of issue of one.
+/// - make a record by [`WriteKind::Touch`], or change the endpoint or the time of issue of one;
+/// - return a record after [`WriteKind::Remove`] was carried out, until another one is written.
 ///
 /// # Example
 /// A store over a map. It grows without bound, unlike [`MemoryStore`].
@@ -137,6 +140,7 @@ pub enum WriteKind {
 ///         match (rows.get_mut(&key).filter(|row| row.end > now), kind) {
 ///             (Some(row), WriteKind::Touch) => row.end = end,
 ///             (None, WriteKind::Touch) | (Some(_), WriteKind::Create(_)) => {}
+///             (_, WriteKind::Remove) => drop(rows.remove(&key)),
 ///             (_, WriteKind::Create(endpoint) | WriteKind::Replace(endpoint)) => {
 ///                 rows.insert(key, Row { endpoint, issued: now, end });
 ///             }

@@ -5,7 +5,7 @@ use std::fmt;
 use hmac::digest::zeroize::Zeroizing;
 use siphasher::sip::SipHasher24;
 
-use crate::cookies::CookieName;
+use crate::carrier::Carrier;
 use crate::endpoint::EndpointId;
 use crate::keys::{Boxed, Key, Keyring};
 use crate::limits::{ClockSkew, Ttl};
@@ -23,7 +23,8 @@ pub use rejected::Rejected;
 use layout::{Plain, Tag};
 use mac::MacKey;
 
-/// Seals pins into tokens and opens them, for one load balancer and one cookie name.
+/// Seals pins into tokens and opens them, for one load balancer and one carrier: the name of a
+/// cookie or of an issued header.
 ///
 /// ```text
 /// offset  0        1       2             10      15       20
@@ -37,8 +38,9 @@ use mac::MacKey;
 /// is SipHash-2-4 of the tag. This is the SIV construction (Rogaway and Shrimpton
 /// 2006): without the key a token does not show which endpoint it names. The construction is
 /// deterministic: equal tokens mean the same endpoint in the same second. The times
-/// are readable by any client. The load balancer and the cookie name are part of the keys, so a
-/// token of another scope counts as forged.
+/// are readable by any client. The load balancer and the carrier are part of the keys, so a token
+/// of another scope counts as forged. A header stands there as `header:` and its name in small
+/// letters.
 ///
 /// ```
 /// use session_affinity::cookies::CookieName;
@@ -68,10 +70,16 @@ impl TokenCodec {
     /// The lifetime of a token unless another one is set: 82 800 seconds.
     pub const DEFAULT_TTL: Ttl = Ttl::clamped(82_800);
 
-    /// Creates a codec with the default lifetime and clock skew.
-    pub fn new(load_balancer: &LoadBalancer, cookie: &CookieName, keyring: &Keyring) -> Self {
-        let context =
-            [load_balancer.as_str().as_bytes(), &[0], cookie.as_str().as_bytes()].concat();
+    /// Creates a codec with the default lifetime and clock skew. The carrier is a
+    /// [`CookieName`](crate::cookies::CookieName) or an
+    /// [`IssuedHeader`](crate::carrier::IssuedHeader).
+    pub fn new(
+        load_balancer: &LoadBalancer,
+        carrier: impl Into<Carrier>,
+        keyring: &Keyring,
+    ) -> Self {
+        let scope = carrier.into().scope();
+        let context = [load_balancer.as_str().as_bytes(), &[0], scope.as_bytes()].concat();
         let signing = || {
             let mut signing = Box::<TokenKey>::default();
             signing.set(keyring.signing(), &context);
@@ -123,7 +131,7 @@ impl TokenCodec {
         Token(masked.encode(tag))
     }
 
-    /// Opens the value of a cookie.
+    /// Opens the value of a cookie or of an issued header.
     ///
     /// The `expires` of the pin is that of the token, or `issued` plus the configured
     /// lifetime where that is earlier.
@@ -167,7 +175,7 @@ impl fmt::Debug for TokenCodec {
     }
 }
 
-/// A sealed pin: the value of the cookie, 48 characters of the base64url alphabet
+/// A sealed pin: the value of the cookie or of the issued header, 48 characters of the base64url alphabet
 /// (RFC 4648 section 5, without padding).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token([u8; Token::LEN]);

@@ -95,7 +95,7 @@ fn a_kept_cookie_request_allocates_nothing() {
             let by_id = pools.target(attempt.endpoint());
             let outcome = attempt.outcome();
             let settlement = affinity.settle(attempt, &pools);
-            (outcome, target, by_id, settlement.set_cookie.is_some())
+            (outcome, target, by_id, settlement.set_cookie().is_some())
         });
         assert_eq!((kept, count), ((Outcome::Kept, &"a", Some(&"a"), false), 0));
     }
@@ -137,8 +137,28 @@ fn a_created_cookie_allocates_its_header_value_alone() {
         let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 7).unwrap();
         affinity.settle(attempt, &pools)
     });
-    assert!(settlement.set_cookie.is_some());
+    assert!(settlement.set_cookie().is_some());
     assert_eq!(count, 1);
+}
+
+/// In a header: nothing when kept, and the header value alone when created.
+#[test]
+fn an_issued_header_allocates_as_a_cookie_does() {
+    let affinity = Affinity::new(support::in_header(&keyring()));
+    let pools = two_pools();
+    let serve = |headers: &HeaderMap| {
+        let visit = affinity.recall(&request(headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 7).unwrap();
+        affinity.settle(attempt, &pools)
+    };
+    let mut headers = HeaderMap::new();
+    // The first copy of the name makes the allocation that all others share.
+    let first = serve(&headers).response.unwrap();
+    let (created, count) = allocations(|| serve(&headers));
+    assert_eq!((created.response.as_ref(), count), (Some(&first), 1));
+    headers.append(support::issued_header().name(), HeaderValue::from_static("junk"));
+    headers.append(support::issued_header().name(), first.value().clone());
+    assert_eq!(allocations(|| serve(&headers)), (Settlement::nothing(), 0));
 }
 
 #[test]
@@ -187,7 +207,7 @@ fn the_other_ways_a_request_can_end_allocate_no_more_than_their_cookie() {
     let (moved, count) = allocations(|| {
         let visit = affinity.recall(&request(&headers), NOW);
         let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
-        (attempt.outcome(), affinity.settle(attempt, &pools).set_cookie.is_some())
+        (attempt.outcome(), affinity.settle(attempt, &pools).set_cookie().is_some())
     });
     assert_eq!((moved.0.label(), moved.1, count), ("moved:unhealthy", true, 1));
 

@@ -98,7 +98,7 @@ impl World {
         }
         Seen {
             succeeded,
-            sets_cookie: settlement.set_cookie.is_some(),
+            sets_cookie: settlement.set_cookie().is_some(),
             has_target: flow.target().is_some(),
             outcome: flow.outcome().map(Outcome::label),
         }
@@ -195,7 +195,7 @@ fn a_retry_goes_to_another_endpoint_and_the_cookie_names_the_one_that_answered()
     assert_ne!(first, second);
     flow.answered(OK);
     assert_eq!(flow.target(), Some(&second), "for a fresh connection to it");
-    let set_cookie = flow.settle(&world.affinity, OK).set_cookie.unwrap();
+    let set_cookie = flow.settle(&world.affinity, OK).set_cookie().cloned().unwrap();
 
     let mut headers = HeaderMap::new();
     let pair = set_cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -208,7 +208,7 @@ fn a_retry_goes_to_another_endpoint_and_the_cookie_names_the_one_that_answered()
     assert_eq!(flow.outcome(), Some(Outcome::Kept));
 }
 
-/// manual::tables, A lost endpoint: "`refuse` | answer 503 | nothing".
+/// manual::tables, A lost endpoint: "`refuse` | [`NoRoute::Lost`]: answer 503 | the same | nothing".
 #[test]
 fn a_flow_whose_session_is_refused_is_over_with_the_reason() {
     let affinity = Affinity::new(header()).with_on_loss(OnLoss::Refuse);
@@ -237,7 +237,7 @@ fn a_flow_keeps_the_snapshot_that_it_was_routed_in() {
     drop(world.pools);
     assert!(flow.target().is_some());
     flow.answered(OK);
-    assert!(flow.settle(&world.affinity, OK).set_cookie.is_some());
+    assert!(flow.settle(&world.affinity, OK).set_cookie().is_some());
     assert!(held.upgrade().is_none(), "a flow that is over holds no snapshot");
 }
 
@@ -257,7 +257,7 @@ fn a_response_304_writes_to_the_store_all_the_same() {
         flow.route(&affinity, visit, record, pools.clone(), || 4).unwrap();
         flow.answered(status);
         let settlement = flow.settle(&affinity, status);
-        assert_eq!(settlement.set_cookie, None);
+        assert_eq!(settlement.response, None);
         let Ok(()) = store.commit(settlement.store_write);
         (flow.outcome().unwrap().label(), settlement.store_write.unwrap().kind)
     };
@@ -278,6 +278,6 @@ fn the_status_that_decides_on_the_cookie_is_the_one_that_the_client_gets() {
         assert!(world.route(&mut flow, &world.pools));
         flow.answered(from_endpoint);
         let settlement = flow.settle(&world.affinity, to_client);
-        assert_eq!(settlement.set_cookie.is_some(), sets_cookie, "{from_endpoint} {to_client}");
+        assert_eq!(settlement.set_cookie().is_some(), sets_cookie, "{from_endpoint} {to_client}");
     }
 }

@@ -242,7 +242,9 @@ fn what_the_api_lists_makes_load_balancers() {
         config.extensions.session_secret = Some(Secret::new([5; 32]).unwrap());
         Affinity::from_config(config, &keyring()).unwrap();
     }
-    let snapshot = configs[0].pools(&pools, |_, origin| origin.address.clone(), |_| 0).unwrap();
+    let snapshot = configs[0]
+        .pools(&pools, Health::Healthy, |_, origin| origin.address.clone(), |_| 0)
+        .unwrap();
     assert_eq!(snapshot.iter().map(|pool| pool.name()).collect::<Vec<_>>(), [EU, US, LAST]);
     let endpoint = |pool, name| snapshot.endpoint(EndpointId::new(pool, name)).unwrap();
     assert_eq!(endpoint(EU, "fra-2").weight(), Weight::new(56).unwrap());

@@ -5,11 +5,12 @@ use std::hash::{BuildHasher, RandomState};
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::cookies::{
     CacheGuard, CookieAttributes, CookieDomain, CookieName, CookiePath, FieldChange,
-    InvalidAttributes, SameSite, Secure, SetCookie,
+    InvalidAttributes, Lifetime, SameSite, Secure, SetCookie,
 };
-use session_affinity::policy::Claim;
+use session_affinity::policy::{Claim, ResponseField};
 use session_affinity::token::{Pin, Rejected, Token};
 use session_affinity::*;
 
@@ -101,7 +102,8 @@ fn the_first_of_four_that_passes_wins_and_else_the_first_reason_counts() {
     assert_eq!(claim("__cflb".into()), Claim::New(None));
 }
 
-/// manual::security, What the embedder must do: "strip the cookie from what goes upstream".
+/// manual::security, What the embedder must do: "strip the cookie or the header from what goes
+/// upstream".
 /// manual::concepts, The cookie: "removes every cookie of our name from a request, and a field line
 /// that becomes empty; all other cookies keep their bytes."
 #[test]
@@ -232,16 +234,25 @@ proptest! {
     }
 
     /// manual::caching, The guard: "Stacks that lend no `&mut HeaderMap` take the same changes as
-    /// values, one header field at a time". "The cookie comes last".
+    /// values, one header field at a time". "The token comes last".
     #[test]
     fn the_changes_of_a_settlement_are_its_application(
         headers in fields(),
-        sets_cookie in any::<bool>(),
+        carrier in prop::sample::select(vec![None, Some("set-cookie"), Some("x-session-affinity")]),
+        own in 0_usize..3,
         leave in any::<bool>(),
     ) {
+        let mut headers = headers;
+        for _ in 0..own {
+            headers.append("x-session-affinity", HeaderValue::from_static("theirs"));
+        }
         let settlement = || {
             let mut settlement = Settlement::nothing();
-            settlement.set_cookie = sets_cookie.then(|| HeaderValue::from_static("ours=2"));
+            let value = HeaderValue::from_static("ours=2");
+            settlement.response = carrier.map(|name| match name {
+                "set-cookie" => ResponseField::SetCookie(value),
+                name => ResponseField::Header(IssuedHeader::new(name).unwrap(), value),
+            });
             settlement.cache_guard =
                 if leave { CacheGuard::LeaveAsIs } else { CacheGuard::MakePrivate };
             settlement
@@ -254,10 +265,18 @@ proptest! {
         prop_assert_eq!(by_field_write, write);
         let (changes, _) = settlement().changes(&headers);
         let changes: Vec<_> = changes.collect();
-        prop_assert_eq!(changes.is_empty(), !sets_cookie);
-        // The cookie comes last, so that there is none without the guard.
-        let is_cookie = |change: &FieldChange| matches!(change, FieldChange::Append(SET_COOKIE, _));
-        prop_assert_eq!(changes.iter().position(is_cookie), changes.len().checked_sub(1));
+        prop_assert_eq!(changes.is_empty(), carrier.is_none());
+        // The token comes last, so that there is none without the guard.
+        let is_token = |change: &FieldChange| match change {
+            FieldChange::Append(name, _) => Some(name.as_str()) == carrier,
+            FieldChange::Remove(_) => false,
+        };
+        prop_assert_eq!(changes.iter().position(is_token), changes.len().checked_sub(1));
+        if carrier == Some("x-session-affinity") {
+            // The response's own fields of that name are replaced.
+            let issued: Vec<_> = at_once.get_all("x-session-affinity").iter().collect();
+            prop_assert_eq!(issued, ["ours=2"]);
+        }
     }
 }
 
@@ -325,7 +344,7 @@ fn line(
     let headers = HeaderMap::new();
     let visit = affinity.recall(&RequestMeta::new(&headers, scheme), NOW);
     let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
-    let value = affinity.settle(attempt, &pools).set_cookie.unwrap();
+    let value = affinity.settle(attempt, &pools).set_cookie().cloned().unwrap();
     assert!(value.is_sensitive());
     let value = value.to_str().unwrap().to_owned();
     let (pair, rest) = value.split_once("; ").unwrap();
@@ -356,9 +375,54 @@ fn the_set_cookie_line_to_the_letter() {
         ..CookieAttributes::default()
     };
     assert_eq!(
-        line("sid", full, Scheme::Http).unwrap(),
+        line("sid", full.clone(), Scheme::Http).unwrap(),
         format!("Path=/shop; {common}; Secure; SameSite=Strict; Domain=example.com; Partitioned")
     );
+    let until_closed = CookieAttributes { lifetime: Lifetime::Session, ..full };
+    assert_eq!(
+        line("sid", until_closed, Scheme::Http).unwrap(),
+        "Path=/shop; HttpOnly; Secure; SameSite=Strict; Domain=example.com; Partitioned"
+    );
+}
+
+/// manual::choosing, The lifetime: "With `cookie.lifetime` `session` neither is", "the token's expiry
+/// holds in both".
+#[test]
+fn a_session_cookie_has_no_dates_and_its_token_expires_all_the_same() {
+    let attributes = CookieAttributes { lifetime: Lifetime::Session, ..Default::default() };
+    assert_eq!(
+        line("__cflb", attributes.clone(), Scheme::Http).unwrap(),
+        "Path=/; HttpOnly; SameSite=Lax"
+    );
+    let set_cookie = SetCookie::new(CookieName::default(), attributes).unwrap();
+    let policy = CookiePolicy::new(&shop(), &keyring(), set_cookie).with_ttl(support::ttl(60));
+    let affinity = Affinity::new(policy);
+    let pools = support::pools(&["eu-1"]);
+    let mut headers = HeaderMap::new();
+    let visit = affinity.recall(&request(&headers), NOW);
+    let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+    let token = support::token_of(&affinity.settle(attempt, &pools)).unwrap();
+    headers.insert(COOKIE, HeaderValue::try_from(format!("__cflb={token}")).unwrap());
+    let claim = |seconds| {
+        let now = NOW.saturating_add(seconds);
+        affinity.recall(&request(&headers), now).claim()
+    };
+    assert!(matches!(claim(59), Claim::Carried(_)));
+    assert_eq!(claim(60), Claim::New(Some(Rejected::Expired)));
+}
+
+/// The bytes are in tests/vectors/more.json: see vectors.rs.
+#[test]
+fn a_name_for_a_scope_is_the_base_and_a_hash_of_the_scope() {
+    let scoped = |base, scope| CookieName::scoped(base, scope).unwrap();
+    assert_eq!(scoped("__cflb", "route-a"), scoped("__cflb", "route-a"));
+    assert_ne!(scoped("__cflb", "route-a"), scoped("__cflb", "route-b"));
+    assert_ne!(scoped("__cflb", "route-a"), scoped("lb", "route-a"));
+    let longest = "b".repeat(239);
+    assert_eq!(scoped(&longest, "").as_str().len(), 256);
+    for base in ["", "a b", "a;", &format!("{longest}b")] {
+        assert!(CookieName::scoped(base, "route-a").is_err(), "{base}");
+    }
 }
 
 /// manual::cloudflare, Parameters of a load balancer: "`Auto` is `Lax` with `always_use_https`;
@@ -468,13 +532,14 @@ fn nothing_can_be_injected() {
         "a\r\n",
         "ä",
         "a\0",
-        &"a".repeat(256),
+        &"a".repeat(257),
         "(a)",
         "a/b",
         "a@b",
     ] {
         assert_eq!(CookieName::new(name).unwrap_err().name, name);
     }
+    assert!(CookieName::new("a".repeat(256)).is_ok());
     for path in [
         "",
         "a",
@@ -514,7 +579,7 @@ fn refusals_name_the_field_what_it_was_and_what_is_allowed() {
     let messages = [
         (
             CookieName::new("a b").unwrap_err().to_string(),
-            r#"the cookie name is "a b"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+            r#"the cookie name is "a b"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~"#,
         ),
         (
             CookiePath::new("x;y").unwrap_err().to_string(),
@@ -562,7 +627,7 @@ fn expires_is_clamped_to_the_year_9999() {
         let headers = HeaderMap::new();
         let visit = affinity.recall(&request(&headers), UnixTime::from_secs(now));
         let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
-        let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
+        let line = affinity.settle(attempt, &pools).set_cookie().cloned().unwrap();
         assert!(line.to_str().unwrap().contains(&format!("; Expires={date}; ")), "{line:?}");
     }
 }
@@ -640,7 +705,8 @@ fn the_cache_directive_keeps_shared_caches_away() {
     }
 }
 
-/// manual::caching, The guard: "It does so only when there is a `Set-Cookie` of ours".
+/// manual::caching, The guard: "It does so only when there is a `Set-Cookie` or an issued
+/// header of ours".
 #[test]
 fn without_our_cookie_the_response_is_not_touched() {
     let mut headers = HeaderMap::new();

@@ -11,7 +11,7 @@ use support::{NOW, key, keyring, shop};
 #[test]
 fn debug_names_what_helps_and_hides_the_rest() {
     let codec =
-        TokenCodec::new(&shop(), &CookieName::default(), &Keyring::new([key(2), key(1)]).unwrap());
+        TokenCodec::new(&shop(), CookieName::default(), &Keyring::new([key(2), key(1)]).unwrap());
     let secret = Secret::new([5; 32]).unwrap();
     let header = HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap();
     let pin = Pin {
@@ -19,7 +19,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         issued: NOW,
         expires: NOW.saturating_add(60),
     };
-    let token = TokenCodec::new(&shop(), &CookieName::default(), &keyring()).seal(&pin);
+    let token = TokenCodec::new(&shop(), CookieName::default(), &keyring()).seal(&pin);
     let shown = [
         format!("{secret:?}"),
         format!("{:?}", key(2)),
@@ -84,12 +84,12 @@ fn debug_of_a_view_shows_its_own_part_of_the_snapshot() {
 
 #[test]
 fn why_a_token_was_rejected_can_be_read() {
-    let codec = TokenCodec::new(&shop(), &CookieName::default(), &keyring());
+    let codec = TokenCodec::new(&shop(), CookieName::default(), &keyring());
     let messages = [
         (Rejected::Malformed, "the token is malformed; allowed: 48 characters of base64url"),
         (Rejected::UnknownVersion, "the token has an unknown version; allowed: 1"),
         (Rejected::UnknownKey, "the token's key id is not on the keyring"),
-        (Rejected::Forged, "the token's tag does not fit this key, load balancer and cookie name"),
+        (Rejected::Forged, "the token's tag does not fit this key, load balancer and carrier"),
         (
             Rejected::Premature,
             "the token was issued further in the future than the clock skew allows",

@@ -20,9 +20,7 @@ use session_affinity::{
     Affinity, AffinityPolicy, EndpointId, FailoverMode, Health, Key, Keyring, Pools, Record,
     Secret, Settlement, StoreWrite,
 };
-use support::{
-    Chance, Client, Kind, NOW, PinnedTo, Random, at, codec, key, keyring, token_of, ttl,
-};
+use support::{Chance, Client, Kind, NOW, PinnedTo, Random, at, key, keyring, token_of, ttl};
 
 /// Combinations are numbered; each digit of the number is one condition.
 struct Digits(usize);
@@ -496,7 +494,7 @@ impl Bench {
                 "{}",
                 explain("a live session draws no entropy", &permitted, &taken)
             );
-        } else if matches!(self.kind, Kind::Cookie | Kind::NoAffinity) {
+        } else if matches!(self.kind, Kind::Cookie | Kind::NoAffinity | Kind::IssuedHeader) {
             assert!(drawn.get(), "{}", explain("a choice by entropy draws it", &permitted, &taken));
         }
         let mut walk: Option<Walk> = None;
@@ -535,8 +533,8 @@ impl Bench {
         }
         let Step { endpoint, outcome } = taken[failures];
         let settlement = affinity.settle(attempt, &pools);
-        let written = written(&settlement, endpoint, key, now);
-        let expected = write_of(outcome, self.kind.has_cookie(), case.record);
+        let written = written(&settlement, self.kind, endpoint, key, now);
+        let expected = write_of(outcome, self.kind.has_token(), case.record);
         assert_eq!(written, expected, "{}", explain("what is written", &permitted, &taken));
         self.settled += 1;
         Some(taken)
@@ -549,30 +547,31 @@ impl Bench {
         let client = Client::number(7);
         let new =
             |reason, client| Case { session: Session::New(reason), record: Record::Absent, client };
-        let with_token =
-            |pin, keyring| client.clone().with_token(codec(&keyring).seal(&pin).as_str());
+        let carry = |token: &str| self.kind.with_token(client.clone(), token);
+        let with_token = |pin, keyring| carry(self.kind.codec(&keyring).seal(&pin).as_str());
         let stored =
             |session, record| Case { session, record, client: client.clone().with_user("ann") };
         match self.kind {
-            Kind::Cookie | Kind::IpCookie => {
+            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
                 let early = Pin { issued: at(now + 900_000), expires: at(now + 980_000), ..pin };
                 let late = Pin { issued: at(now - 90_000), expires: at(now - 10_000), ..pin };
                 let forger = Keyring::from(Key::new(1, Secret::new([77; 32]).unwrap()));
-                let version_2 = format!("Ag{}", &codec(&keyring()).seal(&pin).as_str()[2..]);
+                let version_2 =
+                    format!("Ag{}", &self.kind.codec(&keyring()).seal(&pin).as_str()[2..]);
                 vec![
                     Case {
                         session: Session::Live(pin_id()),
                         record: Record::Absent,
-                        client: client.clone().with_pin(pin),
+                        client: with_token(pin, keyring()),
                     },
-                    new(Created::NoCookie, client.clone()),
-                    new(Created::NoCookie, Client::without_address()),
-                    new(Created::Expired, client.clone().with_pin(late)),
-                    new(Created::Premature, client.clone().with_pin(early)),
-                    new(Created::Malformed, client.clone().with_token("short")),
+                    new(self.kind.missing(), client.clone()),
+                    new(self.kind.missing(), Client::without_address()),
+                    new(Created::Expired, with_token(late, keyring())),
+                    new(Created::Premature, with_token(early, keyring())),
+                    new(Created::Malformed, carry("short")),
                     new(Created::Forged, with_token(pin, forger)),
                     new(Created::UnknownKey, with_token(pin, Keyring::from(key(5)))),
-                    new(Created::UnknownVersion, client.clone().with_token(&version_2)),
+                    new(Created::UnknownVersion, carry(&version_2)),
                 ]
             }
             Kind::Header => vec![
@@ -639,6 +638,7 @@ impl Bench {
 /// Returns the kind of write in a settlement, every field of which must be right.
 fn written(
     settlement: &Settlement,
+    policy: Kind,
     endpoint: EndpointId,
     key: Option<SessionKey>,
     now: u64,
@@ -646,11 +646,11 @@ fn written(
     const IDLE: u64 = 1_800;
     const ABSOLUTE: u64 = 82_800;
     let now = at(now);
-    match (&settlement.set_cookie, settlement.store_write) {
+    match (&settlement.response, settlement.store_write) {
         (None, None) => Write::Nothing,
         (Some(_), None) => {
             let token = token_of(settlement).unwrap();
-            let pin = codec(&keyring()).open(token.as_bytes(), now).unwrap();
+            let pin = policy.codec(&keyring()).open(token.as_bytes(), now).unwrap();
             assert_eq!(pin, Pin { endpoint, issued: now, expires: now.saturating_add(ABSOLUTE) });
             Write::SetCookie
         }
@@ -660,6 +660,7 @@ fn written(
                 WriteKind::Touch => (WriteKind::Touch, Write::Touch),
                 WriteKind::Create(_) => (WriteKind::Create(endpoint), Write::Create),
                 WriteKind::Replace(_) => (WriteKind::Replace(endpoint), Write::Replace),
+                WriteKind::Remove => panic!("no session is taken back"),
             };
             assert_eq!(write, StoreWrite { key, ttl: ttl(IDLE), now, kind });
             written
@@ -690,6 +691,14 @@ fn every_combination_of_the_tables_for_ip_cookie() {
     let modes =
         [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
     Bench::run(Kind::IpCookie, &modes, 9);
+}
+
+/// The tables of manual::tables, for sessions in a header that the gateway issues.
+#[test]
+fn every_combination_of_the_tables_for_an_issued_header() {
+    let modes =
+        [(FailoverMode::None, 49), (FailoverMode::Temporary, 49), (FailoverMode::Sticky, 49)];
+    Bench::run(Kind::IssuedHeader, &modes, 25);
 }
 
 /// manual::tables, The session: "unbound: steering chooses each time, in the same pools | nothing"

@@ -16,7 +16,7 @@ const SERVING: [&str; 1] = ["layer"];
 const EXECUTOR: &str = "#[tokio::main(flavor = \"current_thread\")]";
 
 /// The packages of their own, which the package of the crate leaves out.
-const APART: [&str; 2] = ["gateway", "pingora"];
+const APART: [&str; 3] = ["gateway", "grpc", "pingora"];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")

@@ -143,7 +143,8 @@ fn an_endpoint_that_broke_off_is_the_last_and_is_named() {
     assert_eq!(refused.trace().unwrap().tried().len(), 1);
 }
 
-/// manual::tables, A lost endpoint: "`refuse` | answer 503 | nothing". The log knows the pin.
+/// manual::tables, A lost endpoint: "`refuse` | [`NoRoute::Lost`]: answer 503 | the same | nothing".
+/// The log knows the pin.
 #[test]
 fn a_session_that_is_refused_is_503_and_no_endpoint_is_asked() {
     let pools = pools(&["eu-1", "eu-2"]);

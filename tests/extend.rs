@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::carrier::Carrier;
 use session_affinity::cookies::CookieName;
 use session_affinity::limits::CoolingOff;
 use session_affinity::outcome::Created;
-use session_affinity::policy::{ChoiceSeed, Claim, Life, Recall, Served, Transition};
+use session_affinity::policy::{ChoiceSeed, Claim, Forgotten, Life, Recall, Served, Transition};
 use session_affinity::steering::{Candidate, Candidates, Seed, Seeding, Steering};
 use session_affinity::store::{Lookup, SessionKey, WriteKind};
 use session_affinity::token::Pin;
@@ -21,7 +22,7 @@ use support::{NOW, header, pools, request, shop};
 /// Remembers the endpoint in a bare cookie, as an old proxy did.
 struct BareCookie {
     load_balancer: LoadBalancer,
-    name: CookieName,
+    carrier: Carrier,
     /// The seconds for which a session is left to live at each request.
     left: u64,
 }
@@ -32,7 +33,8 @@ impl BareCookie {
     }
 
     fn with(left: u64) -> Self {
-        Self { load_balancer: shop(), name: CookieName::new("SERVERID").unwrap(), left }
+        let name = CookieName::new("SERVERID").unwrap();
+        Self { load_balancer: shop(), carrier: name.into(), left }
     }
 }
 
@@ -42,7 +44,8 @@ impl AffinityPolicy for BareCookie {
     }
 
     fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
-        let named = self.name.values(request.headers).find_map(|value| {
+        let name = self.carrier.cookie_name().unwrap();
+        let named = name.values(request.headers).find_map(|value| {
             let endpoint = EndpointId::new("eu", std::str::from_utf8(value).ok()?);
             let expires = now.saturating_add(self.left);
             Some(Pin { endpoint, issued: now.saturating_sub(60), expires })
@@ -60,8 +63,12 @@ impl AffinityPolicy for BareCookie {
         }
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        Some(&self.name)
+    fn forget(&self, _: &Forgotten<'_>) -> Settlement {
+        Settlement::cookie(HeaderValue::from_static("SERVERID=; Max-Age=0"))
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        Some(&self.carrier)
     }
 
     fn life(&self) -> Life {
@@ -81,7 +88,7 @@ fn a_policy_of_ones_own_goes_through_the_four_verbs() {
     let visit = affinity.recall(&request(&headers), NOW);
     let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
     assert_eq!(attempt.outcome(), Outcome::Created(Created::NoCookie));
-    assert!(affinity.settle(attempt, &pools).set_cookie.is_some());
+    assert!(affinity.settle(attempt, &pools).set_cookie().is_some());
     headers.insert(COOKIE, HeaderValue::from_static("SERVERID=eu-2"));
     let visit = affinity.recall(&request(&headers), NOW);
     let (attempt, target) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
@@ -139,7 +146,7 @@ fn what_a_policy_remembers_can_be_tested_by_itself() {
     let kept = created.with_transition(Transition::Kept(pin));
     let policy = BareCookie::new();
     let line = format!("SERVERID={endpoint}");
-    assert_eq!(policy.remember(&created).set_cookie.unwrap(), line.as_str());
+    assert_eq!(policy.remember(&created).set_cookie().cloned().unwrap(), line.as_str());
     assert_eq!(policy.remember(&kept), Settlement::nothing());
 
     let policy = header();
@@ -323,6 +330,7 @@ impl SessionStore for Map {
         let row = rows.entry(key);
         match kind {
             WriteKind::Touch => drop(row.and_modify(|row| row.expires = expires)),
+            WriteKind::Remove => drop(rows.remove(&key)),
             WriteKind::Create(endpoint) => {
                 row.or_insert(Pin { endpoint, issued: now, expires });
             }

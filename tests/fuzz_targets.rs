@@ -36,7 +36,16 @@ macro_rules! targets {
     };
 }
 
-targets!(config_json, cookie_header, flow, header_keys, memory_store, set_cookie, token);
+targets!(
+    config_json,
+    cookie_header,
+    flow,
+    header_keys,
+    issued_header,
+    memory_store,
+    set_cookie,
+    token
+);
 
 #[test]
 fn all_targets_are_here_and_have_a_corpus() {

@@ -39,7 +39,7 @@ const PIN: Pin =
 fn codec(name: &str, cookie: &str, keys: impl Into<Keyring>) -> TokenCodec {
     TokenCodec::new(
         &LoadBalancer::new(name).unwrap(),
-        &CookieName::new(cookie).unwrap(),
+        CookieName::new(cookie).unwrap(),
         &keys.into(),
     )
 }
@@ -102,7 +102,7 @@ fn a_forged_token_begins_a_session_of_its_own_and_chooses_nothing() {
         let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 5).unwrap();
         assert_eq!(attempt.outcome().label(), "created:forged");
         served.insert(attempt.endpoint());
-        assert!(affinity.settle(attempt, &pools).set_cookie.is_some());
+        assert!(affinity.settle(attempt, &pools).set_cookie().is_some());
     }
     assert_eq!(served.len(), 1, "only the number that was drawn chooses");
 }
@@ -173,8 +173,8 @@ fn a_token_in_another_spelling_is_refused() {
     }
 }
 
-/// manual::security, What the cookie is: "a token of another load balancer or another cookie name
-/// is worth nothing | both names are part of the keys"
+/// manual::security, What the cookie is: "a token of another load balancer, cookie name or header is
+/// worth nothing | the names are part of the keys"
 #[test]
 fn a_token_of_another_load_balancer_cookie_name_or_version_is_refused() {
     for (name, cookie) in [
@@ -330,7 +330,7 @@ fn no_clock_fails_a_request_and_a_session_is_live_within_its_times_alone() {
         let visit = affinity.recall(&request(&headers), UnixTime::from_secs(now));
         let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 1).unwrap();
         let label = attempt.outcome().label();
-        let set_cookie = affinity.settle(attempt, &pools).set_cookie;
+        let set_cookie = affinity.settle(attempt, &pools).set_cookie().cloned();
         (label, set_cookie.map(|line| line.to_str().unwrap().split(';').next().unwrap().to_owned()))
     };
     let (year_9999, year_36_000, last) = (253_402_300_799, 1_073_903_270_400, (1 << 40) - 1);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::cookies::CookieName;
 use session_affinity::failover::OnLoss;
 use session_affinity::limits::{CoolingOff, DrainDuration, Percent};
@@ -17,9 +18,10 @@ use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
-const LABELS: [&str; 31] = [
+const LABELS: [&str; 32] = [
     "kept",
     "created:no_cookie",
+    "created:no_header",
     "created:expired",
     "created:malformed",
     "created:forged",
@@ -108,7 +110,7 @@ impl Case {
     }
 
     fn token(&self, endpoint: &str, issued: UnixTime, keys: impl Into<Keyring>) -> String {
-        let codec = TokenCodec::new(&shop(), &CookieName::default(), &keys.into());
+        let codec = TokenCodec::new(&shop(), CookieName::default(), &keys.into());
         let pin = Pin { endpoint: id(endpoint), issued, expires: issued.saturating_add(82_800) };
         codec.seal(&pin).as_str().to_owned()
     }
@@ -137,6 +139,33 @@ fn labels_of_new_sessions() {
     );
     let attempt = case.route(None, NOW).unwrap();
     assert_eq!(case.failover(attempt).unwrap().outcome().label(), "created:connect_failed");
+}
+
+#[test]
+fn labels_of_sessions_in_an_issued_header() {
+    let header = IssuedHeader::new("x-session-affinity").unwrap();
+    let affinity = Affinity::new(CookiePolicy::in_header(&shop(), &key(1).into(), header.clone()));
+    let pools = support::pools(&["a", "b"]);
+    let label = |value: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert(header.name(), HeaderValue::from_str(value).unwrap());
+        }
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        attempt.outcome().label()
+    };
+    let token = |issued: UnixTime, keys: Key| {
+        let pin = Pin { endpoint: id(A), issued, expires: issued.saturating_add(82_800) };
+        TokenCodec::new(&shop(), &header, &keys.into()).seal(&pin)
+    };
+    assert_eq!(label(None), "created:no_header");
+    assert_eq!(label(Some("")), "created:malformed");
+    assert_eq!(label(Some(token(NOW, key(1)).as_str())), "kept");
+    assert_eq!(label(Some(token(NOW, key(9)).as_str())), "created:unknown_key");
+    assert_eq!(label(Some(token(NOW.saturating_sub(82_800), key(1)).as_str())), "created:expired");
+    // A cookie's token is of another scope.
+    assert_eq!(label(Some(&case(FailoverMode::None).pinned())), "created:forged");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod support;
 use support::{Chance, NOW, Random, cookie_policy, key, keyring, request, shop};
 
 fn codec() -> TokenCodec {
-    TokenCodec::new(&shop(), &CookieName::default(), &keyring())
+    TokenCodec::new(&shop(), CookieName::default(), &keyring())
 }
 
 fn pin(endpoint: u64, issued: u64, life: u64) -> Pin {
@@ -72,9 +72,9 @@ proptest! {
         let pin = pin(endpoint, issued, 82_800);
         let token = codec().seal(&pin);
         let rotated = Keyring::new([key(2), key(1)]).unwrap();
-        let rotated = TokenCodec::new(&shop(), &CookieName::default(), &rotated);
+        let rotated = TokenCodec::new(&shop(), CookieName::default(), &rotated);
         prop_assert_eq!(rotated.open(token.as_str().as_bytes(), pin.issued), Ok(pin));
-        let retired = TokenCodec::new(&shop(), &CookieName::default(), &Keyring::from(key(2)));
+        let retired = TokenCodec::new(&shop(), CookieName::default(), &Keyring::from(key(2)));
         prop_assert_eq!(retired.open(token.as_str().as_bytes(), pin.issued), Err(Rejected::UnknownKey));
         prop_assert_ne!(rotated.seal(&pin), token);
     }
@@ -236,7 +236,7 @@ fn two_nodes_agree_on_a_session_that_moves() {
         let visit = one.recall(&request(&headers), NOW);
         let (attempt, ()) = one.route(visit, Record::Absent, &pools, || rng.next()).unwrap();
         let endpoint = attempt.endpoint();
-        let cookie = one.settle(attempt, &pools).set_cookie.unwrap();
+        let cookie = one.settle(attempt, &pools).set_cookie().cloned().unwrap();
         let mut headers = HeaderMap::new();
         let pair = cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap();
         headers.insert(http::header::COOKIE, pair);

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::request::{Parts, Request};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use session_affinity::carrier::IssuedHeader;
 use session_affinity::exchange::{Failed, Refused};
 use session_affinity::layer::{AffinityLayer, AffinityService, Client, Gateway, Routed, Site};
 use session_affinity::outcome::Lost;
@@ -121,6 +122,7 @@ impl AsyncSessionStore for Bench {
             WriteKind::Create(_) => "create",
             WriteKind::Replace(_) => "replace",
             WriteKind::Touch => "touch",
+            WriteKind::Remove => "remove",
         });
         if let Some(store) = &self.store {
             store.save(&write).unwrap();
@@ -402,6 +404,23 @@ fn final_responses_other_than_304_and_101_carry_the_cookie() {
     }
 }
 
+/// What it shares with the exchange is in `carrier.rs`.
+#[test]
+fn a_header_is_issued_read_and_kept_from_the_endpoint() {
+    let name = IssuedHeader::new("x-session-affinity").unwrap();
+    let policy = CookiePolicy::in_header(&support::shop(), &support::keyring(), name);
+    let proxy = Proxy::new(Bench::new(affinity(policy)));
+    let created = proxy.send(&[]).unwrap();
+    assert_eq!((label(&created), set_cookie(&created)), ("created:no_header", None));
+    let token = created.headers()["x-session-affinity"].to_str().unwrap().to_owned();
+    let kept = proxy.send(&[("x-session-affinity", &token)]).unwrap();
+    assert_eq!((label(&kept), kept.headers().len()), ("kept", 0));
+    assert_eq!(kept.body(), created.body());
+    for (_, headers, _) in proxy.endpoints.seen.lock().unwrap().iter() {
+        assert!(headers.is_empty(), "{headers:?}");
+    }
+}
+
 #[test]
 fn a_header_session_is_kept_in_the_store_that_the_gateway_has() {
     let store = MemoryStore::new(100).unwrap();
@@ -642,8 +661,15 @@ fn an_inner_service_and_its_errors_can_be_tested_without_the_layer() {
     let id = EndpointId::new("eu", "eu-1");
     let mut request = http::Request::new(());
     request.extensions_mut().insert(Routed::new(id, "10.0.0.1:80"));
-    let routed = request.extensions().get::<Routed<&str>>().unwrap();
+    let routed = Routed::<&str>::of(&request).unwrap();
     assert_eq!((routed.endpoint, routed.target), (id, "10.0.0.1:80"));
+    let error = Routed::<u16>::of(&request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the request has no endpoint with a target of type u16; allowed: a service within an \
+         AffinityLayer of this type"
+    );
+    assert!(matches!(Failed::<(), Error>::from(error), Failed::OwnSide(_)));
     let no_route = [NoRoute::no_endpoint(None), NoRoute::lost(id, Lost::Unhealthy)];
     let [none, lost] = no_route.map(Refused::<&str>::from);
     let refused = [none, lost, GaveUp::new().into()];

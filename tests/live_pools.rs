@@ -134,6 +134,50 @@ fn a_health_check_and_a_discovery_at_once_lose_no_change_and_no_mark() {
     }
 }
 
+/// The discovery of one pool, beside that of another one: it finds the list as it has left it, and
+/// the pools, their order and the fallback pool as they were at the start.
+fn discover_one(live: &LivePools<String>, own: &str) {
+    for round in 0..ROUNDS {
+        let names = found(round);
+        let endpoints = || names.iter().map(|name| Endpoint::new(name, name.clone()));
+        live.update(|now| now.with_endpoints_of(own, endpoints(), Health::Unchecked)).unwrap();
+        let pools = live.load();
+        let of = |pool: &str| pools.pool(pool).unwrap().endpoints().map(|it| it.name());
+        assert_eq!(of(own).collect::<Vec<_>>(), names);
+        assert_eq!(of("last").collect::<Vec<_>>(), STAY);
+        assert_eq!(pools.iter().map(|pool| pool.name()).collect::<Vec<_>>(), ["eu", "us", "last"]);
+        assert_eq!(pools.fallback().map(|pool| pool.name()), Some("last"));
+        for name in STAY {
+            let health = pools.endpoint(EndpointId::new(own, name)).unwrap().health();
+            assert_eq!(health, Health::Unhealthy, "as the health check left it");
+        }
+    }
+}
+
+/// manual::embedding, Discovery: "the discovery of another pool does not lose any of it".
+#[test]
+fn the_discoveries_of_two_pools_at_once_lose_nothing() {
+    let pool = |name: &str| Pool::new(name).with_endpoints(pool(&stay()).endpoints);
+    let first = Pools::builder().pool(pool("eu")).pool(pool("us")).fallback_apart(pool("last"));
+    let live = LivePools::new(first.build().unwrap());
+    let ill = live.edit(|edit| {
+        let ids = ["eu", "us"].map(|pool| STAY.map(|name| EndpointId::new(pool, name)));
+        ids.iter().flatten().try_for_each(|id| edit.health(*id, Health::Unhealthy))
+    });
+    ill.unwrap();
+    thread::scope(|scope| {
+        for own in ["eu", "us"] {
+            let live = &live;
+            scope.spawn(move || discover_one(live, own));
+        }
+    });
+    let pools = live.load();
+    for own in ["eu", "us"] {
+        let names = pools.pool(own).unwrap().endpoints().map(|endpoint| endpoint.name());
+        assert_eq!(names.collect::<Vec<_>>(), found(ROUNDS - 1));
+    }
+}
+
 /// manual::gateways, Changing the endpoints: "readers do not wait".
 #[test]
 fn a_reader_does_not_wait_for_a_writer() {

@@ -170,3 +170,109 @@ fn spaced(number: u64) -> String {
         _ => format!("{} {:03}", spaced(number / 1_000), number % 1_000),
     }
 }
+
+/// Text without its markup: emphasis, code, and the targets of links.
+fn plain(text: &str) -> String {
+    let mut left = text;
+    let mut plain = String::new();
+    while let Some((before, rest)) = left.split_once(']') {
+        plain.push_str(before);
+        let target = match rest.chars().next() {
+            Some('(') => rest.find(')'),
+            Some('[') => rest.find(']'),
+            _ => None,
+        };
+        left = target.map_or(rest, |end| &rest[end + 1..]);
+    }
+    plain.push_str(left);
+    plain.retain(|character| !"`*[".contains(character));
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The sections of a chapter: each heading, and the text below it as far as the next heading.
+fn sections(chapter: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    let mut is_code = false;
+    for line in source(&format!("manual/{chapter}.md")).lines() {
+        is_code ^= line.starts_with("```");
+        match line.trim_start_matches('#') {
+            heading if line.starts_with('#') && !is_code => {
+                sections.push((plain(heading), String::new()));
+            }
+            _ => {
+                if let Some((_, text)) = sections.last_mut() {
+                    text.push_str(line);
+                    text.push(' ');
+                }
+            }
+        }
+    }
+    sections.into_iter().map(|(heading, text)| (heading, plain(&text))).collect()
+}
+
+/// The comments of a file, each a block of lines.
+fn comments(text: &str) -> Vec<String> {
+    let mut comments = vec![String::new()];
+    for line in text.lines() {
+        match line.trim_start().strip_prefix("//") {
+            Some(line) => {
+                let comment = comments.last_mut().unwrap();
+                comment.push_str(line.trim_start_matches(['/', '!']));
+                comment.push(' ');
+            }
+            None => comments.push(String::new()),
+        }
+    }
+    comments.into_iter().filter(|comment| !comment.is_empty()).collect()
+}
+
+/// The quotes of a comment, written as tests/README.md says: chapter, heading, quote.
+fn quotes(comment: &str) -> Vec<(String, String, String)> {
+    let mut quotes = Vec::new();
+    for cited in comment.split("manual::").skip(1) {
+        let Some((place, mut rest)) = cited.split_once(": ") else { continue };
+        let Some((chapter, heading)) = place.split_once(", ") else { continue };
+        while let Some(quote) = rest.strip_prefix('"') {
+            let (quote, behind) = quote.split_once('"').expect("the end of the quote");
+            quotes.push((chapter.to_owned(), plain(heading), quote.to_owned()));
+            rest = behind.strip_prefix(", ").unwrap_or_default();
+            rest = rest.strip_prefix("and ").unwrap_or(rest);
+        }
+    }
+    quotes
+}
+
+fn test_files(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => files.push(path),
+            None if path.is_dir() && !path.ends_with("target") => test_files(&path, files),
+            _ => {}
+        }
+    }
+}
+
+/// A rule that a test proves is the rule that the manual states: tests/README.md.
+#[test]
+fn the_quotes_of_the_tests_stand_in_their_sections() {
+    let mut files = Vec::new();
+    test_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut files);
+    let (mut checked, mut missing) = (0, Vec::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (chapter, heading, quote) in comments(&text).iter().flat_map(|it| quotes(it)) {
+            let sections = sections(&chapter);
+            let stands = sections
+                .iter()
+                .filter(|(known, _)| known.trim_end_matches('?') == heading)
+                .any(|(_, text)| quote.split("[…]").all(|part| text.contains(&plain(part))));
+            checked += 1;
+            if !stands {
+                missing.push(format!("{}: {chapter}, {heading}: {quote:?}", file.display()));
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}

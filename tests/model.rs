@@ -34,11 +34,14 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
         // Only `sticky` moves for a suspect or a full endpoint.
         (Kind::Header, Outcome::Moved(Moved::Suspect | Moved::Full)) => false,
         (Kind::Header, _) => true,
-        (Kind::Cookie | Kind::IpCookie, Outcome::Created(reason)) => {
+        (_, Outcome::Created(Created::NoCookie | Created::NoHeader)) => {
+            **outcome == Outcome::Created(kind.missing())
+        }
+        (_, Outcome::Created(reason)) => {
             !matches!(reason, Created::NoRecord | Created::Unreadable | Created::StoreUnreachable)
         }
-        (Kind::Cookie | Kind::IpCookie, Outcome::Unbound) => false,
-        (Kind::Cookie | Kind::IpCookie, _) => true,
+        (Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader, Outcome::Unbound) => false,
+        (Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader, _) => true,
     };
     Outcome::ALL.iter().filter(can).map(|outcome| outcome.label()).collect()
 }

@@ -56,7 +56,7 @@ fn names_that_are_invalid_or_occur_twice_are_refused() {
         ),
     ];
     for (builder, message) in refused {
-        assert_eq!(builder.build().unwrap_err().to_string(), message);
+        assert_eq!(said_once(&builder.build().unwrap_err()), message);
     }
     assert!(
         Pools::builder()
@@ -323,6 +323,144 @@ fn a_rebuild_keeps_of_a_pool_what_the_description_does_not_state() {
     }
 }
 
+/// manual::gateways, Changing the endpoints: "The other pools, their order, the fallback pool and the
+/// steering stay as they are".
+#[test]
+fn the_endpoints_of_one_pool_change_and_all_else_stays() {
+    let shedding = LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() };
+    let build = |builder: pools::PoolsBuilder<()>| builder.build().unwrap();
+    let eu = || named(&["a", "b"]).with_steering(LastName);
+    let (us, last) = (
+        || Pool::new("us").with_endpoints(named(&["a"]).endpoints),
+        || Pool::new("last").with_endpoints(named(&["z"]).endpoints).with_steering(LastName),
+    );
+    let all = [
+        build(Pools::builder().pool(eu()).pool(us())),
+        build(Pools::builder().pool(us()).pool(eu())),
+        build(Pools::builder().pool(eu()).pool(us()).fallback_in_order("us")),
+        build(Pools::builder().pool(us()).pool(eu()).fallback_in_order("eu")),
+        build(Pools::builder().pool(us()).pool(eu()).fallback_apart(last())),
+        build(Pools::builder().pool(us()).fallback_apart(eu())),
+        build(Pools::builder().fallback_apart(eu())),
+    ];
+    // An endpoint as everything but its place and its target.
+    let told = |pools: &Pools<()>| {
+        let fallback = pools.fallback().map(|pool| pool.name().to_owned());
+        let of_pool = |pool: pools::PoolView<'_, ()>| {
+            let endpoints = pool.endpoints().map(|it| format!("{it:?} {:?}", it.census()));
+            (pool.name().to_owned(), format!("{pool:?}"), endpoints.collect::<Vec<_>>())
+        };
+        (fallback, pools.iter().map(of_pool).collect::<Vec<_>>())
+    };
+    for before in all {
+        let edited = before.edited(|edit| {
+            for endpoint in before.iter().flat_map(|pool| pool.endpoints()) {
+                edit.health(endpoint.id(), Health::Unhealthy)?;
+                edit.weight(endpoint.id(), Weight::new(30).unwrap())?;
+                edit.state(endpoint.id(), DISABLED)?;
+            }
+            for pool in &before {
+                edit.pool_state(pool.name(), DISABLED)?;
+                edit.pool_minimum_origins(pool.name(), 7)?;
+                edit.pool_shedding(pool.name(), shedding)?;
+            }
+            Ok(())
+        });
+        let before = edited.unwrap();
+        let endpoints = |names: &[&'static str]| named(names).endpoints;
+        let same = before.with_endpoints_of("eu", endpoints(&["a", "b"]), Health::Unchecked);
+        assert_eq!(told(&same.unwrap()), told(&before));
+
+        let after = before.with_endpoints_of("eu", endpoints(&["c", "b"]), Health::Unchecked);
+        let after = after.unwrap();
+        let ((was_fallback, was), (fallback, is)) = (told(&before), told(&after));
+        assert_eq!(fallback, was_fallback);
+        assert_eq!(was.len(), is.len());
+        for (was, is) in was.iter().zip(&is) {
+            assert_eq!(was.0, is.0, "the order of the pools");
+            assert_eq!(was.1, is.1, "what is set for a pool");
+            if was.0 == "eu" {
+                assert_eq!((is.2.len(), &is.2[1]), (2, &was.2[1]), "b, as it was");
+            } else {
+                assert_eq!(was.2, is.2);
+            }
+        }
+        let of = |name| after.endpoint(EndpointId::new("eu", name));
+        let c = of("c").unwrap();
+        assert_eq!(
+            (c.health(), c.weight(), c.state()),
+            (Health::Unchecked, Weight::default(), State::Enabled)
+        );
+        assert!(of("a").is_none());
+    }
+}
+
+/// Routes one request of a client, and returns the endpoint's name.
+fn steered(pools: &Pools<()>) -> String {
+    let (affinity, headers) = (Affinity::new(NoAffinity::new(&shop())), http::HeaderMap::new());
+    let request = request(&headers).with_client_ip(IpAddr::from([192, 0, 2, 1]));
+    let visit = affinity.recall(&request, NOW);
+    let (attempt, ()) = affinity.route(visit, Record::Absent, pools, || 0).unwrap();
+    pools.endpoint(attempt.endpoint()).unwrap().name().to_owned()
+}
+
+#[test]
+fn a_pool_whose_endpoints_change_steers_as_before() {
+    let before = Pools::builder().pool(named(&["a", "b"]).with_steering(LastName)).build().unwrap();
+    assert_eq!(steered(&before), "b");
+    let found = || named(&["c", "a", "d", "b"]).endpoints;
+    let after = before.with_endpoints_of("eu", found(), Health::Healthy).unwrap();
+    assert_eq!(steered(&after), "d");
+    // Nor is a new one chosen that was not checked yet.
+    let after = before.with_endpoints_of("eu", found(), Health::Unchecked).unwrap();
+    assert_eq!(steered(&after), "b");
+    // A description that states health is believed.
+    let found = found().into_iter().map(|it| it.with_health(Health::Healthy));
+    let after = before.with_endpoints_of("eu", found, Health::Unchecked).unwrap();
+    assert_eq!(steered(&after), "d");
+}
+
+#[test]
+fn endpoints_of_a_pool_that_is_not_there_and_names_that_occur_twice_are_refused() {
+    let before = Pools::builder().pool(named(&["a"])).build().unwrap();
+    let refused = |pool: &str, names: &[&'static str]| {
+        let refused = before.with_endpoints_of(pool, named(names).endpoints, Health::Healthy);
+        said_once(&refused.unwrap_err())
+    };
+    assert_eq!(
+        refused("asia", &["a"]),
+        r#"pool "asia" is not in the snapshot; allowed: the name of one that is"#
+    );
+    assert_eq!(
+        refused("eu", &["a", "a"]),
+        r#"the name of two endpoints in pool "eu" is "a"; allowed: each name once in a pool"#
+    );
+    assert_eq!(
+        refused("eu", &[""]),
+        r#"the name of an endpoint in pool "eu" is ""; allowed: 1 to 255 bytes without control characters"#
+    );
+}
+
+/// The message of an error that has no source to say it again.
+fn said_once(error: &dyn std::error::Error) -> String {
+    assert!(error.source().is_none(), "{error} {:?}", error.source());
+    error.to_string()
+}
+
+#[test]
+fn the_fallback_pool_is_told_and_stays_only_where_it_is_described_again() {
+    let us = || Pool::new("us").with_endpoints(named(&["a"]).endpoints);
+    let name = |pools: &Pools<()>| pools.fallback().map(|pool| pool.name().to_owned());
+    let none = Pools::builder().pool(named(&["a"])).pool(us()).build().unwrap();
+    let in_order = none.rebuild().pool(named(&[])).pool(us()).fallback_in_order("eu").build();
+    let apart = none.rebuild().pool(named(&[])).fallback_apart(us()).build().unwrap();
+    assert_eq!(name(&none), None);
+    assert_eq!(name(&in_order.unwrap()).as_deref(), Some("eu"));
+    assert_eq!(name(&apart).as_deref(), Some("us"));
+    let after = apart.rebuild().pool(named(&[])).pool(us()).build().unwrap();
+    assert_eq!(name(&after), None);
+}
+
 /// manual::gateways, Changing the endpoints: "One that moves to another pool is new, and so is one
 /// that was missing from a snapshot in between."
 #[test]
@@ -369,8 +507,8 @@ fn named(names: &[&str]) -> Pool<()> {
     names.iter().fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(*name, ())))
 }
 
-/// manual::gateways, Changing the endpoints: "those that stay keep their marks (suspects, census)",
-/// in whatever order they stand.
+/// manual::gateways, Changing the endpoints: "and always its marks (suspects, census)", in
+/// whatever order the endpoints stand.
 #[test]
 fn what_is_settled_in_another_snapshot_is_noted_under_its_own_endpoint() {
     let affinity = Affinity::new(cookie_policy());

@@ -143,7 +143,7 @@ fn keyring() -> Keyring {
 }
 
 fn codec() -> TokenCodec {
-    TokenCodec::new(&shop(), &CookieName::default(), &keyring())
+    TokenCodec::new(&shop(), CookieName::default(), &keyring())
 }
 
 fn cookie_policy() -> CookiePolicy {
@@ -270,6 +270,7 @@ fn secrets_and_the_keys_derived_from_them_are_wiped_when_dropped() {
 fn secrets_leave_nothing_behind_where_they_are_read() {
     use serde_json::{Deserializer, Value, from_str, from_value};
     use session_affinity::config::{Extensions, read_strict};
+    use std::collections::HashMap;
 
     const TEXT: &str =
         r#"{"session_secret": "dDBwczNjcmV0IG9mIDQwIGJ5dGVzLCBkcmF3biBieSBubyBjaGFuYw=="}"#;
@@ -281,6 +282,10 @@ fn secrets_leave_nothing_behind_where_they_are_read() {
         let strict: Extensions = read_strict(&mut Deserializer::from_str(TEXT)).unwrap();
         let owned: Extensions = from_value(from_str(TEXT).unwrap()).unwrap();
         assert!(read == strict && read == owned && read.session_secret == Some(secret()));
+        let secrets: HashMap<String, Secret> = from_str(TEXT).unwrap();
+        let moved: HashMap<String, Secret> = from_value(from_str(TEXT).unwrap()).unwrap();
+        assert!(secrets == moved && secrets["session_secret"] == secret());
+        assert!(from_str::<HashMap<String, Secret>>(SHORT).is_err());
         assert!(from_str::<Extensions>(SHORT).is_err());
         assert!(from_value::<Extensions>(from_str(SHORT).unwrap()).is_err());
     });
@@ -298,7 +303,7 @@ fn secrets_leave_nothing_behind_where_they_are_moved() {
         let keyring = Keyring::new(keys.into_iter().filter(|key| key.id() != 1)).unwrap();
         let other = keyring.clone();
         assert_eq!(keyring, other);
-        drop(TokenCodec::new(&shop(), &CookieName::default(), &other));
+        drop(TokenCodec::new(&shop(), CookieName::default(), &other));
     });
     assert_eq!(left, 0);
     assert_eq!(found_when_moved(&of_all(), secret), 0);

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
+use session_affinity::carrier::{Carrier, IssuedHeader};
 use session_affinity::cookies::CookieName;
 use session_affinity::limits::{ClockSkew, Ttl};
 use session_affinity::policy::Require;
@@ -41,6 +42,26 @@ fn tokens_open_or_are_refused_where_those_leave_off() {
     let codec = codec(&vectors["scope"]);
     for entry in vectors["tokens"].as_array().unwrap() {
         check(&codec, &vectors["scope"], entry, entry["key_id"].as_u64());
+    }
+}
+
+/// The scope has the name of the header in capitals, which do not matter.
+#[test]
+fn tokens_of_an_issued_header_open_or_are_refused_as_the_vectors_say() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    let (scope, entries) = (&vectors["header_scope"], vectors["header_tokens"].as_array().unwrap());
+    let codec = codec(scope);
+    let opened: usize =
+        entries.iter().map(|entry| check(&codec, scope, entry, entry["key_id"].as_u64())).sum();
+    assert_eq!((opened, entries.len()), (3, 11));
+}
+
+#[test]
+fn names_of_cookies_for_a_scope_are_those_of_a_second_implementation() {
+    let vectors: Value = serde_json::from_str(MORE).unwrap();
+    for entry in vectors["cookie_names"].as_array().unwrap() {
+        let name = CookieName::scoped(text(&entry["base"]), text(&entry["scope"])).unwrap();
+        assert_eq!(name.as_str(), text(&entry["name"]));
     }
 }
 
@@ -139,8 +160,11 @@ fn sealing_with(scope: &Value, key_id: u64) -> TokenCodec {
     let mut keys: Vec<Key> = scope["keys"].as_array().unwrap().iter().map(key).collect();
     keys.sort_by_key(|key| u64::from(key.id()) != key_id);
     let name = LoadBalancer::new(text(&scope["load_balancer"])).unwrap();
-    let cookie = CookieName::new(text(&scope["cookie"])).unwrap();
-    TokenCodec::new(&name, &cookie, &Keyring::new(keys).unwrap())
+    let carrier = match scope["header"].as_str() {
+        Some(header) => Carrier::from(IssuedHeader::new(header).unwrap()),
+        None => Carrier::from(CookieName::new(text(&scope["cookie"])).unwrap()),
+    };
+    TokenCodec::new(&name, carrier, &Keyring::new(keys).unwrap())
         .with_ttl(Ttl::new(scope["ttl"].as_u64().unwrap()).unwrap())
         .with_clock_skew(ClockSkew::new(scope["clock_skew"].as_u64().unwrap()).unwrap())
 }

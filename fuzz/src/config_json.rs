@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use session_affinity::config::{Config, Extensions, OriginConfig, PoolConfig, read_strict};
 use session_affinity::{
-    Affinity, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
+    Affinity, Health, Key, Keyring, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
 };
 
 macro_rules! strict {
@@ -49,12 +49,12 @@ fn serve(config: &Config, described: &[PoolConfig]) {
         Ok(affinity) => affinity,
         Err(refused) => return drop(refused.to_string()),
     };
-    let pools: Pools<()> = match config.pools(described, |_, _| (), |()| 0) {
+    let pools: Pools<()> = match config.pools(described, Health::Healthy, |_, _| (), |()| 0) {
         Ok(pools) => pools,
         Err(refused) => return drop(refused.to_string()),
     };
     // The same file, read again, changes nothing.
-    let again = config.rebuild(&pools, described, |_, _, _| (), |()| 0).unwrap();
+    let again = config.rebuild(&pools, described, Health::Healthy, |_, _, _| (), |()| 0).unwrap();
     assert_eq!(format!("{:?}", again.iter()), format!("{:?}", pools.iter()));
     let endpoints = |pools: &Pools<()>| {
         pools

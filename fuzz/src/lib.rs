@@ -5,6 +5,7 @@ pub mod config_json;
 pub mod cookie_header;
 pub mod flow;
 pub mod header_keys;
+pub mod issued_header;
 pub mod memory_store;
 pub mod set_cookie;
 pub mod token;

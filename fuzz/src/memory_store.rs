@@ -98,10 +98,11 @@ impl Trial {
     fn save(&mut self, choices: &mut Choices<'_>, key: SessionKey) -> (WriteKind, Written) {
         self.writes += 1;
         let endpoint = EndpointId::from_u64(self.writes << 32 | 7);
-        let kind = match choices.below(3) {
+        let kind = match choices.below(4) {
             0 => WriteKind::Touch,
             1 => WriteKind::Create(endpoint),
-            _ => WriteKind::Replace(endpoint),
+            2 => WriteKind::Replace(endpoint),
+            _ => WriteKind::Remove,
         };
         let (ttl, now) = (self.ttl(), UnixTime::from_secs(self.now));
         let Ok(()) = self.store.save(&StoreWrite { key, ttl, now, kind });
@@ -115,11 +116,14 @@ impl Trial {
         let now = self.now;
         let live = |all: &Vec<Written>| all.last().copied().filter(|last| last.end > now);
         let expected = match (kind, self.written.get(&key).and_then(live)) {
-            (WriteKind::Touch, None) => None,
+            (WriteKind::Touch, None) | (WriteKind::Remove, _) => None,
             (WriteKind::Touch, Some(live)) => Some(Written { end: new.end, ..live }),
             (WriteKind::Create(_), Some(live)) => Some(live),
             (WriteKind::Create(_), None) | (WriteKind::Replace(_), _) => Some(new),
         };
+        if kind == WriteKind::Remove {
+            self.written.remove(&key);
+        }
         if let Some(expected) = expected {
             self.written.entry(key).or_default().push(expected);
         }
@@ -132,7 +136,7 @@ impl Trial {
 
     /// The store does nothing that the trait forbids: it returns no record of another key, none
     /// that was never written and none that has idled out. A create changes no live record; a
-    /// touch makes none, and changes no endpoint.
+    /// touch makes none, and changes no endpoint; a remove leaves none.
     fn keep_the_laws(&mut self, choices: &mut Choices<'_>) {
         let key = self.a_key(choices);
         let before = self.load(key);
@@ -142,12 +146,14 @@ impl Trial {
             (Some(_), WriteKind::Create(_) | WriteKind::Touch) | (None, WriteKind::Touch) => {
                 assert_eq!(after, before);
             }
+            (_, WriteKind::Remove) => assert_eq!(after, None),
             (None, WriteKind::Create(_)) | (_, WriteKind::Replace(_)) => {}
         }
         let all = self.written.entry(key).or_default();
         match (kind, before) {
             (WriteKind::Touch, Some(found)) => all.push(Written { found, end: new.end }),
             (WriteKind::Touch, None) => {}
+            (WriteKind::Remove, _) => all.clear(),
             _ => all.push(new),
         }
         if let Some(found) = after {

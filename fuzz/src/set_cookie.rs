@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 use session_affinity::config::{Config, SessionAffinity, SessionAffinityAttributes};
-use session_affinity::cookies::{SameSite, Secure};
+use session_affinity::cookies::{Lifetime, SameSite, Secure};
 use session_affinity::policy::Claim;
 use session_affinity::{
     Affinity, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret, UnixTime,
@@ -34,7 +34,7 @@ pub fn check(input: &[u8]) {
     let at = UnixTime::from_secs(now);
     let visit = affinity.recall(&RequestMeta::new(&headers, scheme), at);
     let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
-    let line = affinity.settle(attempt, &pools).set_cookie.unwrap();
+    let line = affinity.settle(attempt, &pools).set_cookie().cloned().unwrap();
 
     let read = read(line.as_bytes());
     assert_eq!(read.name, config.extensions.cookie.name);
@@ -42,8 +42,15 @@ pub fn check(input: &[u8]) {
     assert!(read.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     let ttl = config.session_affinity_ttl.unwrap_or(82_800);
     let expires = (now + ttl).min(LAST);
-    assert_eq!(read.attributes, asked_for(&config, scheme, ttl, expires), "{line:?}");
+    let dates = match config.extensions.cookie.lifetime {
+        Lifetime::Permanent => {
+            vec![("expires", expires.min(LAST_DATE).to_string()), ("max-age", ttl.to_string())]
+        }
+        Lifetime::Session => Vec::new(),
+    };
+    assert_eq!(read.attributes, asked_for(&config, scheme, dates), "{line:?}");
     keeps_the_promise_of_its_prefix(&read);
+    is_taken_back(&affinity, &config, scheme, at);
 
     // The cookie brings the session back.
     if now < expires {
@@ -54,6 +61,25 @@ pub fn check(input: &[u8]) {
         let again = affinity.recall(&RequestMeta::new(&headers, scheme), at);
         assert!(matches!(again.claim(), Claim::Carried(_)));
     }
+}
+
+/// The line that takes the cookie back replaces it: it has the same name and attributes, and no
+/// value.
+fn is_taken_back(affinity: &Affinity, config: &Config, scheme: Scheme, at: UnixTime) {
+    let none = HeaderMap::new();
+    let forgotten = affinity.forget(affinity.recall(&RequestMeta::new(&none, scheme), at));
+    let line = forgotten.set_cookie().cloned().unwrap();
+    let read = read(line.as_bytes());
+    assert_eq!(
+        (read.name.as_str(), read.value.as_str()),
+        (config.extensions.cookie.name.as_str(), "")
+    );
+    assert_eq!(
+        read.attributes,
+        asked_for(config, scheme, vec![("max-age", "0".into())]),
+        "{line:?}"
+    );
+    keeps_the_promise_of_its_prefix(&read);
 }
 
 fn config(choices: &mut Choices<'_>) -> Config {
@@ -90,12 +116,13 @@ fn config(choices: &mut Choices<'_>) -> Config {
         _ => {}
     }
     extensions.cookie.domain = choices.percent(50).then(|| choices.text());
+    extensions.cookie.lifetime = choices.one_of(&[Lifetime::Permanent, Lifetime::Session]);
     config
 }
 
 /// The attributes that manual::security, HttpOnly, Secure, SameSite, and manual::choosing, Clients,
-/// ask for: names in lower case and values, sorted.
-fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(String, String)> {
+/// ask for, and these dates: names in lower case and values, sorted.
+fn asked_for(config: &Config, scheme: Scheme, dates: Vec<(&str, String)>) -> Vec<(String, String)> {
     let (attributes, extensions) = (&config.session_affinity_attributes, &config.extensions);
     let secure = match attributes.secure {
         Secure::Always => true,
@@ -111,11 +138,10 @@ fn asked_for(config: &Config, scheme: Scheme, ttl: u64, expires: u64) -> Vec<(St
     };
     let mut expected = vec![
         ("path", extensions.cookie.path.clone()),
-        ("expires", expires.min(LAST_DATE).to_string()),
-        ("max-age", ttl.to_string()),
         ("httponly", String::new()),
         ("samesite", samesite.into()),
     ];
+    expected.extend(dates);
     if secure {
         expected.push(("secure", String::new()));
     }

@@ -47,7 +47,7 @@ pub fn check(input: &[u8]) {
 fn codec(ids: &[u8]) -> TokenCodec {
     let keyring =
         Keyring::new(ids.iter().map(|id| Key::new(*id, Secret::new([*id; 32]).unwrap()))).unwrap();
-    TokenCodec::new(&LoadBalancer::new("shop").unwrap(), &CookieName::default(), &keyring)
+    TokenCodec::new(&LoadBalancer::new("shop").unwrap(), CookieName::default(), &keyring)
 }
 
 /// Round about the times that are told apart, or any.

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use super::Affinity;
+use crate::carrier::Carrier;
 use crate::cookies::{CacheGuard, CookieName, FieldChange};
 use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
@@ -67,7 +68,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         self
     }
 
-    /// Sets the treatment of responses that set a cookie. By default shared caches are kept from
+    /// Sets the treatment of responses that get a cookie or an issued header. By default shared caches are kept from
     /// storing them.
     #[must_use]
     pub fn with_cache_guard(mut self, cache_guard: CacheGuard) -> Self {
@@ -80,24 +81,23 @@ impl<P: AffinityPolicy> Affinity<P> {
         self.policy.load_balancer()
     }
 
-    /// The name of the cookie to strip from upstream requests by [`CookieName::strip`]; `None`
-    /// for a policy that sets no cookie.
+    /// Removes the cookie or the issued header of the policy from the headers of a request that goes
+    /// to an endpoint: other fields and other cookies stay as they are. Call it after
+    /// [`recall`](Self::recall), which reads it.
     ///
     /// ```
     /// # use session_affinity::{Affinity, AffinityPolicy};
-    /// fn prepare<P: AffinityPolicy>(affinity: &Affinity<P>, headers: &mut http::HeaderMap) {
-    ///     if let Some(cookie) = affinity.cookie_name() {
-    ///         cookie.strip(headers);
-    ///     }
+    /// fn prepare<P: AffinityPolicy, B>(affinity: &Affinity<P>, request: &mut http::Request<B>) {
+    ///     affinity.strip(request.headers_mut());
     /// }
     /// ```
-    pub fn cookie_name(&self) -> Option<&CookieName> {
-        self.policy.cookie_name()
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        if let Some(carrier) = self.carrier() {
+            carrier.strip(headers);
+        }
     }
 
-    /// Returns the changes that keep the affinity cookie from the endpoint, as
-    /// [`CookieName::strip`] does, for a request without a `&mut HeaderMap`. A policy that sets no
-    /// cookie changes nothing.
+    /// Returns the changes of [`Affinity::strip`], for a request without a `&mut HeaderMap`.
     ///
     /// ```
     /// # use session_affinity::cookies::FieldChange;
@@ -111,7 +111,19 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// }
     /// ```
     pub fn strip_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<P> {
-        self.cookie_name().map(|name| name.strip_changes(headers)).into_iter().flatten()
+        self.carrier().map(|carrier| carrier.strip_changes(headers)).into_iter().flatten()
+    }
+
+    /// The cookie or the header that carries the token; `None` for a policy that gives the client
+    /// nothing.
+    pub fn carrier(&self) -> Option<&Carrier> {
+        self.policy.carrier()
+    }
+
+    /// The name of the cookie that carries the token; `None` for an issued header, and for a policy
+    /// that gives the client nothing. [`Affinity::strip`] serves them all.
+    pub fn cookie_name(&self) -> Option<&CookieName> {
+        self.carrier()?.cookie_name()
     }
 }
 

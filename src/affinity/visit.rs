@@ -44,6 +44,8 @@ pub struct Visit {
     pub(super) now: UnixTime,
     /// The idle time of a stored session.
     pub(super) ttl: Ttl,
+    /// The reason for a new session where the request carries nothing.
+    pub(super) missing: Created,
     pub(super) asked: Asked,
 }
 
@@ -115,7 +117,7 @@ impl Session {
             // A policy that is late with its expiry does not keep a session alive.
             (Claim::Carried(pin), _) if pin.expires > visit.now => Self::Live(pin),
             (Claim::Carried(_), _) => Self::New(Created::Expired),
-            (Claim::New(None), _) => Self::New(Created::NoCookie),
+            (Claim::New(None), _) => Self::New(visit.missing),
             (Claim::New(Some(reason)), _) => Self::New(Created::rejected(reason)),
             (Claim::Stored(_), Record::Found { endpoint, issued }) => stored(endpoint, issued),
             (Claim::Stored(_), Record::Absent) => Self::New(Created::NoRecord),

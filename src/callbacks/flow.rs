@@ -196,12 +196,12 @@ impl<T> Flow<T> {
         };
     }
 
-    /// Returns the cookie for the client and the write for the store, once, and only after an
+    /// Returns the cookie or the issued header for the client and the write for the store, once, and only after an
     /// endpoint has answered; at any other time [`Settlement::nothing`]. `status` is that of the
     /// response that goes to the client, as a cache may turn the endpoint's 304 into a 200.
     ///
-    /// An interim response (1xx) other than 101 leaves the session for the final one. A 304 gets no
-    /// cookie, because a shared cache may copy its fields into the response that it has stored for
+    /// An interim response (1xx) other than 101 leaves the session for the final one. A 304 gets
+    /// neither, because a shared cache may copy its fields into the response that it has stored for
     /// all clients (RFC 9111 section 4.3.4); the write for the store stays.
     ///
     /// Do not settle an error response that the stack itself makes: call [`Flow::broke_off`].

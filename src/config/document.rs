@@ -13,6 +13,9 @@ use serde_path_to_error::{Segment, Track};
 /// `T` is any type; a whole file is one struct with a field of each part. Keys that reach the struct
 /// through `#[serde(flatten)]` are not seen.
 ///
+/// The end of the input is not checked: call the `end` of your deserializer. Without it a bracket too
+/// many ends the document, and what follows is ignored.
+///
 /// ```
 /// use session_affinity::config::{Config, Extensions, PoolConfig, read_strict};
 ///
@@ -28,15 +31,25 @@ use serde_path_to_error::{Segment, Track};
 ///     "extensions": { "retries": 2 },
 ///     "pools": [{ "id": "eu", "origins": [{ "name": "eu-1", "adress": "10.0.0.1" }] }]
 /// }"#;
-/// let error = read_strict::<File, _>(&mut serde_json::Deserializer::from_str(text)).err();
+/// let read = |text: &str| -> Result<File, Box<dyn std::error::Error>> {
+///     let mut json = serde_json::Deserializer::from_str(text);
+///     let file = read_strict(&mut json)?;
+///     json.end()?;
+///     Ok(file)
+/// };
 /// assert_eq!(
-///     error.map(|error| error.to_string()).as_deref(),
+///     read(text).err().map(|error| error.to_string()).as_deref(),
 ///     Some("unknown keys: load_balancer.session_afinity, pools[0].origins[0].adress")
 /// );
+/// let text = text.replace("session_afinity", "session_affinity").replace("adress", "address");
+/// assert!(read(&text).is_ok());
+/// assert!(read(&format!("{text} }}")).is_err());
 /// ```
 ///
 /// # Errors
-/// [`InvalidDocument`] names all unknown keys, or the field whose value cannot be read.
+/// [`InvalidDocument`] names the unknown keys up to the first value that cannot be read, or, without
+/// unknown keys, that value. An unknown key of a type that refuses unknown keys by itself, such as
+/// [`Extensions`](super::Extensions), is such a value: the reading ends there.
 pub fn read_strict<'de, T, D>(input: D) -> Result<T, InvalidDocument<D::Error>>
 where
     T: Deserialize<'de>,
@@ -51,7 +64,7 @@ where
     if !unknown.is_empty() {
         return Err(InvalidDocument::UnknownKeys(unknown));
     }
-    read.map_err(|source| InvalidDocument::Value { path: of_error(&track.path()), source })
+    read.map_err(|error| InvalidDocument::Value { path: of_error(&track.path()), error })
 }
 
 /// The error for a document that is refused. A path begins at the top of the document:
@@ -59,16 +72,17 @@ where
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDocument<E> {
-    /// Keys of the document are not those of a field. The list has their paths.
+    /// Keys of the document are not those of a field. The list has their paths, up to the first value
+    /// that cannot be read.
     #[error("unknown key{}: {}", if .0.len() == 1 { "" } else { "s" }, .0.join(", "))]
     UnknownKeys(Vec<String>),
     /// A value is missing or cannot be read.
-    #[error("{path}{}{source}", if .path.is_empty() { "" } else { ": " })]
+    #[error("{path}{}{error}", if .path.is_empty() { "" } else { ": " })]
     Value {
         /// The path of the field; empty for the document as a whole.
         path: String,
-        /// The error of the deserializer. Its message may show the value.
-        source: E,
+        /// The error of the deserializer, whose message is the end of this one. It may show the value.
+        error: E,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The error for a configuration that is refused.
 
+use crate::carrier::InvalidIssuedHeader;
 use crate::cookies::{
     InvalidAttributes, InvalidCookieDomain, InvalidCookieName, InvalidCookiePath,
 };
@@ -9,7 +10,7 @@ use crate::names::InvalidName;
 use crate::policy::InvalidHeaders;
 
 /// The error for a configuration that is refused. Each message names the field, what it was and
-/// what is allowed; no message has a secret.
+/// what is allowed, so there is no source that would say it again; no message has a secret.
 ///
 /// A field is named by its path in [`Config`](super::Config) or in
 /// [`Extensions`](super::Extensions), or from `pools`, with the id of the pool and the name of the
@@ -19,41 +20,52 @@ use crate::policy::InvalidHeaders;
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// A number is out of range.
-    #[error("{0}")]
+    #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
     /// The name of the load balancer is not valid.
     #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
-    Name(#[source] InvalidName),
+    Name(InvalidName),
     /// The name of the cookie is not valid.
     #[error(
-        "{} is {:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~",
+        "{} is {:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
         self.field(), .0.name
     )]
-    CookieName(#[from] InvalidCookieName),
+    CookieName(InvalidCookieName),
     /// The path of the cookie is not valid.
     #[error(
         "{} is {:?}; allowed: / and then visible ASCII characters other than ;, 1024 in all",
         self.field(), .0.path
     )]
-    CookiePath(#[from] InvalidCookiePath),
+    CookiePath(InvalidCookiePath),
     /// The domain of the cookie is not valid.
     #[error(
         "{} is {:?}; allowed: a host name of letters, digits, - and ., 253 in all",
         self.field(), .0.domain
     )]
-    CookieDomain(#[from] InvalidCookieDomain),
+    CookieDomain(InvalidCookieDomain),
     /// The attributes of the cookie contradict each other.
     #[error("{} {}", self.field(), contradiction(.0))]
-    Attributes(#[from] InvalidAttributes),
+    Attributes(InvalidAttributes),
+    /// The name of the issued header is not valid.
+    #[error("{} {}", self.field(), refused(.0))]
+    IssuedHeader(InvalidIssuedHeader),
+    /// The policy has no token, so no header can carry it.
+    #[error("{} is the header {header:?}; allowed for {session_affinity}: cookie", self.field())]
+    Carrier {
+        /// The name of the header.
+        header: String,
+        /// The policy, `header` or `none`.
+        session_affinity: &'static str,
+    },
     /// The list of headers is not valid.
-    #[error("{0}")]
+    #[error(transparent)]
     Headers(#[from] InvalidHeaders),
     /// The policy `header` has no session secret.
     #[error("{} is missing; allowed for header: 32 or more secret bytes", self.field())]
     NoSessionSecret,
     /// The policy `header` does not support the failover mode `sticky`.
     #[error("{} is sticky; allowed for header: none or temporary", self.field())]
-    FailoverMode(#[source] InvalidFailoverMode),
+    FailoverMode(InvalidFailoverMode),
     /// There is no pool, nor a `fallback_pool`.
     #[error("{field} is []; allowed: one pool or more, or a fallback_pool")]
     NoPools {
@@ -62,7 +74,7 @@ pub enum InvalidConfig {
     },
     /// The id of a pool is not valid.
     #[error("{} is {:?}; allowed: 1 to 255 bytes without control characters", self.field(), .0.name)]
-    PoolId(#[source] InvalidName),
+    PoolId(InvalidName),
     /// A pool occurs twice in `pools` or in `default_pools`.
     #[error("{field} is {id:?} twice; allowed: each id once")]
     DuplicatePool {
@@ -82,13 +94,13 @@ pub enum InvalidConfig {
     /// The name of an origin is not valid.
     #[error(
         "{} is {:?}; allowed: 1 to 255 bytes without control characters",
-        self.field(), .source.name
+        self.field(), .error.name
     )]
     OriginName {
         /// The id of the pool.
         pool: String,
         /// The error of the name.
-        source: InvalidName,
+        error: InvalidName,
     },
     /// Two origins of a pool have the same name.
     #[error("{} is {origin:?} twice; allowed: each name once in a pool", self.field())]
@@ -113,6 +125,19 @@ pub enum InvalidConfig {
         /// The address that was given.
         address: String,
     },
+    /// The address of an origin is not well-formed, or it is empty beside a `port`.
+    #[error(
+        "{} is {address:?}; allowed: an IP address or a host name, perhaps with :port, IPv6 then in brackets",
+        self.field()
+    )]
+    Address {
+        /// The id of the pool.
+        pool: String,
+        /// The name of the origin.
+        origin: String,
+        /// The address that was given.
+        address: String,
+    },
     /// The weight of an origin is not a hundredth.
     #[error("{} is {weight}; allowed: 0 to 1 in steps of 0.01", self.field())]
     Weight {
@@ -124,12 +149,12 @@ pub enum InvalidConfig {
         weight: f64,
     },
     /// A number of a pool is out of range.
-    #[error("pools[{pool}].{source}")]
+    #[error("pools[{pool}].{error}")]
     Pool {
         /// The id of the pool.
         pool: String,
         /// The error of the number.
-        source: OutOfRange,
+        error: OutOfRange,
     },
 }
 
@@ -137,9 +162,10 @@ impl InvalidConfig {
     /// Returns the path of the field with which the message begins.
     ///
     /// ```
+    /// use session_affinity::Health;
     /// use session_affinity::config::{Config, PoolConfig};
     /// let pools = [PoolConfig { minimum_origins: Some(u64::MAX), ..PoolConfig::new("eu") }];
-    /// let error = Config::new("shop").pools(&pools, |_, _| (), |_| 0).err();
+    /// let error = Config::new("shop").pools(&pools, Health::Healthy, |_, _| (), |_| 0).err();
     /// assert_eq!(error.map(|error| error.field()).as_deref(), Some("pools[eu].minimum_origins"));
     /// ```
     pub fn field(&self) -> String {
@@ -150,6 +176,8 @@ impl InvalidConfig {
             Self::CookiePath(_) => "cookie.path".into(),
             Self::CookieDomain(_) => "cookie.domain".into(),
             Self::Attributes(error) => of_attributes(error).into(),
+            Self::IssuedHeader(_) => "carrier.header".into(),
+            Self::Carrier { .. } => "carrier".into(),
             Self::Headers(_) => "session_affinity_attributes.headers".into(),
             Self::NoSessionSecret => "session_secret".into(),
             Self::FailoverMode(_) => "session_affinity_attributes.zero_downtime_failover".into(),
@@ -160,10 +188,32 @@ impl InvalidConfig {
             Self::OriginName { pool, .. } => format!("pools[{pool}].origins.name"),
             Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
             Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
+            Self::Address { pool, origin, .. } => {
+                format!("pools[{pool}].origins[{origin}].address")
+            }
             Self::Weight { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].weight"),
-            Self::Pool { pool, source } => format!("pools[{pool}].{}", source.field),
+            Self::Pool { pool, error } => format!("pools[{pool}].{}", error.field),
         }
     }
+}
+
+/// Makes `?` work on errors that are no sources: the message here says all of theirs.
+macro_rules! from {
+    ($($variant:ident($error:ident),)*) => {$(
+        impl From<$error> for InvalidConfig {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+
+from! {
+    CookieName(InvalidCookieName),
+    CookiePath(InvalidCookiePath),
+    CookieDomain(InvalidCookieDomain),
+    Attributes(InvalidAttributes),
+    IssuedHeader(InvalidIssuedHeader),
 }
 
 fn of_attributes(error: &InvalidAttributes) -> &'static str {
@@ -173,6 +223,18 @@ fn of_attributes(error: &InvalidAttributes) -> &'static str {
         InvalidAttributes::PrefixWithoutSecure(_) | InvalidAttributes::HostPrefix(_) => {
             "cookie.name"
         }
+    }
+}
+
+/// The message of an error about the issued header, after the field.
+fn refused(error: &InvalidIssuedHeader) -> String {
+    match error {
+        InvalidIssuedHeader::Name(name) => {
+            format!("is {name:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~")
+        }
+        InvalidIssuedHeader::Reserved(name) => format!(
+            "is {name:?}; allowed: a name without a meaning in HTTP, such as x-session-affinity"
+        ),
     }
 }
 

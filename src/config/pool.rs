@@ -12,56 +12,33 @@ use crate::time::UnixTime;
 /// absent key is `None` and null states the default, so that a reloaded answer of Cloudflare's API
 /// leaves no value of before.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default = "PoolConfig::unnamed")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[expect(clippy::exhaustive_structs, reason = "written with `..PoolConfig::new(…)`")]
 pub struct PoolConfig {
     /// The name of the pool: 1 to 255 bytes without control characters.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::or_default"))]
     pub id: String,
     /// States that the pool is in service, or that it is not. `None`: as before; true for a new
     /// pool.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "lenient::or_true", skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub enabled: Option<bool>,
     /// The time at which the pool was disabled. Ignored unless `enabled` is false. `None`: not known,
     /// so the drain is over; as before for a pool that was disabled already.
     #[cfg_attr(
         feature = "serde",
-        serde(
-            deserialize_with = "lenient::date",
-            serialize_with = "lenient::write_date",
-            skip_serializing_if = "Option::is_none"
-        )
+        serde(serialize_with = "lenient::write_date", skip_serializing_if = "Option::is_none")
     )]
     pub disabled_at: Option<UnixTime>,
     /// The number of healthy and enabled endpoints without which the pool takes no new sessions.
     /// `None`: as before; 1 for a new pool.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "lenient::whole_or_one", skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_origins: Option<u64>,
     /// The steering among the endpoints.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::object"))]
     pub origin_steering: OriginSteering,
     /// The share of clients that goes to the pools after this one. `None`: as before; 0 for a new
     /// pool.
-    #[cfg_attr(
-        feature = "serde",
-        serde(
-            deserialize_with = "lenient::object_option",
-            skip_serializing_if = "Option::is_none"
-        )
-    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub load_shedding: Option<LoadSheddingConfig>,
     /// The endpoints of the pool.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "lenient::objects"))]
     pub origins: Vec<OriginConfig>,
 }
 
@@ -81,7 +58,7 @@ impl PoolConfig {
 
     /// The values of absent keys.
     #[cfg(feature = "serde")]
-    fn unnamed() -> Self {
+    pub(super) fn unnamed() -> Self {
         Self::new("")
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::address::check_port;
+use super::address::check_address;
 use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
-use crate::endpoint::{Endpoint, EndpointId, State};
+use crate::endpoint::{Endpoint, EndpointId, Health, State};
 use crate::limits::{BoundedLoad, OutOfRange, Percent, Weight};
 use crate::pools::{InvalidPools, LoadShedding, Pool, Pools, PoolsBuilder};
 use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random, Room};
@@ -17,15 +17,20 @@ impl Config {
     /// the `fallback_pool`. Other pools are not part of the load balancer. At least one pool is
     /// required.
     ///
+    /// `initial` is the health of all endpoints: with health checks [`Health::Unchecked`], so that each
+    /// takes new sessions from its first good check on; without them [`Health::Healthy`].
     /// `target` makes the embedder's own value of an endpoint. `in_flight` counts the
     /// requests or connections of an endpoint for the two steering policies that ask, and for
     /// [`bounded_load`](super::Extensions::bounded_load); pass `|_| 0` where neither is used.
     ///
     /// ```
+    /// use session_affinity::Health;
     /// use session_affinity::config::{Config, OriginConfig, PoolConfig};
+    ///
     /// let origins = vec![OriginConfig::new("eu-1", "10.0.0.1:80")];
     /// let eu = PoolConfig { origins, ..PoolConfig::new("eu") };
-    /// let pools = Config::new("shop").pools(&[eu], |_, origin| origin.address.clone(), |_| 0)?;
+    /// let target = |_: &PoolConfig, origin: &OriginConfig| origin.authority();
+    /// let pools = Config::new("shop").pools(&[eu], Health::Healthy, target, |_| 0)?;
     /// # Ok::<(), session_affinity::config::InvalidConfig>(())
     /// ```
     ///
@@ -34,26 +39,25 @@ impl Config {
     pub fn pools<T: 'static>(
         &self,
         pools: &[PoolConfig],
+        initial: Health,
         mut target: impl FnMut(&PoolConfig, &OriginConfig) -> T,
         in_flight: fn(&T) -> u32,
     ) -> Result<Pools<T>, InvalidConfig> {
-        self.snapshot(None, pools, |pool, origin, _| target(pool, origin), in_flight)
+        let builder = Pools::builder().with_initial_health(initial);
+        self.snapshot(builder, None, pools, |pool, origin, _| target(pool, origin), in_flight)
     }
 
     /// Creates the snapshot of a configuration that was reloaded, from the snapshot `before`.
     ///
     /// | of an endpoint or a pool that is in both | |
     /// |---|---|
-    /// | health, suspects, census | as before |
+    /// | health, suspects, census | as before; the health of a new endpoint is `initial` |
     /// | `weight`, `enabled`, `minimum_origins`, `load_shedding` | as configured; as before where they are `None` |
     /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
     /// | `origin_steering`, `bounded_load`, the order of the pools, the fallback pool | as configured |
     ///
     /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
-    /// when its name and the id of its pool are, a new one is healthy, one that is not configured
-    /// is removed. With health checks, an endpoint that `before` does not have is to be set to
-    /// [`Health::Unchecked`](crate::Health::Unchecked) by [`Pools::edited`], before the snapshot is
-    /// used; without them it stays healthy.
+    /// when its name and the id of its pool are, one that is not configured is removed.
     ///
     /// `target` makes the embedder's own value of an endpoint. Its third argument is the value of
     /// before, where there is one: clone it to keep connections and counters, unless the address is
@@ -70,21 +74,24 @@ impl Config {
     /// # };
     /// # let config = Config::new("shop");
     /// # let file = [eu(&[("eu-1", "10.0.0.1:80")])];
-    /// let live = LivePools::new(config.pools(&file, |_, origin| origin.address.clone(), |_| 0)?);
+    /// let target = |_: &PoolConfig, origin: &OriginConfig| origin.authority();
+    /// let live = LivePools::new(config.pools(&file, Health::Unchecked, target, |_| 0)?);
     /// let eu_1 = EndpointId::new("eu", "eu-1");
-    /// live.edit(|edit| edit.health(eu_1, Health::Unhealthy))?;
+    /// live.edit(|edit| edit.health(eu_1, Health::Healthy))?; // a health check
     ///
     /// # let file = [eu(&[("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")])];
     /// // The file has another endpoint now.
     /// live.update(|now| {
     ///     let target = |_: &PoolConfig, origin: &OriginConfig, before: Option<&String>| match before {
-    ///         Some(address) if *address == origin.address => address.clone(),
-    ///         _ => origin.address.clone(),
+    ///         Some(address) if *address == origin.authority() => address.clone(),
+    ///         _ => origin.authority(),
     ///     };
-    ///     config.rebuild(now, &file, target, |_| 0)
+    ///     config.rebuild(now, &file, Health::Unchecked, target, |_| 0)
     /// })?;
-    /// let eu_1 = live.load().endpoint(eu_1).map(|endpoint| endpoint.health());
-    /// assert_eq!(eu_1, Some(Health::Unhealthy));
+    /// let pools = live.load();
+    /// let health = |name| pools.endpoint(EndpointId::new("eu", name)).map(|it| it.health());
+    /// assert_eq!(health("eu-1"), Some(Health::Healthy));
+    /// assert_eq!(health("eu-2"), Some(Health::Unchecked));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -94,14 +101,17 @@ impl Config {
         &self,
         before: &Pools<T>,
         pools: &[PoolConfig],
+        initial: Health,
         target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
         in_flight: fn(&T) -> u32,
     ) -> Result<Pools<T>, InvalidConfig> {
-        self.snapshot(Some(before), pools, target, in_flight)
+        let builder = before.rebuild().with_initial_health(initial);
+        self.snapshot(builder, Some(before), pools, target, in_flight)
     }
 
     fn snapshot<T: 'static>(
         &self,
+        mut builder: PoolsBuilder<T>,
         before: Option<&Pools<T>>,
         pools: &[PoolConfig],
         mut target: impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
@@ -127,7 +137,6 @@ impl Config {
             let unknown = || InvalidConfig::UnknownPool { field, id: id.into() };
             by_id.get(id).ok_or_else(unknown)
         };
-        let mut builder: PoolsBuilder<T> = before.map_or_else(Pools::builder, Pools::rebuild);
         for id in &order {
             let config = find("default_pools", id)?;
             builder = builder.pool(pool(config, before, &mut target, in_flight, bound)?);
@@ -156,8 +165,8 @@ fn check(config: &PoolConfig) -> Result<(), InvalidConfig> {
             return Err(InvalidConfig::DuplicateOrigin { pool, origin });
         }
         crate::names::checked(name.clone())
-            .map_err(|source| InvalidConfig::OriginName { pool: pool.clone(), source })?;
-        check_port(config, origin)?;
+            .map_err(|error| InvalidConfig::OriginName { pool: pool.clone(), error })?;
+        check_address(config, origin)?;
         weight(config, origin)?;
     }
     shedding(config)?;
@@ -202,7 +211,7 @@ fn pool<T: 'static>(
 fn minimum_origins(config: &PoolConfig) -> Result<Option<u32>, InvalidConfig> {
     let Some(minimum) = config.minimum_origins else { return Ok(None) };
     let checked = OutOfRange::check("minimum_origins", minimum, 0..=u32::MAX.into(), " endpoints");
-    let minimum = checked.map_err(|source| of_pool(config, source))?;
+    let minimum = checked.map_err(|error| of_pool(config, error))?;
     Ok(Some(u32::try_from(minimum).unwrap_or(u32::MAX)))
 }
 
@@ -217,7 +226,7 @@ fn shedding(config: &PoolConfig) -> Result<Option<LoadShedding>, InvalidConfig> 
     let Some(shedding) = config.load_shedding else { return Ok(None) };
     let percent = |field, value| {
         let checked = OutOfRange::check(field, value, 0..=100, " percent").and_then(Percent::new);
-        checked.map_err(|source| of_pool(config, source))
+        checked.map_err(|error| of_pool(config, error))
     };
     Ok(Some(LoadShedding {
         default_percent: percent("load_shedding.default_percent", shedding.default_percent)?,
@@ -226,8 +235,8 @@ fn shedding(config: &PoolConfig) -> Result<Option<LoadShedding>, InvalidConfig> 
     }))
 }
 
-fn of_pool(config: &PoolConfig, source: OutOfRange) -> InvalidConfig {
-    InvalidConfig::Pool { pool: config.id.clone(), source }
+fn of_pool(config: &PoolConfig, error: OutOfRange) -> InvalidConfig {
+    InvalidConfig::Pool { pool: config.id.clone(), error }
 }
 
 /// Returns the state that is configured, if one is, for an endpoint or a pool that was in the state
@@ -257,7 +266,8 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
         InvalidPools::UnknownFallback(id) => {
             InvalidConfig::UnknownPool { field: "fallback_pool", id }
         }
-        InvalidPools::PoolName(source) => InvalidConfig::PoolId(source),
-        InvalidPools::EndpointName { pool, source } => InvalidConfig::OriginName { pool, source },
+        InvalidPools::UnknownPool(id) => InvalidConfig::UnknownPool { field: "pools", id },
+        InvalidPools::PoolName(error) => InvalidConfig::PoolId(error),
+        InvalidPools::EndpointName { pool, error } => InvalidConfig::OriginName { pool, error },
     }
 }

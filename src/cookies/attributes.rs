@@ -1,11 +1,11 @@
-//! The attributes of a cookie beside its name, value and lifetime, and what they resolve to.
+//! The attributes of a cookie beside its name and value, and what they resolve to.
 
 use std::fmt;
 
 use super::scope::{CookieDomain, CookiePath};
 use crate::request::Scheme;
 
-/// The attributes of a cookie beside its name, value and lifetime. `HttpOnly` is always written.
+/// The attributes of a cookie beside its name and value. `HttpOnly` is always written.
 ///
 /// ```
 /// use session_affinity::cookies::{CookieAttributes, CookiePath};
@@ -25,6 +25,8 @@ pub struct CookieAttributes {
     pub secure: Secure,
     /// The `Path` attribute: the paths the cookie is sent to.
     pub path: CookiePath,
+    /// The time for which clients keep the cookie.
+    pub lifetime: Lifetime,
     /// The `Domain` attribute: the hosts the cookie is sent to. `None` is the host that set it.
     pub domain: Option<CookieDomain>,
     /// The `Partitioned` attribute (CHIPS): browsers keep a separate cookie for each top-level
@@ -101,6 +103,40 @@ impl fmt::Display for Secure {
     }
 }
 
+/// The time for which clients keep the cookie. The session ends with its token in either case: the
+/// token says when it expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[expect(clippy::exhaustive_enums, reason = "a cookie has these attributes or it has not")]
+pub enum Lifetime {
+    /// Clients keep the cookie until its token expires: `Expires` and `Max-Age` are written.
+    #[default]
+    Permanent,
+    /// Browsers drop the cookie when they are closed: neither `Expires` nor `Max-Age` is written.
+    /// A browser that restores its windows keeps it, so the expiry of the token counts.
+    Session,
+}
+
+impl Lifetime {
+    /// Returns the value as a configuration writes it, `permanent` for example.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// The error for attributes that contradict each other or the name of the cookie, so that browsers
 /// would refuse it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +168,7 @@ impl CookieAttributes {
         }
     }
 
-    /// Returns the attributes that follow `Max-Age`. `Secure` resolves first, as None is written as
+    /// Returns the attributes that follow path and lifetime. `Secure` resolves first, as None is written as
     /// Lax without it.
     pub(super) fn tail(&self, scheme: Scheme) -> Box<str> {
         let secure = self.is_secure(scheme);
@@ -168,11 +204,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_shown_as_cloudflare_writes_them() {
+    fn values_are_shown_as_a_configuration_writes_them() {
         let shown = [SameSite::Auto, SameSite::Lax, SameSite::None, SameSite::Strict]
             .map(|it| it.to_string());
         assert_eq!(shown, ["Auto", "Lax", "None", "Strict"]);
         let shown = [Secure::Auto, Secure::Always, Secure::Never].map(|it| it.to_string());
         assert_eq!(shown, ["Auto", "Always", "Never"]);
+        let shown = [Lifetime::Permanent, Lifetime::Session].map(|it| it.to_string());
+        assert_eq!(shown, ["permanent", "session"]);
     }
 }

@@ -4,12 +4,13 @@ use std::iter;
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
+use siphasher::sip::SipHasher24;
 
 use super::field_change::FieldChange;
 use super::needle::{Needle, parts, trim};
 use crate::names::checked_text;
 
-/// The name of a cookie: a token of RFC 9110 section 5.6.2 of at most 255 bytes, by default
+/// The name of a cookie: a token of RFC 9110 section 5.6.2 of at most 256 bytes, by default
 /// `__cflb`. Names are compared byte by byte.
 ///
 /// Browsers refuse a cookie whose name begins with `__Host-`, `__Secure-` or `__Http-` unless its
@@ -18,17 +19,47 @@ use crate::names::checked_text;
 pub struct CookieName(Needle);
 
 impl CookieName {
+    /// The greatest length of a name, in bytes.
+    const MOST: usize = 256;
+
     /// Checks a name.
     ///
     /// # Errors
-    /// [`InvalidCookieName`] when the name is empty, longer than 255 bytes, or contains a
+    /// [`InvalidCookieName`] when the name is empty, longer than 256 bytes, or contains a
     /// character that could end the name or inject an attribute.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidCookieName> {
         let name = name.into();
-        if name.is_empty() || name.len() > 255 || !name.bytes().all(is_token_char) {
+        if name.is_empty() || name.len() > Self::MOST || !name.bytes().all(is_token_char) {
             return Err(InvalidCookieName { name });
         }
         Ok(Self(Needle::new(name)))
+    }
+
+    /// Makes a name for one scope, for gateways that need another cookie for each route or service
+    /// of a host. Equal arguments give equal names, on every node.
+    ///
+    /// The name is `base`, `-`, and 16 hexadecimal digits in small letters: SipHash-2-4 of the scope
+    /// in UTF-8, under the key `session-affinity` (16 bytes of ASCII). These bytes are part of the
+    /// API. A scope is any text; it can be seen from the name only by those who guess it, so it is
+    /// no secret.
+    ///
+    /// ```
+    /// use session_affinity::cookies::CookieName;
+    /// let name = CookieName::scoped("__cflb", "route-a")?;
+    /// assert_eq!(name.as_str(), "__cflb-0508e4dd173aa2dd");
+    /// assert_ne!(name, CookieName::scoped("__cflb", "route-b")?);
+    /// # Ok::<(), session_affinity::cookies::InvalidCookieName>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidCookieName`] when the base is not valid, or is longer than 239 bytes. The error has
+    /// the whole name.
+    pub fn scoped(base: &str, scope: &str) -> Result<Self, InvalidCookieName> {
+        let hash = SipHasher24::new_with_key(b"session-affinity").hash(scope.as_bytes());
+        if base.is_empty() {
+            return Err(InvalidCookieName { name: base.into() });
+        }
+        Self::new(format!("{base}-{hash:016x}"))
     }
 
     /// Returns the name as text.
@@ -145,7 +176,7 @@ checked_text!(CookieName, InvalidCookieName);
 /// The error for a name that is not valid for a cookie.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the cookie name is {name:?}; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"
+    "the cookie name is {name:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~"
 )]
 #[non_exhaustive]
 pub struct InvalidCookieName {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use http::HeaderValue;
 
-use super::attributes::{CookieAttributes, InvalidAttributes, SameSite, Secure};
+use super::attributes::{CookieAttributes, InvalidAttributes, Lifetime, SameSite, Secure};
 use super::date::{IMF_FIXDATE, imf_fixdate};
 use super::name::CookieName;
 use crate::limits::Ttl;
@@ -12,7 +12,7 @@ use crate::request::Scheme;
 use crate::time::UnixTime;
 
 /// A cookie's name and attributes, checked to fit each other: all of its `Set-Cookie` line except
-/// value and lifetime. The default is `__cflb` with the default attributes.
+/// value and dates. The default is `__cflb` with the default attributes.
 ///
 /// ```
 /// use session_affinity::cookies::{CookieAttributes, CookieName, InvalidAttributes, SetCookie};
@@ -23,8 +23,9 @@ use crate::time::UnixTime;
 #[derive(Clone, Debug)]
 pub struct SetCookie {
     name: CookieName,
-    /// `; Path=/; Expires=`
-    before_expires: Box<str>,
+    lifetime: Lifetime,
+    /// `; Path=/`
+    path: Box<str>,
     /// `; HttpOnly; …` for each scheme.
     http: Box<str>,
     https: Box<str>,
@@ -62,7 +63,8 @@ impl SetCookie {
 
     fn checked(name: CookieName, attributes: &CookieAttributes) -> Self {
         Self {
-            before_expires: format!("; Path={}; Expires=", attributes.path.as_str()).into(),
+            lifetime: attributes.lifetime,
+            path: format!("; Path={}", attributes.path).into(),
             http: attributes.tail(Scheme::Http),
             https: attributes.tail(Scheme::Https),
             name,
@@ -80,13 +82,34 @@ impl SetCookie {
             let mut text = format!("{}=", self.name.as_str());
             let value = text.len()..text.len().saturating_add(value_len);
             text.extend(std::iter::repeat_n('-', value_len));
-            text.push_str(&self.before_expires);
-            let expires = text.len()..text.len().saturating_add(IMF_FIXDATE);
-            text.extend(std::iter::repeat_n('-', IMF_FIXDATE));
-            text.push_str(&format!("; Max-Age={ttl}{tail}"));
+            text.push_str(&self.path);
+            let expires = match self.lifetime {
+                Lifetime::Session => 0..0,
+                Lifetime::Permanent => {
+                    text.push_str("; Expires=");
+                    let expires = text.len()..text.len().saturating_add(IMF_FIXDATE);
+                    text.extend(std::iter::repeat_n('-', IMF_FIXDATE));
+                    text.push_str(&format!("; Max-Age={ttl}"));
+                    expires
+                }
+            };
+            text.push_str(tail);
             Line { text: text.into_bytes().into(), value, expires }
         };
         Lines { http: line(&self.http), https: line(&self.https) }
+    }
+
+    /// Returns the line that makes the client drop the cookie, marked sensitive: browsers replace a
+    /// cookie of the same name, path and domain, and keep none of a `Max-Age` of 0.
+    pub(crate) fn removal(&self, scheme: Scheme) -> Option<HeaderValue> {
+        let tail = match scheme {
+            Scheme::Http => &self.http,
+            Scheme::Https => &self.https,
+        };
+        let text = format!("{}={}; Max-Age=0{tail}", self.name, self.path);
+        let mut line = HeaderValue::try_from(text).ok()?;
+        line.set_sensitive(true);
+        Some(line)
     }
 }
 
@@ -108,6 +131,7 @@ pub(crate) struct Lines {
 struct Line {
     text: Box<[u8]>,
     value: Range<usize>,
+    /// The place of the date; empty for a cookie of a browser session.
     expires: Range<usize>,
 }
 
@@ -132,7 +156,9 @@ impl Lines {
         let mut text = line.text.to_vec();
         let place = text.get_mut(line.value.clone()).filter(|place| place.len() == value.len())?;
         place.copy_from_slice(value);
-        text.get_mut(line.expires.clone())?.copy_from_slice(&imf_fixdate(expires));
+        if !line.expires.is_empty() {
+            text.get_mut(line.expires.clone())?.copy_from_slice(&imf_fixdate(expires));
+        }
         let mut header = HeaderValue::try_from(text).ok()?;
         header.set_sensitive(true);
         Some(header)

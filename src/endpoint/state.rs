@@ -6,8 +6,7 @@ use crate::time::UnixTime;
 /// The result of the embedder's latest health check of an endpoint.
 ///
 /// With health checks, an endpoint that discovery has just found is [`Unchecked`](Health::Unchecked)
-/// until the first result: see
-/// [`PoolsBuilder::with_initial_health`](crate::pools::PoolsBuilder::with_initial_health). Without
+/// until the first result: see [`Pools::with_endpoints_of`](crate::Pools::with_endpoints_of). Without
 /// health checks it stays [`Healthy`](Health::Healthy), the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -1,6 +1,8 @@
 //! The way of one request through the layer.
 
+use std::any::type_name;
 use std::future::poll_fn;
+use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,9 +40,45 @@ pub struct Routed<T> {
 }
 
 impl<T> Routed<T> {
+    /// Returns the endpoint of a request that came through an [`AffinityLayer`].
+    ///
+    /// # Errors
+    /// [`NotRouted`] outside of the layer, and where the layer's target is of another type.
+    pub fn of<B>(request: &Request<B>) -> Result<&Self, NotRouted>
+    where
+        T: Send + Sync + 'static,
+    {
+        let target = type_name::<T>();
+        request.extensions().get().ok_or(NotRouted { target })
+    }
+
     /// Creates the extension, for tests of an inner service.
     pub fn new(endpoint: EndpointId, target: T) -> Self {
         Self { endpoint, target }
+    }
+}
+
+/// The error of an inner service that looks for an endpoint and finds none of its type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the request has no endpoint with a target of type {target}; allowed: a service within an AffinityLayer of this type"
+)]
+#[non_exhaustive]
+pub struct NotRouted {
+    /// The type that was asked for.
+    pub target: &'static str,
+}
+
+/// It says nothing of any endpoint.
+impl<B, E: From<NotRouted>> From<NotRouted> for Failed<B, E> {
+    fn from(error: NotRouted) -> Self {
+        Self::OwnSide(error.into())
+    }
+}
+
+impl From<NotRouted> for io::Error {
+    fn from(error: NotRouted) -> Self {
+        Self::other(error)
     }
 }
 

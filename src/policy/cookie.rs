@@ -1,7 +1,10 @@
-//! The policy that keeps the pin in a signed cookie.
+//! The policy that keeps the pin in a signed cookie, or in an issued header.
 
-use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement, Transition};
-use crate::cookies::{CookieName, Lines, SetCookie};
+use http::HeaderValue;
+
+use super::{AffinityPolicy, Claim, Forgotten, Life, Recall, Served, Settlement, Transition};
+use crate::carrier::{Carrier, IssuedHeader};
+use crate::cookies::{Lines, SetCookie};
 use crate::endpoint::EndpointId;
 use crate::keys::Keyring;
 use crate::limits::{ClockSkew, Ttl};
@@ -18,6 +21,9 @@ use crate::token::{Rejected, Token, TokenCodec};
 /// endpoint of a new session, or the client's address where the pool steers by
 /// [`IpHash`](crate::steering::IpHash).
 ///
+/// For clients that keep no cookies but send a header back, [`CookiePolicy::in_header`] puts the
+/// same token into a header that the gateway issues.
+///
 /// ```
 /// use session_affinity::cookies::SetCookie;
 /// use session_affinity::limits::Ttl;
@@ -32,11 +38,18 @@ use crate::token::{Rejected, Token, TokenCodec};
 pub struct CookiePolicy {
     load_balancer: LoadBalancer,
     codec: TokenCodec,
+    carrier: Carrier,
+    /// The lines of the cookie; `None` where a header is the carrier.
+    cookie: Option<Cookie>,
+}
+
+#[derive(Clone, Debug)]
+struct Cookie {
     set_cookie: SetCookie,
     lines: Lines,
 }
 
-/// The number of cookies of our name that are tried on one request.
+/// The number of cookies or headers of our name that are tried on one request.
 const MOST_TRIED: usize = 4;
 
 impl CookiePolicy {
@@ -45,16 +58,47 @@ impl CookiePolicy {
 
     /// Creates the policy with the default lifetime and clock skew.
     pub fn new(load_balancer: &LoadBalancer, keyring: &Keyring, set_cookie: SetCookie) -> Self {
-        let codec = TokenCodec::new(load_balancer, set_cookie.name(), keyring);
-        let lines = set_cookie.lines(codec.ttl(), Token::LEN);
-        Self { load_balancer: load_balancer.clone(), codec, set_cookie, lines }
+        let lines = set_cookie.lines(Self::DEFAULT_TTL, Token::LEN);
+        let carrier = Carrier::from(set_cookie.name());
+        let cookie = Some(Cookie { set_cookie, lines });
+        Self { cookie, ..Self::carried(load_balancer, keyring, carrier) }
+    }
+
+    /// Creates the policy with a header in the place of the cookie: the token is the value of this
+    /// field in the response that begins a session, and the client sends it back. Lifetime and
+    /// clock skew are the default.
+    ///
+    /// The scope of the tokens has the name of the header, so no token of a cookie opens here.
+    ///
+    /// ```
+    /// use session_affinity::carrier::IssuedHeader;
+    /// use session_affinity::{Affinity, CookiePolicy, Key, Keyring, LoadBalancer, Secret};
+    /// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    /// let shop = LoadBalancer::new("shop.example.com")?;
+    /// let header = IssuedHeader::new("x-session-affinity")?;
+    /// let affinity = Affinity::new(CookiePolicy::in_header(&shop, &keyring, header));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn in_header(
+        load_balancer: &LoadBalancer,
+        keyring: &Keyring,
+        header: IssuedHeader,
+    ) -> Self {
+        Self::carried(load_balancer, keyring, header.into())
+    }
+
+    fn carried(load_balancer: &LoadBalancer, keyring: &Keyring, carrier: Carrier) -> Self {
+        let codec = TokenCodec::new(load_balancer, &carrier, keyring);
+        Self { load_balancer: load_balancer.clone(), codec, carrier, cookie: None }
     }
 
     /// Sets the lifetime of a session. Sessions that began under a longer one end sooner too.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Ttl) -> Self {
         self.codec = self.codec.with_ttl(ttl);
-        self.lines = self.set_cookie.lines(ttl, Token::LEN);
+        if let Some(Cookie { set_cookie, lines }) = &mut self.cookie {
+            *lines = set_cookie.lines(ttl, Token::LEN);
+        }
         self
     }
 
@@ -65,11 +109,22 @@ impl CookiePolicy {
         self
     }
 
-    /// Returns the pin of the first cookie of our name that passes all checks, or the reason
-    /// of the first one that does not.
+    /// Returns the pin of the first cookie or header of our name that passes all checks, or the
+    /// reason of the first one that does not.
     fn find(&self, request: &RequestMeta<'_>, now: UnixTime) -> Result<Pin, Option<Rejected>> {
+        match &self.carrier {
+            Carrier::Cookie(name) => self.first(name.values(request.headers), now),
+            Carrier::Header(header) => self.first(header.values(request.headers), now),
+        }
+    }
+
+    fn first<'a>(
+        &self,
+        values: impl Iterator<Item = &'a [u8]>,
+        now: UnixTime,
+    ) -> Result<Pin, Option<Rejected>> {
         let mut first = None;
-        for value in self.set_cookie.name().values(request.headers).take(MOST_TRIED) {
+        for value in values.take(MOST_TRIED) {
             match self.codec.open(value, now) {
                 Ok(pin) => return Ok(pin),
                 Err(reason) => first = first.or(Some(reason)),
@@ -81,10 +136,19 @@ impl CookiePolicy {
     fn pin(&self, endpoint: EndpointId, served: &Served<'_>) -> Settlement {
         let expires = served.now.saturating_add(self.codec.ttl().get());
         let token = self.codec.seal(&Pin { endpoint, issued: served.now, expires });
-        match self.lines.line(token.as_bytes(), expires, served.scheme) {
-            Some(line) => Settlement::cookie(line),
-            None => Settlement::nothing(),
-        }
+        let settlement = match &self.carrier {
+            Carrier::Cookie(_) => {
+                let line =
+                    |cookie: &Cookie| cookie.lines.line(token.as_bytes(), expires, served.scheme);
+                self.cookie.as_ref().and_then(line).map(Settlement::cookie)
+            }
+            Carrier::Header(header) => {
+                let value = HeaderValue::from_bytes(token.as_bytes()).ok();
+                value.map(|value| Settlement::header(header.clone(), value))
+            }
+        };
+        // A token is valid in a field, so there is a settlement.
+        settlement.unwrap_or_default()
     }
 }
 
@@ -109,8 +173,15 @@ impl AffinityPolicy for CookiePolicy {
         }
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        Some(self.set_cookie.name())
+    /// Makes the client drop its cookie. A client that was issued a header is told nothing: there is
+    /// no field by which a server makes it forget one.
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        let removal = |cookie: &Cookie| cookie.set_cookie.removal(forgotten.scheme);
+        self.cookie.as_ref().and_then(removal).map(Settlement::cookie).unwrap_or_default()
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        Some(&self.carrier)
     }
 
     fn life(&self) -> Life {

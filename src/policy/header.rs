@@ -5,7 +5,10 @@ use std::fmt;
 use hmac::digest::zeroize::Zeroizing;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use super::{AffinityPolicy, ChoiceSeed, Claim, Life, Recall, Served, Settlement, Transition};
+use super::{
+    AffinityPolicy, ChoiceSeed, Claim, Forgotten, Life, Recall, Served, Settlement, Transition,
+};
+use crate::carrier::Carrier;
 use crate::cookies::CookieName;
 use crate::failover::FailoverMode;
 use crate::keys::{Boxed, Secret};
@@ -48,6 +51,8 @@ pub struct HeaderPolicy {
     entries: Vec<HeaderEntry>,
     require: Require,
     own_cookie: CookieName,
+    /// The own cookie again, as the carrier to be stripped.
+    carrier: Carrier,
     ttl: Ttl,
 }
 
@@ -92,6 +97,7 @@ impl HeaderPolicy {
             entries,
             require: Require::default(),
             own_cookie: CookieName::default(),
+            carrier: CookieName::default().into(),
             ttl: Self::DEFAULT_TTL,
         })
     }
@@ -115,6 +121,7 @@ impl HeaderPolicy {
     /// requests.
     #[must_use]
     pub fn with_own_cookie(mut self, own_cookie: CookieName) -> Self {
+        self.carrier = Carrier::from(&own_cookie);
         self.own_cookie = own_cookie;
         self
     }
@@ -177,9 +184,16 @@ impl AffinityPolicy for HeaderPolicy {
         Settlement::store(StoreWrite { key: *key, ttl: self.ttl, now: served.now, kind })
     }
 
+    /// Removes the record.
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        let Some(key) = forgotten.session_key else { return Settlement::nothing() };
+        let kind = WriteKind::Remove;
+        Settlement::store(StoreWrite { key: *key, ttl: self.ttl, now: forgotten.now, kind })
+    }
+
     /// The cookie that the entry `cookie` leaves out: clients may have it from another policy.
-    fn cookie_name(&self) -> Option<&CookieName> {
-        Some(&self.own_cookie)
+    fn carrier(&self) -> Option<&Carrier> {
+        Some(&self.carrier)
     }
 
     fn life(&self) -> Life {

@@ -1,12 +1,14 @@
 //! The policy that keeps the pin in a cookie and makes the first choice by the client's address.
 
-use super::{AffinityPolicy, ChoiceSeed, CookiePolicy, Life, Recall, Served, Settlement};
-use crate::cookies::CookieName;
+use super::{
+    AffinityPolicy, ChoiceSeed, CookiePolicy, Forgotten, Life, Recall, Served, Settlement,
+};
+use crate::carrier::Carrier;
 use crate::names::LoadBalancer;
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
 
-/// Keeps the pin in a signed cookie as [`CookiePolicy`] does, but makes the first choice by the
+/// Keeps the pin in a signed cookie or an issued header as [`CookiePolicy`] does, but makes the first choice by the
 /// client's address, so that a client without a cookie comes to the same endpoint on every
 /// node. A valid cookie beats the address. Without an address, entropy decides. Cloudflare:
 /// `ip_cookie`.
@@ -49,8 +51,12 @@ impl AffinityPolicy for IpCookiePolicy {
         self.cookie.remember(served)
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
-        self.cookie.cookie_name()
+    fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
+        self.cookie.forget(forgotten)
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
+        self.cookie.carrier()
     }
 
     fn life(&self) -> Life {

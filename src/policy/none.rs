@@ -1,7 +1,7 @@
 //! The policy without sessions.
 
-use super::{AffinityPolicy, Claim, Life, Recall, Served, Settlement};
-use crate::cookies::CookieName;
+use super::{AffinityPolicy, Claim, Forgotten, Life, Recall, Served, Settlement};
+use crate::carrier::Carrier;
 use crate::names::LoadBalancer;
 use crate::request::RequestMeta;
 use crate::time::UnixTime;
@@ -11,7 +11,7 @@ use crate::time::UnixTime;
 /// ```
 /// use session_affinity::{Affinity, LoadBalancer, NoAffinity};
 /// let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop.example.com")?));
-/// assert_eq!(affinity.cookie_name(), None);
+/// assert_eq!(affinity.carrier(), None);
 /// # Ok::<(), session_affinity::InvalidName>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,11 @@ impl AffinityPolicy for NoAffinity {
         Settlement::nothing()
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
+    fn forget(&self, _: &Forgotten<'_>) -> Settlement {
+        Settlement::nothing()
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
         None
     }
 

@@ -18,7 +18,7 @@ use crate::time::UnixTime;
 /// let created = Transition::Created { endpoint: EndpointId::new("eu", "eu-1") };
 /// let served = Served::new(created, Scheme::Https, UnixTime::from_secs(1_800_000_000));
 /// let policy = NoAffinity::new(&LoadBalancer::new("shop.example.com")?);
-/// assert_eq!(policy.remember(&served).set_cookie, None);
+/// assert_eq!(policy.remember(&served).response, None);
 /// # Ok::<(), session_affinity::InvalidName>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

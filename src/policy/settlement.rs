@@ -1,10 +1,10 @@
-//! The result of a request for its session: a cookie for the client, a write for the store.
+//! The result of a request for its session: a field for the client, a write for the store.
 
-use std::iter;
-
-use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::ResponseField;
+use crate::carrier::IssuedHeader;
 use crate::cookies::{CacheGuard, FieldChange};
 use crate::store::StoreWrite;
 
@@ -30,11 +30,11 @@ use crate::store::StoreWrite;
 #[non_exhaustive]
 #[must_use = "the session is forgotten unless this is applied"]
 pub struct Settlement {
-    /// The `Set-Cookie` line to append to the response.
-    pub set_cookie: Option<HeaderValue>,
+    /// The field for the response: a `Set-Cookie` line or an issued header.
+    pub response: Option<ResponseField>,
     /// The write for the session store.
     pub store_write: Option<StoreWrite>,
-    /// The treatment of the response's cacheability when it sets a cookie.
+    /// The treatment of the response's cacheability when it gets that field.
     /// [`Affinity::settle`](crate::Affinity::settle) sets it, whatever the policy returned.
     pub cache_guard: CacheGuard,
 }
@@ -47,7 +47,12 @@ impl Settlement {
 
     /// A settlement that sets this cookie.
     pub fn cookie(set_cookie: HeaderValue) -> Self {
-        Self { set_cookie: Some(set_cookie), ..Self::default() }
+        Self { response: Some(ResponseField::SetCookie(set_cookie)), ..Self::default() }
+    }
+
+    /// A settlement that issues this header.
+    pub fn header(header: IssuedHeader, value: HeaderValue) -> Self {
+        Self { response: Some(ResponseField::Header(header, value)), ..Self::default() }
     }
 
     /// A settlement that writes to the store.
@@ -55,13 +60,20 @@ impl Settlement {
         Self { store_write: Some(write), ..Self::default() }
     }
 
-    /// Appends the cookie to the response, never replacing another, and keeps shared caches
-    /// from storing the response; both only when there is a cookie. Returns the write for the
-    /// store, for [`SessionStore::commit`](crate::SessionStore::commit).
+    /// Returns the `Set-Cookie` line; `None` for a settlement without one, such as one with an
+    /// issued header.
+    pub fn set_cookie(&self) -> Option<&HeaderValue> {
+        self.response.as_ref()?.set_cookie()
+    }
+
+    /// Puts the field into the response, and keeps shared caches from storing the response; both
+    /// only when there is a field. A cookie is appended and never replaces another; an issued
+    /// header replaces the response's own field of that name. Returns the write for the store, for
+    /// [`SessionStore::commit`](crate::SessionStore::commit).
     ///
-    /// A 304 gets no cookie: a shared cache may copy its fields into the response that it has
+    /// A 304 gets no field: a shared cache may copy its fields into the response that it has
     /// stored for all (RFC 9111 section 4.3.4). A session created by a 304 begins with the
-    /// next response. Interim responses (1xx) other than 101 get no cookie either: settle when the
+    /// next response. Interim responses (1xx) other than 101 get no field either: settle when the
     /// final response is there. The write for the store is returned all the same.
     ///
     /// ```
@@ -82,24 +94,20 @@ impl Settlement {
     /// that keep them apart.
     #[must_use = "the session is forgotten unless the store commits the write"]
     pub fn apply_to(self, status: StatusCode, headers: &mut HeaderMap) -> Option<StoreWrite> {
-        let Self { set_cookie, store_write, cache_guard } = self.for_status(status);
-        if let Some(mut set_cookie) = set_cookie {
-            set_cookie.set_sensitive(true);
-            // The guard may add a field. In a map without room for both, no cookie is better
-            // than a cookie without the guard, and better than a panic.
-            if headers.try_reserve(2).is_ok() && headers.try_append(SET_COOKIE, set_cookie).is_ok()
-            {
-                cache_guard.apply(headers);
-            }
+        let Self { response, store_write, cache_guard } = self.for_status(status);
+        // The guard may add a field. In a map without room for both, no token is better than one
+        // without the guard, and better than a panic.
+        if response.and_then(|field| field.put(headers, 1)).is_some() {
+            cache_guard.apply(headers);
         }
         store_write
     }
 
-    /// Returns the settlement for a response of this status: without the cookie where
+    /// Returns the settlement for a response of this status: without the field where
     /// [`Settlement::apply`] would not add it.
     pub fn for_status(mut self, status: StatusCode) -> Self {
         if status == StatusCode::NOT_MODIFIED || is_interim(status) {
-            self.set_cookie = None;
+            self.response = None;
         }
         self
     }
@@ -108,8 +116,8 @@ impl Settlement {
     /// for a stack that lends no `&mut HeaderMap`, and the write for the store. Call
     /// [`Settlement::for_status`] first; [`Flow::settle`](crate::callbacks::Flow::settle) has done so.
     ///
-    /// The cookie is the last change, so a response that refuses an earlier one gets no cookie
-    /// without the guard, if the caller stops there.
+    /// The cookie or the issued header is the last change, so a response that refuses an earlier one
+    /// gets no token without the guard, if the caller stops there.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::{CACHE_CONTROL, SET_COOKIE}};
@@ -126,11 +134,9 @@ impl Settlement {
         self,
         headers: &HeaderMap,
     ) -> (impl Iterator<Item = FieldChange> + use<>, Option<StoreWrite>) {
-        let changes = self.set_cookie.map(|mut set_cookie| {
-            set_cookie.set_sensitive(true);
-            let set_cookie = FieldChange::Append(SET_COOKIE, set_cookie);
-            self.cache_guard.changes(headers).chain(iter::once(set_cookie))
-        });
+        let changes = self
+            .response
+            .map(|field| self.cache_guard.changes(headers).chain(field.changes(headers)));
         (changes.into_iter().flatten(), self.store_write)
     }
 }

@@ -19,12 +19,15 @@ impl<T> Pools<T> {
         PoolsBuilder { in_order: Vec::new(), fallback: None, initial_health, before: None }
     }
 
-    /// Returns a builder of pools that take the place of these, for other endpoints from discovery.
+    /// Returns a builder of pools that take the place of these: it begins without any pool, and all
+    /// are described again. Where one list of endpoints changes, and the rest stays as it is, use
+    /// [`Pools::with_endpoints_of`].
     ///
     /// | of | kept from these pools | kept unless the description states it | always as described |
     /// |---|---|---|---|
     /// | an endpoint that is in both | what has been noted about it: suspects, census | weight, health, state | target |
     /// | a pool whose name is in both | | state, `minimum_origins`, shedding | its place in the order, steering, room, its list of endpoints |
+    /// | the fallback pool | | | the name of the pool, or that the snapshot has no fallback pool |
     ///
     /// An endpoint is in both when its name and the name of its pool are: one that moves to another
     /// pool is new, as is one that was missing from a snapshot in between. Pools and endpoints that
@@ -35,30 +38,16 @@ impl<T> Pools<T> {
     /// stores the result so that no change by another writer is lost.
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools};
     ///
-    /// struct Backend { address: String } // and its connections
-    /// # let backend = |address: &str| Arc::new(Backend { address: address.into() });
-    /// # let eu = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", backend("10.0.0.1:80")));
-    /// # let before = Pools::builder().pool(eu).build()?;
-    /// # let eu_1 = EndpointId::new("eu", "eu-1");
-    /// # let before = before.edited(|edit| edit.health(eu_1, Health::Unhealthy))?;
-    /// let found = [("eu-1", "10.0.0.1:80"), ("eu-2", "10.0.0.2:80")]; // by discovery
-    /// let endpoints = found.map(|(name, address)| {
-    ///     let known = before.target(EndpointId::new("eu", name));
-    ///     let target = match known.filter(|backend| backend.address == address) {
-    ///         Some(backend) => Arc::clone(backend),
-    ///         None => Arc::new(Backend { address: address.into() }),
-    ///     };
-    ///     Endpoint::new(name, target)
-    /// });
-    /// let eu = Pool::new("eu").with_endpoints(endpoints);
-    /// let after = before.rebuild().with_initial_health(Health::Unchecked).pool(eu).build()?;
+    /// let pool = |name: &str| Pool::new(name).with_endpoint(Endpoint::new("a", ()));
+    /// let before = Pools::builder().pool(pool("eu")).pool(pool("us")).build()?;
+    /// let id = EndpointId::new("eu", "a");
+    /// let before = before.edited(|edit| edit.health(id, Health::Unhealthy))?;
     ///
-    /// let health = |name| after.endpoint(EndpointId::new("eu", name)).map(|it| it.health());
-    /// assert_eq!(health("eu-1"), Some(Health::Unhealthy)); // as the health check left it
-    /// assert_eq!(health("eu-2"), Some(Health::Unchecked));
+    /// let after = before.rebuild().pool(pool("us")).pool(pool("eu")).fallback_in_order("us").build()?;
+    /// let health = after.endpoint(id).map(|endpoint| endpoint.health());
+    /// assert_eq!(health, Some(Health::Unhealthy)); // as the health check left it
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn rebuild(&self) -> PoolsBuilder<T> {
@@ -136,7 +125,8 @@ impl<T> PoolsBuilder<T> {
     ///
     /// With health checks, discovery sets [`Health::Unchecked`] here: the first result of its check
     /// lets a new endpoint take new sessions. Endpoints that [`Pools::rebuild`] knows already keep
-    /// the results of theirs, which [`Endpoint::with_health`](crate::Endpoint::with_health) would replace on every rebuild.
+    /// the results of theirs, which
+    /// [`Endpoint::with_health`](crate::Endpoint::with_health) would replace on every rebuild.
     pub fn with_initial_health(mut self, health: Health) -> Self {
         self.initial_health = health;
         self
@@ -203,7 +193,7 @@ impl<T> Parts<T> {
         let mut status = known.copied().unwrap_or_else(PoolStatus::new).followed_by(&pool);
         for mut described in std::mem::take(&mut pool.endpoints) {
             let endpoint = names::checked(std::mem::take(&mut described.name))
-                .map_err(|source| InvalidPools::EndpointName { pool: (*name).into(), source })?;
+                .map_err(|error| InvalidPools::EndpointName { pool: (*name).into(), error })?;
             let id = EndpointId::new(&name, &endpoint);
             let (mark, was) = match before.and_then(|before| before.known(id)) {
                 Some((member, status)) => (member.mark.clone(), *status),
@@ -230,23 +220,24 @@ impl<T> Parts<T> {
     }
 }
 
-/// The error of building pools: an invalid name, a name that occurs twice, or an unknown fallback.
+/// The error of building pools: an invalid name, a name that occurs twice, or the name of a pool that
+/// does not exist. The message says it all; there is no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPools {
     /// The name of a pool is not valid.
     #[error("the name of a pool is {:?}; allowed: 1 to 255 bytes without control characters", .0.name)]
-    PoolName(#[source] InvalidName),
+    PoolName(InvalidName),
     /// The name of an endpoint is not valid.
     #[error(
         "the name of an endpoint in pool {pool:?} is {:?}; allowed: 1 to 255 bytes without control characters",
-        .source.name
+        .error.name
     )]
     EndpointName {
         /// The name of the endpoint's pool.
         pool: String,
         /// The error of the endpoint's name.
-        source: InvalidName,
+        error: InvalidName,
     },
     /// Two pools have this name.
     #[error("the name of two pools is {0:?}; allowed: each name once")]
@@ -264,4 +255,7 @@ pub enum InvalidPools {
     /// The name given to [`PoolsBuilder::fallback_in_order`] is not that of a pool in order.
     #[error("the fallback pool is {0:?}; allowed: the name of a pool in failover order")]
     UnknownFallback(String),
+    /// The name given to [`Pools::with_endpoints_of`] is not that of a pool in the snapshot.
+    #[error("pool {0:?} is not in the snapshot; allowed: the name of one that is")]
+    UnknownPool(String),
 }

@@ -33,7 +33,8 @@ impl<T> Pools<T> {
         self.iter().take(self.topology.in_order).filter(PoolView::is_open)
     }
 
-    pub(crate) fn fallback(&self) -> Option<PoolView<'_, T>> {
+    /// Returns the pool that is used when no other is open. Cloudflare: `fallback_pool`.
+    pub fn fallback(&self) -> Option<PoolView<'_, T>> {
         PoolView::new(self, self.topology.fallback?)
     }
 }

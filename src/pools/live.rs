@@ -18,10 +18,11 @@ use crate::sync::{Mutex, RwLock};
 /// use session_affinity::pools::LivePools;
 /// use session_affinity::{Endpoint, EndpointId, Health, Pool, Pools};
 ///
-/// let live: LivePools<String> = Pools::builder().pool(Pool::new("eu")).build()?.into();
+/// let pools = Pools::builder().pool(Pool::new("eu")).pool(Pool::new("us")).build()?;
+/// let live: LivePools<String> = pools.into();
 ///
-/// // Discovery: a list of endpoints replaces the one before. An endpoint that was there keeps its
-/// // health, weight, state and marks; a new one waits for its first health check.
+/// // Discovery: a list of endpoints replaces the one of this pool before. An endpoint that was there
+/// // keeps its health, weight, state and marks; a new one waits for its first health check.
 /// let discovered = |found: &[(&str, &str)]| {
 ///     live.update(|now| {
 ///         let endpoints = found.iter().map(|(name, address)| {
@@ -29,8 +30,7 @@ use crate::sync::{Mutex, RwLock};
 ///             let known = now.target(id).filter(|target| target == address);
 ///             Endpoint::new(*name, known.cloned().unwrap_or_else(|| (*address).to_owned()))
 ///         });
-///         let eu = Pool::new("eu").with_endpoints(endpoints);
-///         now.rebuild().with_initial_health(Health::Unchecked).pool(eu).build()
+///         now.with_endpoints_of("eu", endpoints, Health::Unchecked)
 ///     })
 /// };
 /// // The health check: the endpoint may have been removed since it was asked.
@@ -110,9 +110,9 @@ impl<T> LivePools<T> {
         self.update(|current| current.edited(edit))
     }
 
-    /// Replaces the current snapshot by one that the closure makes from it, by [`Pools::rebuild`]
-    /// for example, and returns the one that is current from now on. After an error nothing has
-    /// changed.
+    /// Replaces the current snapshot by one that the closure makes from it, by
+    /// [`Pools::with_endpoints_of`] or [`Pools::rebuild`] for example, and returns the one that is
+    /// current from now on. After an error nothing has changed.
     ///
     /// The closure runs once, while other writers wait and readers do not. It may call
     /// [`load`](LivePools::load), but no method that changes these pools: that would wait for

@@ -1,13 +1,15 @@
 //! One pool and one endpoint of a snapshot.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Pools;
+use super::pool::Pool;
 use super::shedding::LoadShedding;
 use super::status::{EndpointStatus, PoolStatus};
 use super::topology::{PoolId, PoolTopology};
 use crate::endpoint::member::{Member, PoolIndex, Position};
-use crate::endpoint::{Census, EndpointId, Health, State};
+use crate::endpoint::{Census, Endpoint, EndpointId, Health, State};
 use crate::limits::Weight;
 use crate::steering::{Candidate, Candidates, Occupancy, Place, Steering, Suspects};
 use crate::time::UnixTime;
@@ -134,6 +136,20 @@ impl<'a, T> PoolView<'a, T> {
 
     pub(crate) fn id(self) -> PoolId {
         self.topology.id
+    }
+
+    /// Describes the pool as it is, with nothing stated, so that a rebuild keeps all of it.
+    pub(super) fn described(self) -> Pool<T>
+    where
+        T: Clone,
+    {
+        let endpoint =
+            |known: EndpointView<'_, T>| Endpoint::new(known.name(), known.target().clone());
+        Pool {
+            endpoints: self.endpoints().map(endpoint).collect(),
+            steering: Arc::clone(&self.topology.steering),
+            ..Pool::new(self.name())
+        }
     }
 
     pub(crate) fn steering(self) -> &'a dyn Steering<T> {

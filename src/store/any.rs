@@ -44,6 +44,7 @@ type Report = Arc<dyn Fn(&(dyn Error + 'static)) + Send + Sync>;
 
 enum Backend {
     /// The program has not said whether there is a store.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "made by the layer's Site"))]
     Unset,
     None,
     Memory(MemoryStore),

@@ -99,6 +99,7 @@ impl SessionStore for MemoryStore {
         match (shard.find(key, hash, now), kind) {
             (Some(place), WriteKind::Touch) => place.touch(end),
             (None, WriteKind::Touch) | (Some(_), WriteKind::Create(_)) => {}
+            (_, WriteKind::Remove) => shard.remove(key, hash),
             (Some(place), WriteKind::Replace(endpoint)) => {
                 *place = Place::new(key, endpoint, now, end).used();
             }

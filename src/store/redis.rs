@@ -33,8 +33,8 @@ pub(super) use writes::Writes;
 /// [`SessionStore`](crate::store::SessionStore), but async, and keep the laws of that trait.
 ///
 /// **Commands.** A request waits for one `GET`. The write (`SET … NX EX` for a create, `SET … EX`
-/// for a replace, `EXPIRE` for a touch) may be done after the response has been sent. So each
-/// request of a session that is kept costs two commands, `GET` and `EXPIRE`. With
+/// for a replace, `EXPIRE` for a touch, `DEL` for a remove) may be done after the response has been
+/// sent. So each request of a session that is kept costs two commands, `GET` and `EXPIRE`. With
 /// [a touch interval](RedisStore::with_touch_interval) it costs the `GET`, and on each gateway one
 /// `EXPIRE` in each interval.
 ///
@@ -53,8 +53,8 @@ pub(super) use writes::Writes;
 ///
 /// **Server.** One server, or what looks like one: a proxy, or a name that follows the primary (the
 /// name is looked up again when a replica refuses a write). Redirections of Redis Cluster are not
-/// followed. The user needs the commands `GET`, `SET`, `EXPIRE` and `PING`, for shared censuses too,
-/// and the keys below. Set `maxmemory` and the eviction policy `volatile-ttl` on the server: made-up
+/// followed. The user needs the commands `GET`, `SET`, `EXPIRE`, `DEL` and `PING`, for shared
+/// censuses too, and the keys below. Set `maxmemory` and the eviction policy `volatile-ttl` on the server: made-up
 /// headers create sessions there too.
 ///
 /// **Drains.** The nodes can share what they have seen of an endpoint's sessions here, for cookie

@@ -13,8 +13,8 @@ pub enum Rejected {
     /// The token's key id is not on the keyring: the key was removed, or has not arrived yet.
     #[error("the token's key id is not on the keyring")]
     UnknownKey,
-    /// The tag does not fit this key, load balancer and cookie name.
-    #[error("the token's tag does not fit this key, load balancer and cookie name")]
+    /// The tag does not fit this key, load balancer and carrier.
+    #[error("the token's tag does not fit this key, load balancer and carrier")]
     Forged,
     /// The token was issued further in the future than the clock skew allows.
     #[error("the token was issued further in the future than the clock skew allows")]

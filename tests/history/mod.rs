@@ -25,7 +25,7 @@ use super::naive::{
     Ask, Crowd, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
     shedding_hash_of_key, write_of,
 };
-use super::support::{self, Chance, Client, Kind, NOW, at, codec, key, token_of};
+use super::support::{self, Chance, Client, Kind, NOW, at, key, token_of};
 
 const LOAD_BALANCER: &str = "shop.example.com";
 const MEMBERS: [(&str, &[&str]); 4] =
@@ -83,6 +83,7 @@ impl Store {
         match (kind, live) {
             (WriteKind::Touch, Some(stored)) => stored.end = end,
             (WriteKind::Touch, None) | (WriteKind::Create(_), Some(_)) => {}
+            (WriteKind::Remove, _) => drop(self.records.remove(&key)),
             (WriteKind::Create(endpoint), None) | (WriteKind::Replace(endpoint), _) => {
                 self.records.insert(key, Stored { endpoint, issued, end, readable: true });
             }
@@ -381,8 +382,9 @@ impl<C: Chance> History<C> {
         match self.kind {
             Kind::NoAffinity => (client, Session::Unbound),
             Kind::Header => (client, Session::Unbound), // Until the store has said more.
-            Kind::Cookie | Kind::IpCookie => {
-                let Some(jar) = &user.jar else { return (client, Session::New(Created::NoCookie)) };
+            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
+                let missing = Session::New(self.kind.missing());
+                let Some(jar) = &user.jar else { return (client, missing) };
                 let (token, broken) = match self.random.below(100) {
                     0 => (jar.token[..47].into(), Some(Created::Malformed)),
                     1 => (format!("Ag{}", &jar.token[2..]), Some(Created::UnknownVersion)),
@@ -400,7 +402,7 @@ impl<C: Chance> History<C> {
                     None if pin.expires.as_secs() <= now => Session::New(Created::Expired),
                     None => Session::Live(pin.endpoint),
                 };
-                (client.with_token(&token), session)
+                (self.kind.with_token(client, &token), session)
             }
         }
     }
@@ -605,7 +607,7 @@ impl<C: Chance> History<C> {
         self.count(Outcome::GaveUp);
         let mut client = self.users[number].client.clone();
         if let Some(jar) = &self.users[number].jar {
-            client = client.with_token(&jar.token);
+            client = self.kind.with_token(client, &jar.token);
         }
         let visit = self.nodes[0].0.recall(&client.request(), at(ask.now));
         let same = match (visit.lookup(), visit.claim()) {
@@ -636,13 +638,14 @@ impl<C: Chance> History<C> {
         let two: Settlement = self.nodes[1].0.settle(second, &self.nodes[1].1);
         self.law("two nodes write the same", one == two, &(&one, &two));
         self.world.answered(endpoint);
-        let expected = write_of(outcome, self.kind.has_cookie(), record);
-        let written = match (&one.set_cookie, one.store_write.map(|write| write.kind)) {
+        let expected = write_of(outcome, self.kind.has_token(), record);
+        let written = match (&one.response, one.store_write.map(|write| write.kind)) {
             (None, None) => Write::Nothing,
             (Some(_), None) => Write::SetCookie,
             (None, Some(WriteKind::Touch)) => Write::Touch,
             (None, Some(WriteKind::Create(_))) => Write::Create,
             (None, Some(WriteKind::Replace(_))) => Write::Replace,
+            (None, Some(WriteKind::Remove)) => panic!("no session is taken back"),
             (Some(_), Some(_)) => panic!("a session lives in one place"),
         };
         self.law("what is written", written == expected, &(outcome, record, &one));
@@ -661,7 +664,9 @@ impl<C: Chance> History<C> {
         };
         if let Some(token) = token_of(&one) {
             let keyring = Keyring::from(support::key(self.keys[0]));
-            let pin = codec(&keyring)
+            let pin = self
+                .kind
+                .codec(&keyring)
                 .open(token.as_bytes(), at(ask.now))
                 .expect("sealed by the signing key");
             user.jar = Some(Jar { token, pin, key: self.keys[0] });
@@ -671,6 +676,7 @@ impl<C: Chance> History<C> {
         if let Some(write) = one.store_write {
             let names_endpoint = match write.kind {
                 WriteKind::Touch => true,
+                WriteKind::Remove => false,
                 WriteKind::Create(to) | WriteKind::Replace(to) => to == endpoint,
             };
             let of_this_session = Some(write.key) == key && names_endpoint;
@@ -714,6 +720,6 @@ impl<C: Chance> History<C> {
 /// The same pin under the same key, for another load balancer.
 fn another_load_balancers(jar: &Jar) -> String {
     let other = LoadBalancer::new("other.example.com").unwrap();
-    let codec = TokenCodec::new(&other, &CookieName::default(), &Keyring::from(key(jar.key)));
+    let codec = TokenCodec::new(&other, CookieName::default(), &Keyring::from(key(jar.key)));
     codec.seal(&jar.pin).as_str().into()
 }

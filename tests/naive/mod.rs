@@ -274,8 +274,20 @@ impl World {
 
     /// The same pools for the crate, of which only what is new is stated. manual::gateways,
     /// Changing the endpoints: "An endpoint that stays keeps its health, weight and state".
+    ///
+    /// For one half of all lists, each pool gets its endpoints by itself first; for the other half the
+    /// rebuild alone makes all changes.
     pub(crate) fn rebuild(&self, before: &Pools<EndpointId>) -> Pools<EndpointId> {
-        self.add_to(before.rebuild(), Some(before))
+        let mut next = before.clone();
+        let endpoints: usize = self.pools.iter().map(|pool| pool.endpoints.len()).sum();
+        for pool in self.pools.iter().filter(|_| endpoints.is_multiple_of(2)) {
+            if next.pool(pool.name).is_some() {
+                let endpoints = pool.described(Some(&next)).endpoints;
+                let changed = next.with_endpoints_of(pool.name, endpoints, Health::Unchecked);
+                next = changed.unwrap();
+            }
+        }
+        self.add_to(next.rebuild(), Some(&next))
     }
 
     fn add_to(
@@ -386,13 +398,14 @@ impl World {
             .collect()
     }
 
-    /// manual::tables, Room: "An endpoint that takes no new sessions is never full."
+    /// manual::tables, Room: "An endpoint that takes no new sessions (draining, weight 0, not checked
+    /// yet) is never full".
     pub(crate) fn is_full(&self, pool: usize, e: &NaiveEndpoint) -> bool {
         let pool = &self.pools[pool];
         pool.crowd.as_ref().is_some_and(|crowd| crowd.has(e.id)) && pool.takes_new(e)
     }
 
-    /// manual::tables, Room: "those with room first, then full ones, then suspects".
+    /// manual::tables, Room: "those with room come first, then full ones, then suspects".
     fn rank(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> usize {
         if self.is_suspect(e, now) { 2 } else { usize::from(self.is_full(pool, e)) }
     }

@@ -73,9 +73,9 @@ fn a_password_is_sent_and_never_shown() {
     );
 }
 
-/// The user of the server needs the commands GET, SET, EXPIRE and PING.
+/// The user of the server needs the commands GET, SET, EXPIRE, DEL and PING.
 #[test]
-fn a_user_needs_no_more_than_four_commands_and_the_keys() {
+fn a_user_needs_no_more_than_five_commands_and_the_keys() {
     let server = RedisServer::start();
     let rules = [
         "on",
@@ -84,6 +84,7 @@ fn a_user_needs_no_more_than_four_commands_and_the_keys() {
         "+get",
         "+set",
         "+expire",
+        "+del",
         "+ping",
     ];
     server.ask::<()>(&[&["ACL", "SETUSER", "gateway"][..], &rules].concat());
@@ -93,6 +94,8 @@ fn a_user_needs_no_more_than_four_commands_and_the_keys() {
         client.save(write).unwrap();
     }
     assert_eq!(client.pinned(1), Some(endpoint(8)));
+    client.save(remove(1)).unwrap();
+    assert_eq!(client.pinned(1), None);
     client.runtime.block_on(async {
         let (store, census) = (&client.store, Census::default());
         store.publish_census("a", endpoint(7), census, NOW).await.unwrap();

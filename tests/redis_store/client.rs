@@ -95,6 +95,10 @@ pub(crate) fn touch(number: u64) -> StoreWrite {
     write(number, WriteKind::Touch)
 }
 
+pub(crate) fn remove(number: u64) -> StoreWrite {
+    write(number, WriteKind::Remove)
+}
+
 fn write(number: u64, kind: WriteKind) -> StoreWrite {
     StoreWrite { key: key(number), ttl: ttl(TTL), now: NOW, kind }
 }

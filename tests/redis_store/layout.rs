@@ -55,15 +55,17 @@ fn a_load_is_one_get_and_a_write_one_command() {
     let server = RedisServer::start();
     let client = Client::of(&server);
     client.connect().unwrap();
-    let all = || ["get", "set", "expire"].map(|command| server.calls(command));
+    let all = || ["get", "set", "expire", "del"].map(|command| server.calls(command));
     client.load(1).unwrap();
-    assert_eq!(all(), [1, 0, 0]);
+    assert_eq!(all(), [1, 0, 0, 0]);
     client.save(create(1, 7)).unwrap();
-    assert_eq!(all(), [1, 1, 0]);
+    assert_eq!(all(), [1, 1, 0, 0]);
     client.save(replace(1, 8)).unwrap();
-    assert_eq!(all(), [1, 2, 0]);
+    assert_eq!(all(), [1, 2, 0, 0]);
     client.save(touch(1)).unwrap();
-    assert_eq!(all(), [1, 2, 1]);
+    assert_eq!(all(), [1, 2, 1, 0]);
+    client.save(remove(1)).unwrap();
+    assert_eq!(all(), [1, 2, 1, 1]);
 }
 
 /// A value of another version or length is unreadable, and a replace writes over it.

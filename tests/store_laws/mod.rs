@@ -31,6 +31,8 @@ macro_rules! laws {
             a_create_keeps_what_came_first_and_a_replace_does_not
             a_create_that_comes_second_does_not_restart_the_timer
             a_key_shows_no_record_but_its_own
+            a_remove_ends_the_session_and_no_other
+            a_touch_does_not_bring_back_what_was_removed
             the_shortest_idle_time_ends_after_one_second
             the_longest_idle_time_lasts_until_one_second_before_its_end
         }
@@ -87,6 +89,10 @@ fn replace(store: &impl Subject, number: u64, pinned: u64, seconds: u64) {
 
 fn touch(store: &impl Subject, number: u64, seconds: u64) {
     save(store, number, seconds, WriteKind::Touch);
+}
+
+fn remove(store: &impl Subject, number: u64, seconds: u64) {
+    save(store, number, seconds, WriteKind::Remove);
 }
 
 /// A record is live for less than `ttl` seconds after its last touch, create or replace.
@@ -176,6 +182,31 @@ pub fn a_key_shows_no_record_but_its_own(store: &mut impl Subject) {
     assert_eq!(load(store, 2, 30).unwrap().0, endpoint(8));
 }
 
+/// A record that was removed is returned no more, until another one is written.
+pub fn a_remove_ends_the_session_and_no_other(store: &mut impl Subject) {
+    remove(store, 1, 30);
+    assert_eq!(load(store, 1, 30), None, "nothing was there to remove");
+    create(store, 1, 7, 30);
+    create(store, 2, 8, 30);
+    remove(store, 1, 30);
+    assert_eq!(load(store, 1, 30), None);
+    assert_eq!(load(store, 2, 30).unwrap().0, endpoint(8));
+    assert_eq!(store.live(), 1);
+    create(store, 1, 9, 30);
+    assert_eq!(load(store, 1, 30).unwrap().0, endpoint(9), "a create finds no record");
+    remove(store, 1, 30);
+    replace(store, 1, 10, 30);
+    assert_eq!(load(store, 1, 30).unwrap().0, endpoint(10));
+}
+
+/// A touch makes no record, so that a request which was served meanwhile does not undo a logout.
+pub fn a_touch_does_not_bring_back_what_was_removed(store: &mut impl Subject) {
+    create(store, 1, 7, 30);
+    remove(store, 1, 30);
+    touch(store, 1, 30);
+    assert_eq!(load(store, 1, 30), None);
+}
+
 /// A record of the shortest idle time, `Ttl::MIN`, is live for less than one second: in the second
 /// of its write.
 pub fn the_shortest_idle_time_ends_after_one_second(store: &mut impl Subject) {
@@ -225,6 +256,7 @@ enum Step {
     Touch(u64),
     Create(u64, u64),
     Replace(u64, u64),
+    Remove(u64),
     Wait(u64),
 }
 
@@ -234,7 +266,8 @@ fn step() -> impl Strategy<Value = Step> {
         number.clone().prop_map(Step::Load),
         number.clone().prop_map(Step::Touch),
         (number.clone(), any::<u64>()).prop_map(|(key, endpoint)| Step::Create(key, endpoint)),
-        (number, any::<u64>()).prop_map(|(key, endpoint)| Step::Replace(key, endpoint)),
+        (number.clone(), any::<u64>()).prop_map(|(key, endpoint)| Step::Replace(key, endpoint)),
+        number.prop_map(Step::Remove),
         (0_u64..20).prop_map(Step::Wait),
     ]
 }
@@ -267,6 +300,10 @@ pub fn it_behaves_as_a_map_does<S: Subject>(cases: u32, empty: impl Fn() -> S) {
                 Step::Replace(number, pinned) => {
                     replace(&store, number, pinned, ttl);
                     map.insert(number, ((endpoint(pinned), now), end));
+                }
+                Step::Remove(number) => {
+                    remove(&store, number, ttl);
+                    map.remove(&number);
                 }
                 Step::Wait(seconds) => {
                     store.wait(seconds);

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use session_affinity::carrier::{Carrier, IssuedHeader};
 use session_affinity::cookies::{CookieName, SetCookie};
 use session_affinity::limits::Ttl;
-use session_affinity::policy::{Claim, Life, Recall, Served};
+use session_affinity::outcome::Created;
+use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
 use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::{
     AffinityPolicy, CookiePolicy, Endpoint, EndpointId, HeaderPolicy, IpCookiePolicy, Key, Keyring,
@@ -36,7 +38,7 @@ pub fn keyring() -> Keyring {
 }
 
 pub fn codec(keyring: &Keyring) -> TokenCodec {
-    TokenCodec::new(&shop(), &CookieName::default(), keyring)
+    TokenCodec::new(&shop(), CookieName::default(), keyring)
 }
 
 pub fn cookie(keyring: &Keyring) -> CookiePolicy {
@@ -50,6 +52,15 @@ pub fn cookie_policy() -> CookiePolicy {
 
 pub fn ip_cookie(keyring: &Keyring) -> IpCookiePolicy {
     IpCookiePolicy::new(cookie(keyring))
+}
+
+pub fn issued_header() -> IssuedHeader {
+    IssuedHeader::new("x-session-affinity").unwrap()
+}
+
+/// The policy `cookie`, its token in [`issued_header`].
+pub fn in_header(keyring: &Keyring) -> CookiePolicy {
+    CookiePolicy::in_header(&shop(), keyring, issued_header())
 }
 
 /// The policy `header` with the one field `x-user`.
@@ -71,17 +82,20 @@ pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
     Pools::builder().pool(pool).build().unwrap()
 }
 
-/// The four policies of the crate.
+/// The four policies of the crate, one of them with its other carrier too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Cookie,
     IpCookie,
     Header,
     NoAffinity,
+    /// The policy `cookie`, its token in the header `x-session-affinity`.
+    IssuedHeader,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Cookie, Self::IpCookie, Self::Header, Self::NoAffinity];
+    pub const ALL: [Self; 5] =
+        [Self::Cookie, Self::IpCookie, Self::Header, Self::NoAffinity, Self::IssuedHeader];
 
     pub fn policy(self, keyring: &Keyring) -> Box<dyn AffinityPolicy> {
         match self {
@@ -89,11 +103,38 @@ impl Kind {
             Self::IpCookie => Box::new(ip_cookie(keyring)),
             Self::Header => Box::new(header()),
             Self::NoAffinity => Box::new(NoAffinity::new(&shop())),
+            Self::IssuedHeader => Box::new(in_header(keyring)),
         }
     }
 
-    pub fn has_cookie(self) -> bool {
-        matches!(self, Self::Cookie | Self::IpCookie)
+    /// Returns whether the client carries the session.
+    pub fn has_token(self) -> bool {
+        matches!(self, Self::Cookie | Self::IpCookie | Self::IssuedHeader)
+    }
+
+    /// The reason for which a session begins where the client carries nothing.
+    pub fn missing(self) -> Created {
+        match self {
+            Self::IssuedHeader => Created::NoHeader,
+            _ => Created::NoCookie,
+        }
+    }
+
+    pub fn codec(self, keyring: &Keyring) -> TokenCodec {
+        match self {
+            Self::IssuedHeader => TokenCodec::new(&shop(), issued_header(), keyring),
+            _ => codec(keyring),
+        }
+    }
+
+    /// The client with this token, where the policy reads it.
+    pub fn with_token(self, mut client: Client, token: &str) -> Client {
+        if self == Self::IssuedHeader {
+            let value = HeaderValue::from_str(token).unwrap();
+            client.headers.insert(issued_header().name(), value);
+            return client;
+        }
+        client.with_token(token)
     }
 }
 
@@ -137,9 +178,13 @@ impl Client {
     }
 }
 
-/// The token in a settlement's Set-Cookie.
+/// The token in a settlement's Set-Cookie or issued header.
 pub fn token_of(settlement: &Settlement) -> Option<String> {
-    let line = settlement.set_cookie.as_ref()?.to_str().unwrap();
+    let field = settlement.response.as_ref()?;
+    let line = field.value().to_str().unwrap();
+    if field.set_cookie().is_none() {
+        return Some(line.into());
+    }
     let pair = line.split(';').next().unwrap();
     Some(pair.strip_prefix("__cflb=").unwrap().into())
 }
@@ -171,7 +216,11 @@ impl AffinityPolicy for PinnedTo {
         Settlement::nothing()
     }
 
-    fn cookie_name(&self) -> Option<&CookieName> {
+    fn forget(&self, _: &Forgotten<'_>) -> Settlement {
+        Settlement::nothing()
+    }
+
+    fn carrier(&self) -> Option<&Carrier> {
         None
     }
 

@@ -7,7 +7,8 @@
 //! | `refuse` | [`NoRoute::Lost`]: answer 503 | the same | nothing |
 //!
 //! > It holds in every failover mode. Where several reasons hold, disabled and drained come before
-//! > unhealthy. The lines of the fallback pool, of shedding and of suspects come first.
+//! > unhealthy. The lines of the fallback pool, of shedding, of suspects and of full endpoints come
+//! > first.
 
 use session_affinity::failover::OnLoss;
 use session_affinity::outcome::{Lent, Lost, Moved};
@@ -137,7 +138,7 @@ fn every_cell_of_the_table_for_every_policy_in_every_mode() {
             assert_eq!(settlement.store_write, written, "{why}");
             let pinned = pin_in(&settlement, NOW).map(|pin| pin.endpoint);
             let cookie = (kind != Kind::Header && moves).then_some(endpoint);
-            assert_eq!((settlement.set_cookie.is_some(), pinned), (cookie.is_some(), cookie));
+            assert_eq!((settlement.set_cookie().is_some(), pinned), (cookie.is_some(), cookie));
         }
     }
 }
@@ -171,7 +172,8 @@ fn a_session_is_lent_to_the_endpoint_that_it_would_move_to() {
     }
 }
 
-/// manual::tables, A lost endpoint: "The session comes home when the endpoint is healthy again."
+/// manual::tables, A lost endpoint: "A lent session comes home when its endpoint is healthy
+/// again."
 #[test]
 fn a_lent_session_comes_home_when_its_endpoint_is_healthy_again() {
     for mode in MODES {
@@ -188,8 +190,8 @@ fn a_lent_session_comes_home_when_its_endpoint_is_healthy_again() {
     }
 }
 
-/// manual::tables, A lost endpoint: "A refused session … the same request is served again when its
-/// endpoint takes it." New sessions and those of other endpoints are served meanwhile.
+/// manual::tables, A lost endpoint: "A refused session stays as it was, and the same request is
+/// served again when its endpoint takes it". New sessions and those of other endpoints are served meanwhile.
 #[test]
 fn a_refused_session_is_kept_when_its_endpoint_takes_it_again() {
     let mut site = site().on_loss(OnLoss::Refuse);
@@ -282,8 +284,8 @@ fn a_lent_request_is_noted_under_its_pin_and_seen_at_the_endpoint_that_served_it
     assert_eq!(site.census(eu(1)).latest_end, Some(at(NOW + IDLE)));
 }
 
-/// manual::tables, A lost endpoint: "The lines of the fallback pool, of shedding and of suspects
-/// come first."
+/// manual::tables, A lost endpoint: "The lines of the fallback pool, of shedding, of
+/// suspects and of full endpoints come first."
 #[test]
 fn the_rows_before_it_hold_whatever_is_set_for_a_lost_endpoint() {
     for on_loss in LOSSES {

@@ -127,7 +127,7 @@ fn a_live_session_of_a_full_endpoint_is_kept_lent_or_moved_and_comes_home() {
         assert_eq!(attempt.outcome(), outcome);
         assert_eq!(attempt.endpoint() == eu(1), mode == FailoverMode::None);
         let settlement = place.affinity.settle(attempt, &place.pools);
-        assert_eq!(settlement.set_cookie.is_some(), mode == FailoverMode::Sticky, "{mode}");
+        assert_eq!(settlement.set_cookie().is_some(), mode == FailoverMode::Sticky, "{mode}");
         place.crowd.set(&[]);
         assert_eq!(place.outcome(&live(eu(1))), Outcome::Kept, "the same pin, room at home");
     }

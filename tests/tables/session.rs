@@ -165,7 +165,7 @@ fn a_kept_header_session_is_touched() {
     let key = header().session_key(&client.request()).unwrap();
     let touch = StoreWrite { key, ttl: ttl(IDLE), now: at(NOW), kind: WriteKind::Touch };
     assert_eq!(answered.settlement.store_write, Some(touch));
-    assert_eq!(answered.settlement.set_cookie, None);
+    assert_eq!(answered.settlement.response, None);
 }
 
 /// manual::tables, The session: "its endpoint does not serve it | moved to the first open pool,

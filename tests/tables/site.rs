@@ -104,7 +104,7 @@ pub(crate) fn pin_in(settlement: &Settlement, now: u64) -> Option<Pin> {
 
 /// Returns whether a settlement writes neither a cookie nor a record.
 pub(crate) fn is_nothing(settlement: &Settlement) -> bool {
-    settlement.set_cookie.is_none() && settlement.store_write.is_none()
+    settlement.set_cookie().is_none() && settlement.store_write.is_none()
 }
 
 impl<P: AffinityPolicy> Site<P> {

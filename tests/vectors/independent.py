@@ -68,6 +68,10 @@ def seal(secret, balancer, cookie, key_id, endpoint, issued, expires, version=1)
     return base64.urlsafe_b64encode(token).decode()
 
 
+def scoped(base, scope):
+    return f"{base}-{siphash(b'session-affinity', scope.encode()):016x}"
+
+
 def u64(n):
     return n.to_bytes(8, "little")
 
@@ -177,6 +181,34 @@ tokens = [
     spelled("_" * 48, "all one bits", "unknown_version"),
 ]
 
+# A header stands in the scope in the place of the cookie's name, with a colon, which no name of a cookie has.
+HEADER = "header:x-session-affinity"
+
+
+def issued(name, now, key_id, endpoint, begun, expires):
+    token = seal({0: SECRET, 7: OTHER}[key_id], "shop", HEADER, key_id, endpoint, begun, expires)
+    return {"name": name, "now": now, "token": token, "endpoint_id": f"{endpoint:016x}", "key_id": key_id, "issued": begun, "expires": expires}
+
+
+header_tokens = [
+    issued("a session that begins", NOW, 0, eu1, NOW, NOW + 82_800),
+    issued("a verifying key", NOW + 82_799, 7, eu1, NOW, NOW + 82_800),
+    issued("the endpoint of all ones", NOW, 0, MASK, NOW, NOW + 1),
+    spelled(good, "a cookie's", "forged"),
+    spelled(seal(SECRET, "shop", "x-session-affinity", 0, eu1, NOW, NOW + 60), "a cookie's of the same name", "forged"),
+    spelled(seal(SECRET, "shop", "header:X-Session-Affinity", 0, eu1, NOW, NOW + 60), "in the capitals of a configuration", "forged"),
+    spelled(seal(SECRET, "shop", "header:x-other", 0, eu1, NOW, NOW + 60), "another header's", "forged"),
+    spelled(seal(SECRET, "shop2", HEADER, 0, eu1, NOW, NOW + 60), "another load balancer's", "forged"),
+    spelled(seal(SECRET, "shop", HEADER, 0, eu1, NOW - 82_800, NOW), "over", "expired"),
+    spelled(seal(SECRET, "shop", HEADER, 0, eu1, NOW, NOW + 60) + ", x", "two values on one line", "malformed"),
+    spelled("", "an empty value", "malformed"),
+]
+
+names = [
+    {"base": base, "scope": scope, "name": scoped(base, scope)}
+    for base, scope in [("__cflb", "route-a"), ("__cflb", "route-b"), ("lb", ""), ("__Host-lb", "shop.example.com/cart"), ("lb", "Zürich")]
+]
+
 KEY_CASES = [
     (["x-user"], False, [("x-user", "alice")]),
     (["X-User"], False, [("x-user", "bob")]),
@@ -232,4 +264,7 @@ print(json.dumps(
         "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
                   "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
         "tokens": tokens, "session_keys": keys, "rendezvous": orders,
+        "header_scope": {"load_balancer": "shop", "header": "X-Session-Affinity", "ttl": 82_800, "clock_skew": 300,
+                         "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
+        "header_tokens": header_tokens, "cookie_names": names,
     }, ensure_ascii=False, indent=1))

@@ -140,7 +140,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
     let codec = codec();
     let seal = Race::new("– of it, sealing the token", || codec.seal(black_box(&pin())));
     rows.push((seal.limit("2C", two).run(bench), vec![]));
-    let line = serve(&cookie, &one, &none)().set_cookie.expect("it is created");
+    let line = serve(&cookie, &one, &none)().set_cookie().cloned().expect("it is created");
     let value = || HeaderValue::from_bytes(black_box(line.as_bytes()));
     rows.push((Race::new("– of it, a HeaderValue: allocated, checked", value).run(bench), vec![]));
     rows.push((created("created, cookie, three endpoints", &three).run(bench), vec![]));

@@ -21,7 +21,7 @@ pub fn keyring() -> Keyring {
 }
 
 pub fn codec() -> TokenCodec {
-    TokenCodec::new(&shop(), &CookieName::default(), &keyring())
+    TokenCodec::new(&shop(), CookieName::default(), &keyring())
 }
 
 pub fn cookie_policy() -> CookiePolicy {

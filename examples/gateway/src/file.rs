@@ -9,7 +9,7 @@ use session_affinity::config::{Config, Extensions, PoolConfig};
 use crate::args::ADDRESS;
 use crate::flat::flat_object;
 use crate::forwarded::Network;
-use crate::json::{Object, of_object, some, some_count};
+use crate::json::{Object, some, some_count};
 use crate::keys::KeyEntry;
 
 /// The gateway's own keys of the configuration file. `load_balancer` and `pools` are read by the
@@ -33,9 +33,8 @@ pub(crate) struct File {
     pub(crate) store: Option<String>,
     #[serde(default, deserialize_with = "some_count")]
     pub(crate) store_deadline_ms: Option<u64>,
-    #[serde(deserialize_with = "of_object")]
     pub(crate) load_balancer: Config,
-    pub(crate) pools: Vec<Object<PoolConfig>>,
+    pub(crate) pools: Vec<PoolConfig>,
 }
 
 /// Reads the file.

@@ -84,18 +84,11 @@ pub(crate) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(input).map(Some)
 }
 
-/// For `deserialize_with`: reads an object.
-pub(crate) fn of_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    input: D,
-) -> Result<T, D::Error> {
-    Object::deserialize(input).map(|Object(value)| value)
-}
-
 /// For `deserialize_with`: reads an object, and refuses null.
 pub(crate) fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     input: D,
 ) -> Result<Option<T>, D::Error> {
-    of_object(input).map(Some)
+    Object::deserialize(input).map(|Object(value)| Some(value))
 }
 
 /// A whole number, possibly written with a fraction of zero. A number beyond 64 bits becomes the

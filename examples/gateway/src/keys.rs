@@ -12,7 +12,6 @@ use crate::json::Whole;
 pub(crate) struct KeyEntry {
     #[serde(deserialize_with = "id")]
     id: u8,
-    #[serde(deserialize_with = "secret")]
     secret: Secret,
 }
 
@@ -28,7 +27,6 @@ impl From<KeyEntry> for Key {
 pub(crate) struct NewKey {
     #[serde(deserialize_with = "id")]
     id: u8,
-    #[serde(deserialize_with = "secret")]
     secret: Secret,
     #[serde(default = "yes")]
     sign: bool,
@@ -41,16 +39,6 @@ fn yes() -> bool {
 fn id<'de, D: Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
     let Whole(id) = Whole::deserialize(input)?;
     u8::try_from(id).map_err(|_| D::Error::custom("expected a whole number from 0 to 255"))
-}
-
-/// Reads a secret in base64. No error shows any part of it.
-pub(crate) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<Secret, D::Error> {
-    // In a file, white space is a mistake.
-    let text = String::deserialize(input).ok().filter(|text| text.trim_ascii() == text);
-    let secret = text.and_then(|text| Secret::from_base64(&text).ok());
-    secret.ok_or_else(|| {
-        D::Error::custom("expected base64 (standard alphabet, padded) of 32 or more bytes")
-    })
 }
 
 /// Draws a key from the random generator of the system.

@@ -107,7 +107,7 @@ impl Gateway {
             Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
             Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
         };
-        self.prepare(&mut request, peer, upgrade.as_ref());
+        self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
             match endpoint.send(request, self.connect_timeout).await {
@@ -139,11 +139,19 @@ impl Gateway {
     }
 
     /// Makes the request as the endpoint is to see it: without hop-by-hop fields and the affinity
-    /// cookie, with the address of the client.
-    fn prepare(&self, request: &mut Request<Incoming>, peer: IpAddr, upgrade: Option<&Upgrade>) {
+    /// cookie or issued header, with the address of the client.
+    fn prepare(
+        &self,
+        request: &mut Request<Incoming>,
+        affinity: &Affinity,
+        peer: IpAddr,
+        upgrade: Option<&Upgrade>,
+    ) {
         let is_chunked = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         hop::remove(headers);
+        affinity.strip(headers);
+        // Under a policy without a cookie too: of the time before it, clients may have one.
         self.cookie.strip(headers);
         self.trusted.tell(peer, headers);
         if let Some((protocol, _)) = upgrade {

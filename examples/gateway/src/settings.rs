@@ -7,7 +7,7 @@ use std::time::Duration;
 use session_affinity::config::{Config, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
 use session_affinity::cookies::CookieName;
 use session_affinity::store::AnyStore;
-use session_affinity::{Affinity, Keyring, Pools, Secret};
+use session_affinity::{Affinity, Health, Keyring, Pools, Secret};
 
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
@@ -41,8 +41,7 @@ impl Settings {
     pub(crate) fn new(mut file: File) -> Result<Self, String> {
         let mut warnings = Vec::new();
         let keyring = keyring(&mut file, &mut warnings)?;
-        let pool_configs: Vec<PoolConfig> =
-            std::mem::take(&mut file.pools).into_iter().map(|Object(pool)| pool).collect();
+        let pool_configs = std::mem::take(&mut file.pools);
         let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
         let mut config = file.load_balancer;
         if config.session_affinity == SessionAffinity::Header
@@ -126,7 +125,8 @@ fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, 
     let target = |pool: &PoolConfig, origin: &OriginConfig| {
         Arc::new(Upstream::new(address(pool, origin).unwrap_or(Address::Ip(LOOPBACK))))
     };
-    config.pools(pools, target, upstream::in_flight).map_err(in_the_file)
+    // The administrator sets health; until then an endpoint is taken to be well.
+    config.pools(pools, Health::Healthy, target, upstream::in_flight).map_err(in_the_file)
 }
 
 fn address(pool: &PoolConfig, origin: &OriginConfig) -> Result<Address, String> {

@@ -232,7 +232,7 @@ fn a_revalidated_response_sets_the_cookie_of_this_client() {
     let asked = proxy.seen();
     assert_eq!(asked[0].1.values("if-none-match"), ["\"1\""]);
     assert_eq!(second.body, first.body, "from the cache");
-    assert_eq!(second.head.values("cache-control"), ["max-age=0, private"]);
+    assert_eq!(second.head.values("cache-control"), ["private, max-age=0"]);
 
     let cookie = second.cookie();
     let kept = proxy.get("/revalidated", &[&format!("Cookie: {cookie}")]);

@@ -49,9 +49,15 @@ impl Place {
         self.rest = [self.rest[0], end_high as u8, 1, 0];
     }
 
-    /// Returns whether this is the place of the session with these words of its key.
+    /// Returns whether this is the place of the live session with these words of its key.
     pub(super) fn holds(&self, words: [u32; 4], now: UnixTime) -> bool {
-        self.key == words && self.is_live(now)
+        self.is_of(words) && self.is_live(now)
+    }
+
+    /// Returns whether this is the place of a session, live or idled out, with these words of its
+    /// key.
+    pub(super) fn is_of(&self, words: [u32; 4]) -> bool {
+        self.key == words
     }
 
     pub(super) fn endpoint(&self) -> EndpointId {

@@ -42,6 +42,19 @@ impl Shard {
         self.sets.get_mut(set)?.get_mut(way)
     }
 
+    /// Frees every place of a key, idled out or not: after a clock that was set back, a place that
+    /// has idled out is live again.
+    pub(super) fn remove(&mut self, key: SessionKey, hash: u64) {
+        let words = words(key);
+        for choice in self.choices(hash) {
+            for place in self.sets.get_mut(choice).into_iter().flatten() {
+                if place.is_of(words) {
+                    *place = Place::default();
+                }
+            }
+        }
+    }
+
     /// A place for a new session: a free one in the emptier set. If both sets are full, the place
     /// of the session that is dropped: one not used again before one in use, and of those the one
     /// that would end first.

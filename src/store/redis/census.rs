@@ -12,7 +12,8 @@ const VERSION: u8 = 1;
 
 impl RedisStore {
     /// Publishes the sessions of an endpoint that this node has seen by the time `now`, for
-    /// [`RedisStore::shared_census`]. Call it every few seconds for each endpoint that is disabled.
+    /// [`RedisStore::shared_census`]. Call it every few seconds for each endpoint that is disabled, or
+    /// whose pool is.
     ///
     /// `node` is the name of this node, and no other node's: a report replaces the one before of
     /// the same name. A report that is not replaced is dropped after seven days, the longest drain.

@@ -47,6 +47,10 @@ impl Layout {
                 command = cmd("SET");
                 command.arg(key).arg(&value(endpoint, now)).arg("EX").arg(seconds);
             }
+            WriteKind::Remove => {
+                command = cmd("DEL");
+                command.arg(key);
+            }
         }
         command
     }
@@ -131,10 +135,11 @@ mod tests {
         let (key, endpoint, now) = (KEY, EndpointId::from_u64(EU_1), NOW);
         let name = "session-affinity:1:shop.example.com:000102030405060708090a0b0c0d0eff";
         let value = String::from_utf8_lossy(&value(endpoint, now)).into_owned();
-        let commands: [(WriteKind, u64, &[&str]); 5] = [
+        let commands: [(WriteKind, u64, &[&str]); 6] = [
             (WriteKind::Touch, 1_800, &["EXPIRE", name, "1800"]),
             (WriteKind::Create(endpoint), 30, &["SET", name, &value, "NX", "EX", "30"]),
             (WriteKind::Replace(endpoint), 3_600, &["SET", name, &value, "EX", "3600"]),
+            (WriteKind::Remove, 1_800, &["DEL", name]),
             (WriteKind::Touch, Ttl::MIN.get(), &["EXPIRE", name, "1"]),
             (WriteKind::Touch, Ttl::MAX.get(), &["EXPIRE", name, "315360000"]),
         ];

@@ -74,6 +74,26 @@ fn what_is_no_json_object_is_refused() {
 }
 
 #[test]
+fn text_behind_the_object_is_refused() {
+    for more in ["}", " garbage", "{}", ", \"retries\": 4 }"] {
+        assert_refused(Some(&format!("{}{more}", file())), &[], "trailing characters");
+    }
+}
+
+#[test]
+fn an_array_of_the_values_is_no_object() {
+    let array = |value: &str| json!([value]);
+    for (file, field) in [
+        (file().set("load_balancer", array("shop")), "load_balancer: expected an object"),
+        (file().set("pools.0", array("eu")), "pools[0]: expected an object"),
+        (file().set("pools.0.origins.0", array("a")), "pools[0].origins[0]: expected an object"),
+        (file().set("keys.0", json!([1, SECRETS[0]])), "keys[0]: expected an object"),
+    ] {
+        assert_refused(Some(&file.to_string()), &[], field);
+    }
+}
+
+#[test]
 fn an_unknown_key_at_the_top_is_refused() {
     assert_all_refused([
         (file().set("colour", "red"), "colour"),
@@ -128,6 +148,13 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cookie.path", "/; Secure"), "cookie.path"),
         (file().set("cookie.domain", "a b"), "cookie.domain"),
         (file().set("cookie.partitioned", true).attribute("secure", "Never"), "cookie.partitioned"),
+        (file().set("cookie.lifetime", "forever"), "cookie.lifetime"),
+        (file().set("cookie.lifetime", Value::Null), "cookie.lifetime"),
+        (file().set("carrier", "header"), "carrier"),
+        (file().set("carrier", Value::Null), "carrier"),
+        (file().set("carrier", json!({ "cookie": "__cflb" })), "carrier"),
+        (file().set("carrier", json!({ "header": "a b" })), "carrier.header"),
+        (file().set("carrier", json!({ "header": 1 })), "carrier"),
     ]);
 }
 
@@ -136,7 +163,7 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
     for (file, line) in [
         (
             file().set("cookie.name", "a b"),
-            r#"cookie.name is "a b"; allowed: 1 to 255 letters, digits and any of !#$%&'*+-.^_`|~"#,
+            r#"cookie.name is "a b"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~"#,
         ),
         (
             file().set("cookie.name", "__Host-lb"),
@@ -159,6 +186,20 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
         (
             file().set("cookie.partitioned", true).attribute("secure", "Never"),
             "cookie.partitioned is true with secure Never; allowed: true with secure Auto or Always",
+        ),
+        (
+            file().set("carrier", json!({ "header": "Content-Length" })),
+            r#"carrier.header is "Content-Length"; allowed: a name without a meaning in HTTP, such as x-session-affinity"#,
+        ),
+        (
+            file()
+                .set("carrier", json!({ "header": "x-lb" }))
+                .set("load_balancer.session_affinity", "none"),
+            r#"carrier is the header "x-lb"; allowed for none: cookie"#,
+        ),
+        (
+            file().by_headers(&["x-user"]).set("carrier", json!({ "header": "x-lb" })),
+            r#"carrier is the header "x-lb"; allowed for header: cookie"#,
         ),
         (file().set("retries", 9), "retries is 9; allowed: 1 to 8"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix is 0; allowed: 1 to 128 bits"),
@@ -296,6 +337,10 @@ fn a_pool_that_is_wrong_is_refused() {
         (origin("address", json!("http://127.0.0.1:80")), "address"),
         (origin("address", json!("")), "address"),
         (origin("address", Value::Null), "address"),
+        (origin("address", json!("127.0.0.1:080")), "address"),
+        (origin("address", json!("127.0.0.1:+80")), "address"),
+        (origin("address", json!("127.0.0.1 ")), "address"),
+        (origin("address", json!("[::1]x")), "address"),
         (
             origin("port", json!(10)),
             "pools[eu].origins[eu-1].port is 10 with the address \"127.0.0.1:9\"",

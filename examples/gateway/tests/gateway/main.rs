@@ -6,6 +6,7 @@
 mod support;
 
 mod admin;
+mod carrier;
 mod clock;
 mod config;
 mod demo;

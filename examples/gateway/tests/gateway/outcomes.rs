@@ -159,6 +159,13 @@ fn headers(a: &Endpoint) -> BTreeSet<String> {
     teller.labels()
 }
 
+fn issued_headers(a: &Endpoint) -> BTreeSet<String> {
+    let file = shop(&[a]).set("carrier", json!({ "header": "x-session-affinity" }));
+    let mut teller = Teller::new(Gateway::start(&file));
+    teller.send(&get("/"));
+    teller.labels()
+}
+
 #[test]
 fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
@@ -172,6 +179,7 @@ fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     reached.extend(losses("refuse"));
     reached.extend(rooms());
     reached.extend(headers(&a));
+    reached.extend(issued_headers(&a));
     // A store in memory can always be reached and read.
     let others = ["created:unreadable", "created:store_unreachable"];
     let expected: BTreeSet<_> = Outcome::ALL
