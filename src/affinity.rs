@@ -20,6 +20,7 @@ mod failed;
 mod forget;
 mod order;
 mod parameters;
+mod room;
 mod route;
 mod rules;
 mod search;
@@ -239,10 +240,13 @@ impl<P: AffinityPolicy> Affinity<P> {
         let tried = attempt.tried();
         let mut search = self.search(pools, chooser, client, session_key, now, tried);
         search.drawn = drawn;
-        // A suspect pin that was passed over comes back before other suspects do.
+        // A suspect pin that was passed over comes back before other suspects do, and a full one
+        // before other full ones.
         match attempt.passed_over().and_then(|pinned| pools.endpoint(pinned)) {
             Some(pinned) if search.takes_pinned(pinned).is_ok() => {
-                search.next_trusted(attempt.pool).or(Some(pinned))
+                let is_suspect = search.is_suspect(pinned);
+                let better = if is_suspect { Search::next_trusted } else { Search::next_with_room };
+                better(&search, attempt.pool).or(Some(pinned))
             }
             _ => search.next(attempt.pool),
         }

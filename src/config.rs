@@ -31,7 +31,7 @@ mod written;
 
 #[cfg(feature = "serde")]
 pub use document::{InvalidDocument, read_strict};
-pub use extensions::{CarrierConfig, CookieConfig, Extensions};
+pub use extensions::{BoundedLoadConfig, CarrierConfig, CookieConfig, Extensions};
 pub use invalid::InvalidConfig;
 pub use pool::{LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, SteeringPolicy};
 pub use pool_steering::{PoolSteeringPolicy, RandomSteering};
@@ -282,6 +282,7 @@ impl Affinity {
         let cache_guard =
             if extensions.cache_guard { CacheGuard::MakePrivate } else { CacheGuard::LeaveAsIs };
         ClockSkew::new(extensions.clock_skew)?;
+        extensions.bound()?;
         let affinity = Affinity::new(config.policy(keyring)?)
             .with_failover_mode(attributes.zero_downtime_failover)
             .map_err(InvalidConfig::FailoverMode)?

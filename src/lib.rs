@@ -66,7 +66,7 @@
 //! the endpoint of a new session; the *seed* is the number that decides the choice. A session is
 //! *kept*, *created*, *moved*, or *lent* (served elsewhere for one request, the pin unchanged); a
 //! request without a session is *unbound*. A *passive failure* is a connection that could not be
-//! made; a *suspect* is an endpoint that cools off after one. *Policy* always means
+//! made; a *suspect* is an endpoint that cools off after one; a *full* endpoint has no room. *Policy* always means
 //! [`AffinityPolicy`].
 //!
 //! # What happens
@@ -90,6 +90,7 @@
 //! | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, its health ignored | as kept |
 //! | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
+//! | live | its endpoint takes it and is full, and another one has [`Room`](steering::Room) | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |
 //! | live | otherwise, in every failover mode | moved to the first open pool; or lent or refused, as [`OnLoss`](failover::OnLoss) says | a new pin; lent: as kept; refused: nothing |
 //! | absent, or not usable | | created in the first open pool that does not shed it | a new pin |
@@ -242,6 +243,7 @@ const _: () = {
     is_shared::<Box<dyn steering::Steering<()>>>();
     is_shared::<steering::InFlight>();
     is_shared::<steering::InFlightGuard>();
+    is_shared::<steering::Room<()>>();
     #[cfg(feature = "redis")]
     is_shared::<RedisStore>();
 };

@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+mod bounded_load;
 mod weight;
 
+pub use bounded_load::BoundedLoad;
 pub use weight::InvalidWeight;
 
 /// The error for a number outside the range of its parameter.

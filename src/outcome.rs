@@ -94,6 +94,8 @@ pub enum Moved {
     ConnectFailed,
     /// The pinned endpoint was cooling off.
     Suspect,
+    /// The pinned endpoint was full, by the rule of [`Room`](crate::steering::Room).
+    Full,
 }
 
 /// The reason for which another endpoint served one request of a live session.
@@ -104,6 +106,8 @@ pub enum Lent {
     ConnectFailed,
     /// The pinned endpoint was cooling off.
     Suspect,
+    /// The pinned endpoint was full, by the rule of [`Room`](crate::steering::Room).
+    Full,
     /// The pinned endpoint was unhealthy, under [`OnLoss::Lend`](crate::failover::OnLoss::Lend).
     Unhealthy,
 }
@@ -146,8 +150,10 @@ impl Outcome {
         Self::Moved(Moved::Shed),
         Self::Moved(Moved::ConnectFailed),
         Self::Moved(Moved::Suspect),
+        Self::Moved(Moved::Full),
         Self::Lent(Lent::ConnectFailed),
         Self::Lent(Lent::Suspect),
+        Self::Lent(Lent::Full),
         Self::Lent(Lent::Unhealthy),
         Self::Lost(Lost::Unhealthy),
         Self::Lost(Lost::Removed),
@@ -181,8 +187,10 @@ impl Outcome {
             Self::Moved(Moved::Shed) => "moved:shed",
             Self::Moved(Moved::ConnectFailed) => "moved:connect_failed",
             Self::Moved(Moved::Suspect) => "moved:suspect",
+            Self::Moved(Moved::Full) => "moved:full",
             Self::Lent(Lent::ConnectFailed) => "lent:connect_failed",
             Self::Lent(Lent::Suspect) => "lent:suspect",
+            Self::Lent(Lent::Full) => "lent:full",
             Self::Lent(Lent::Unhealthy) => "lent:unhealthy",
             Self::Lost(Lost::Unhealthy) => "lost:unhealthy",
             Self::Lost(Lost::Removed) => "lost:removed",

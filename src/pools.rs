@@ -85,6 +85,11 @@ impl<T> Pools<T> {
         mark::begin(&self.topology.began, now);
     }
 
+    /// Returns whether one of the pools has a rule of room.
+    pub(crate) fn has_room_rule(&self) -> bool {
+        self.topology.has_room_rule
+    }
+
     pub(crate) fn mark(&self, id: EndpointId) -> Option<&Mark> {
         Some(&self.topology.member(id)?.mark)
     }

@@ -20,6 +20,7 @@ mod log2;
 mod pool_candidates;
 mod pool_steering;
 mod rendezvous;
+mod room;
 mod shortcut;
 
 pub(crate) use candidates::Suspects;
@@ -29,6 +30,9 @@ pub(crate) use pool_candidates::OpenPools;
 pub use pool_candidates::{PoolCandidate, PoolCandidates};
 pub(crate) use pool_steering::PoolOrder;
 pub use pool_steering::PoolSteering;
+pub(crate) use rendezvous::Place;
+pub(crate) use room::Occupancy;
+pub use room::Room;
 
 use rendezvous::ByLoad;
 
@@ -77,10 +81,10 @@ use rendezvous::ByLoad;
 pub trait Steering<T>: Send + Sync {
     /// Chooses one of the candidates; `None` leaves the choice to weights and seed.
     ///
-    /// Candidates take new sessions and have not been tried for this request. With one exception:
-    /// when no open pool takes the session, and no endpoint of the fallback pool takes new sessions
-    /// either, the candidates are that pool's enabled endpoints with a weight above 0, their health
-    /// ignored.
+    /// Candidates take new sessions and have not been tried for this request. Where some of them have
+    /// [`Room`] and are not suspect, the others are left out. With one exception: when no open pool
+    /// takes the session, and no endpoint of the fallback pool takes new sessions either, the
+    /// candidates are that pool's enabled endpoints with a weight above 0, their health ignored.
     fn choose<'a>(&self, candidates: &Candidates<'a, T>, seed: Seed) -> Option<Candidate<'a, T>>;
 
     /// Returns the source of the seed of a first choice, where the affinity policy has no seed of

@@ -60,7 +60,7 @@ fn the_defaults_are_accepted_for_every_policy() {
 fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
     use SessionAffinity::*;
     type Change = fn(&mut Config);
-    let rows: [(Change, &str); 27] = [
+    let rows: [(Change, &str); 29] = [
         (
             |c| c.name = String::new(),
             "name is \"\"; allowed: 1 to 255 bytes without control characters",
@@ -98,6 +98,14 @@ fn each_refusal_names_the_field_the_value_and_what_is_allowed() {
         (|c| c.extensions.ipv6_prefix = 129, "ipv6_prefix is 129; allowed: 1 to 128 bits"),
         (|c| c.extensions.clock_skew = 86_401, "clock_skew is 86401; allowed: 0 to 86400 seconds"),
         (|c| c.extensions.cooling_off = 301, "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (
+            |c| c.extensions.bounded_load = Some(BoundedLoadConfig { percent: 99, at_least: 1 }),
+            "bounded_load.percent is 99; allowed: 100 to 1000 percent",
+        ),
+        (
+            |c| c.extensions.bounded_load = Some(BoundedLoadConfig { percent: 100, at_least: 0 }),
+            "bounded_load.at_least is 0; allowed: 1 to 4294967295",
+        ),
         (
             |c| c.extensions.cookie.name = "a b".into(),
             "cookie.name is \"a b\"; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~",
@@ -647,8 +655,9 @@ const SECRET: &str = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=";
 fn extensions_are_read_by_the_names_of_their_fields() {
     let text = r#"{
         "retries": 2, "ipv6_prefix": 48.0, "clock_skew": 60, "cooling_off": 30,
-        "on_loss": "lend", "move_within": "own_pool", "always_use_https": true,
-        "cache_guard": false, "session_secret": "SECRET",
+        "on_loss": "lend", "move_within": "own_pool",
+        "bounded_load": { "percent": 125, "at_least": 4.0 },
+        "always_use_https": true, "cache_guard": false, "session_secret": "SECRET",
         "carrier": { "header": "x-lb" },
         "cookie": {
             "name": "lb", "path": "/shop", "domain": "example.com", "partitioned": true, "lifetime": "session"
@@ -662,6 +671,7 @@ fn extensions_are_read_by_the_names_of_their_fields() {
         cooling_off: 30,
         on_loss: OnLoss::Lend,
         move_within: Some(MoveWithin::OwnPool),
+        bounded_load: Some(BoundedLoadConfig { percent: 125, at_least: 4 }),
         always_use_https: true,
         cache_guard: false,
         session_secret: Some(Secret::new([5; 32]).unwrap()),
@@ -695,6 +705,50 @@ fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
         assert_eq!(format!("{affinity:?}"), format!("{set:?}"));
         assert!(format!("{affinity:?}").contains(&format!("on_loss: {on_loss:?}")));
     }
+}
+
+/// Each pool has the bound, over the load that `in_flight` returns. A reload brings the new one.
+#[test]
+fn a_bounded_load_is_the_room_of_each_pool() {
+    let with = |bounded_load| {
+        let extensions = Extensions { bounded_load, ..Extensions::default() };
+        Config { extensions, ..Config::new("shop.example.com") }
+    };
+    let of = |id: &str| {
+        let origin = |n| OriginConfig::new(format!("{id}-{n}"), "10.0.0.1:80");
+        PoolConfig { origins: (1..=2).map(origin).collect(), ..PoolConfig::new(id) }
+    };
+    let file = [of("eu"), of("us")];
+    // The first endpoint of each pool carries six requests, and the other one two.
+    let load = |_: &PoolConfig, origin: &OriginConfig| -> u32 {
+        if origin.name.ends_with('1') { 6 } else { 2 }
+    };
+    let full = |pools: &Pools<u32>| -> Vec<String> {
+        let endpoints = pools.iter().flat_map(|pool| pool.endpoints().collect::<Vec<_>>());
+        endpoints.filter(|it| it.is_full()).map(|it| it.name().to_owned()).collect()
+    };
+    let bound = |percent, at_least| with(Some(BoundedLoadConfig { percent, at_least }));
+    // The share of each endpoint is 4.5 of 9.
+    let pools = bound(150, 1).pools(&file, Health::Healthy, load, |load| *load).unwrap();
+    assert_eq!(full(&pools), [""; 0], "7 of 7");
+    for (config, expected) in [
+        (bound(133, 1), vec!["eu-1", "us-1"]),
+        (bound(133, 7), vec![]),
+        (bound(100, 6), vec!["eu-1", "us-1"]),
+        (with(None), vec![]),
+    ] {
+        let again = |pool: &PoolConfig, origin: &OriginConfig, _: Option<&u32>| load(pool, origin);
+        assert_eq!(
+            full(&config.pools(&file, Health::Healthy, load, |load| *load).unwrap()),
+            expected
+        );
+        assert_eq!(
+            full(&config.rebuild(&pools, &file, Health::Healthy, again, |load| *load).unwrap()),
+            expected
+        );
+    }
+    let error = bound(1_001, 1).pools(&file, Health::Healthy, load, |load| *load).unwrap_err();
+    assert_eq!(told(&error), "bounded_load.percent is 1001; allowed: 100 to 1000 percent");
 }
 
 #[test]
@@ -807,6 +861,7 @@ fn the_policies_are_written_as_cloudflare_does() {
 fn an_absent_extension_is_the_default() {
     for text in [
         "{}",
+        r#"{"bounded_load": null}"#,
         r#"{"carrier": "cookie"}"#,
         r#"{"cookie": {}}"#,
         r#"{"move_within": null}"#,
@@ -835,6 +890,13 @@ fn unknown_keys_and_nulls_and_other_kinds_are_errors_in_extensions() {
         (r#"{"on_loss": ""}"#, "unknown variant ``"),
         (r#"{"on_loss": null}"#, "expected value"),
         (r#"{"move_within": "pool"}"#, "unknown variant `pool`, expected `order` or `own_pool`"),
+        (r#"{"bounded_load": 125}"#, "expected an object"),
+        (r#"{"bounded_load": [125, 4]}"#, "expected an object"),
+        (r#"{"bounded_load": {}}"#, "missing field `percent`"),
+        (r#"{"bounded_load": {"percent": 125}}"#, "missing field `at_least`"),
+        (r#"{"bounded_load": {"percent": 1.25, "at_least": 1}}"#, "expected a whole number"),
+        (r#"{"bounded_load": {"percent": 125, "at_least": null}}"#, "expected a whole number"),
+        (r#"{"bounded_load": {"percent": 125, "at_least": 1, "max": 2}}"#, "unknown field `max`"),
         (r#"{"cache_guard": null}"#, "expected a boolean"),
         (r#"{"carrier": "header"}"#, "expected newtype variant"),
         (r#"{"carrier": "set-cookie"}"#, "expected `cookie` or `header`"),

@@ -47,7 +47,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
          failover_scope: OwnPool, retries: Retries(1), drain_duration: DrainDuration(0), cooling_off: CoolingOff(0), \
          on_loss: Move, move_within: None, cache_guard: MakePrivate }, .. }",
         "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, weight: None, minimum_origins: None, \
-         shedding: None, .. }], fallback: None, order: AsGiven, initial_health: Healthy, before: None }",
+         shedding: None, room: None, .. }], fallback: None, order: AsGiven, initial_health: Healthy, before: None }",
         "Flow { stage: \"unrouted\", outcome: None }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);

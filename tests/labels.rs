@@ -9,6 +9,7 @@ use session_affinity::cookies::CookieName;
 use session_affinity::failover::OnLoss;
 use session_affinity::limits::{CoolingOff, DrainDuration, Percent};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
+use session_affinity::steering::Room;
 use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::*;
 
@@ -17,7 +18,7 @@ use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
-const LABELS: [&str; 30] = [
+const LABELS: [&str; 32] = [
     "kept",
     "created:no_cookie",
     "created:no_header",
@@ -38,8 +39,10 @@ const LABELS: [&str; 30] = [
     "moved:shed",
     "moved:connect_failed",
     "moved:suspect",
+    "moved:full",
     "lent:connect_failed",
     "lent:suspect",
+    "lent:full",
     "lent:unhealthy",
     "lost:unhealthy",
     "lost:removed",
@@ -251,6 +254,28 @@ fn labels_of_sessions_that_are_lent_or_given_up() {
     assert_eq!(attempt.outcome().label(), "lent:connect_failed");
     assert_eq!(case.failover(attempt).unwrap_err().outcome().label(), "gave_up");
     assert_eq!(case.route(None, NOW).unwrap().give_up().outcome().label(), "gave_up");
+}
+
+#[test]
+fn labels_of_sessions_whose_endpoint_is_full() {
+    for (mode, label) in [
+        (FailoverMode::None, "kept"),
+        (FailoverMode::Temporary, "lent:full"),
+        (FailoverMode::Sticky, "moved:full"),
+    ] {
+        let affinity = Affinity::new(cookie_policy()).with_failover_mode(mode).unwrap();
+        let pool = Pool::new("eu")
+            .with_endpoint(Endpoint::new(A, A))
+            .with_endpoint(Endpoint::new(B, B))
+            .with_room(Room::full_when(|name| *name == A));
+        let pools = Pools::builder().pool(pool).build().unwrap();
+        let mut headers = HeaderMap::new();
+        let cookie = format!("__cflb={}", case(mode).pinned());
+        headers.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        assert_eq!(attempt.outcome().label(), label);
+    }
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
                     | Created::ConnectFailed
             )
         }
-        // Only `sticky` moves for a suspect.
-        (Kind::Header, Outcome::Moved(Moved::Suspect)) => false,
+        // Only `sticky` moves for a suspect or a full endpoint.
+        (Kind::Header, Outcome::Moved(Moved::Suspect | Moved::Full)) => false,
         (Kind::Header, _) => true,
         (_, Outcome::Created(Created::NoCookie | Created::NoHeader)) => {
             **outcome == Outcome::Created(kind.missing())

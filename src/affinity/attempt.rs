@@ -67,7 +67,7 @@ pub struct Attempt {
     pub(super) course: Course,
     /// The course before any passive failure.
     pub(super) first_course: Course,
-    /// The pinned endpoint is a suspect, and another one was chosen in its place.
+    /// The pinned endpoint is a suspect or full, and another one was chosen in its place.
     pub(super) passed_over: bool,
     /// The endpoints that could not be connected to: the first ones, as many as `failures`.
     pub(super) tried: [EndpointId; MOST_RETRIES],
@@ -202,9 +202,12 @@ impl Course {
         }
     }
 
-    /// Returns whether the pinned endpoint was left aside because it is a suspect.
+    /// Returns whether the pinned endpoint was left aside because it is a suspect or full.
     pub(super) fn passes_over(self) -> bool {
-        matches!(self, Self::Lent(Lent::Suspect) | Self::Moved(Moved::Suspect))
+        matches!(
+            self,
+            Self::Lent(Lent::Suspect | Lent::Full) | Self::Moved(Moved::Suspect | Moved::Full)
+        )
     }
 
     /// The course after a passive failure which leaves the pin unchanged.

@@ -16,10 +16,11 @@ use crate::pools::{EndpointView, PoolView};
 /// | 1 | live | its endpoint is an enabled one of the fallback pool, itself enabled, no pool is open, and no endpoint of the fallback pool takes new sessions either | kept, health ignored |
 /// | 2 | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback pool, else kept |
 /// | 3 | live | its endpoint takes it and is a suspect | by the failover table: kept, lent or moved |
-/// | 4 | live | its endpoint takes it | kept |
-/// | 5 | live | otherwise | by [`OnLoss`]: moved, or lent, to the first open pool, else the fallback pool; or refused |
-/// | 6 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
-/// | 7 | unbound | | chosen as a new one |
+/// | 4 | live | its endpoint takes it and is full | by the failover table, and only to one with room: kept, lent or moved |
+/// | 5 | live | its endpoint takes it | kept |
+/// | 6 | live | otherwise | by [`OnLoss`]: moved, or lent, to the first open pool, else the fallback pool; or refused |
+/// | 7 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
+/// | 8 | unbound | | chosen as a new one |
 ///
 /// In the fallback pool, itself enabled, an endpoint that takes new sessions is chosen; where there
 /// is no such endpoint, any enabled one with a weight above 0, its health ignored. Without that the
@@ -31,8 +32,8 @@ pub(super) fn route<'p, T>(
     let new = || search.for_new().ok_or(NoRoute::no_endpoint(None));
     match session {
         Session::Live(pin) => live(pin, search),
-        Session::New(reason) => Ok((new()?, Course::Created(*reason))), // row 6
-        Session::Unbound => Ok((new()?, Course::Unbound)),              // row 7
+        Session::New(reason) => Ok((new()?, Course::Created(*reason))), // row 7
+        Session::Unbound => Ok((new()?, Course::Unbound)),              // row 8
     }
 }
 
@@ -42,7 +43,7 @@ fn live<'p, T>(
 ) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
         let own = search.pools.pool_of_removed(pin.endpoint);
-        return lost(pin, Lost::Removed, own, search); // row 5
+        return lost(pin, Lost::Removed, own, search); // row 6
     };
     let kept = (endpoint, Course::Kept);
     if search.is_last_resort(endpoint) {
@@ -55,18 +56,33 @@ fn live<'p, T>(
         }
         Ok(()) if search.is_suspect(endpoint) => {
             let next = search.next_trusted(endpoint.pool().id()); // row 3
-            Ok(match decide(search.rules.failover_mode, Standing::Pinned, next) {
-                Verdict::Lend(next) => (next, Course::Lent(Lent::Suspect)),
-                Verdict::Rebind(next) => (next, Course::Moved(Moved::Suspect)),
-                Verdict::GiveUp => kept,
-            })
+            Ok(instead(search, next, Lent::Suspect, Moved::Suspect).unwrap_or(kept))
         }
-        Ok(()) => Ok(kept),                                              // row 4
-        Err(reason) => lost(pin, reason, Some(endpoint.pool()), search), // row 5
+        Ok(()) if search.is_full(endpoint) => {
+            let next = search.next_with_room(endpoint.pool().id()); // row 4
+            Ok(instead(search, next, Lent::Full, Moved::Full).unwrap_or(kept))
+        }
+        Ok(()) => Ok(kept),                                              // row 5
+        Err(reason) => lost(pin, reason, Some(endpoint.pool()), search), // row 6
     }
 }
 
-/// Row 5: the endpoint of a live session does not take it.
+/// Rows 3 and 4: another endpoint in the place of the pinned one, which could be tried. `None` where
+/// that is to be tried.
+fn instead<'p, T>(
+    search: &Search<'p, '_, T>,
+    next: Option<EndpointView<'p, T>>,
+    lent: Lent,
+    moved: Moved,
+) -> Option<(EndpointView<'p, T>, Course)> {
+    match decide(search.rules.failover_mode, Standing::Pinned, next) {
+        Verdict::Lend(next) => Some((next, Course::Lent(lent))),
+        Verdict::Rebind(next) => Some((next, Course::Moved(moved))),
+        Verdict::GiveUp => None,
+    }
+}
+
+/// Row 6: the endpoint of a live session does not take it.
 fn lost<'p, T>(
     pin: &Pin,
     reason: Lost,

@@ -1,5 +1,6 @@
-//! The search for an endpoint: pools in order, shedding, suspects, the fallback pool.
+//! The search for an endpoint: pools in order, shedding, suspects, room, the fallback pool.
 
+use super::room::Preference;
 use super::rules::Rules;
 use super::visit::Session;
 use crate::endpoint::{DrainPhase, EndpointId, Health};
@@ -10,7 +11,7 @@ use crate::pin::Pin;
 use crate::policy::ChoiceSeed;
 use crate::pools::{Eligible, EndpointView, PoolId, PoolView, Pools, ShedBy, is_shed, shed_number};
 use crate::request::{ClientAddress, ClientHash};
-use crate::steering::{Seed, Seeding, Suspects};
+use crate::steering::{Candidates, Seed, Seeding, Suspects};
 use crate::store::SessionKey;
 use crate::time::UnixTime;
 
@@ -85,8 +86,17 @@ impl<'p, T> Search<'p, '_, T> {
 
     /// Chooses after a passive failure, as [`Search::next`], but never a suspect.
     pub(super) fn next_trusted(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+        self.next_with_room(own).or_else(|| self.next_of(own, Preference::Trusted))
+    }
+
+    /// Chooses as [`Search::next`], but never a suspect, nor an endpoint that is full.
+    pub(super) fn next_with_room(&self, own: PoolId) -> Option<EndpointView<'p, T>> {
+        self.next_of(own, Preference::WithRoom)
+    }
+
+    fn next_of(&self, own: PoolId, preference: Preference) -> Option<EndpointView<'p, T>> {
         self.reachable_from(own)
-            .find_map(|pool| self.choose(pool, Eligible::ForNewSessions, Suspects::Excluded))
+            .find_map(|pool| self.choose(pool, Eligible::ForNewSessions, preference))
     }
 
     /// Returns whether an endpoint is an enabled one of the fallback pool, itself enabled, while no
@@ -129,42 +139,52 @@ impl<'p, T> Search<'p, '_, T> {
         self.rules.cooling_off > CoolingOff::OFF && endpoint.is_suspect(self.now)
     }
 
+    pub(super) fn is_full(&self, endpoint: EndpointView<'p, T>) -> bool {
+        self.pools.has_room_rule() && endpoint.is_full()
+    }
+
     /// Returns whether [`Search::for_new`] would use random bits. Visits the pools as it does.
     pub(super) fn needs_entropy(&self) -> bool {
         if self.orders_by_entropy() {
             return true;
         }
-        let mut untrusted = None;
+        let best = self.preferences().first().copied();
+        let mut second: Option<(Preference, _)> = None;
         for pool in self.in_order() {
             if self.sheds_by_number(pool) {
                 return true;
             }
             if !self.sheds_new(pool) {
-                if self.is_chosen_from(pool) {
+                let rank = self.rank(pool);
+                if Some(rank) == best {
                     return self.steers_by_entropy(pool);
                 }
-                untrusted = untrusted.or(Some(pool));
+                if second.is_none_or(|(known, _)| rank < known) {
+                    second = Some((rank, pool));
+                }
             }
         }
         let has_candidates = |pool: &PoolView<'p, T>| {
-            let suspects = Suspects::Included;
-            !pool.candidates(Eligible::ForFallback, suspects, self.now, self.tried).is_empty()
+            !self.candidates(*pool, Eligible::ForFallback, Preference::Any).is_empty()
         };
-        let open = || self.in_order();
-        let chosen = untrusted
+        let chosen = second
+            .map(|(_, pool)| pool)
             .or_else(|| self.pools.fallback().filter(has_candidates))
-            .or_else(|| open().find(|pool| self.is_chosen_from(*pool)))
-            .or_else(|| open().next());
+            .or_else(|| self.in_order().min_by_key(|pool| self.rank(*pool)));
         chosen.is_some_and(|pool| self.steers_by_entropy(pool))
     }
 
-    /// Returns whether the choice for a new session is made in this pool, if it is the first that
-    /// takes it: with suspects alone it comes after trusted endpoints of other pools in scope.
-    fn is_chosen_from(&self, pool: PoolView<'p, T>) -> bool {
-        let suspects = Suspects::Excluded;
-        self.rules.cooling_off == CoolingOff::OFF
-            || self.rules.failover_scope == FailoverScope::OwnPool
-            || !pool.candidates(Eligible::ForNewSessions, suspects, self.now, self.tried).is_empty()
+    /// Returns the look at all open pools in which the choice for a new session is made in this
+    /// one, if no pool before it has the choice: with suspects or full endpoints alone it comes
+    /// after others in scope.
+    fn rank(&self, pool: PoolView<'p, T>) -> Preference {
+        let (last, before) = self.preferences().split_last().unwrap_or((&Preference::Any, &[]));
+        if self.rules.failover_scope == FailoverScope::OwnPool {
+            return *before.first().unwrap_or(last);
+        }
+        let has =
+            |it: &&Preference| !self.candidates(pool, Eligible::ForNewSessions, **it).is_empty();
+        *before.iter().find(has).unwrap_or(last)
     }
 
     fn steers_by_entropy(&self, pool: PoolView<'p, T>) -> bool {
@@ -217,34 +237,50 @@ impl<'p, T> Search<'p, '_, T> {
         self.pools.iter().find(|pool| pool.id() == own).into_iter().chain(others)
     }
 
-    /// The choice of the first pool that has one. Suspects come last in their pool, and
-    /// before other pools unless failover may leave it. Where no trusted endpoint was found the
-    /// second look is at all of them: another request may have cleared a suspect since the first.
+    /// The choice of the first pool that has one. In a pool those with room come first, then full
+    /// ones, then suspects; the latter two before other pools unless failover may leave it.
     fn first_of(
         &self,
         mut pools: impl Iterator<Item = PoolView<'p, T>> + Clone,
         eligible: Eligible,
     ) -> Option<EndpointView<'p, T>> {
-        let choose = |suspects| move |pool| self.choose(pool, eligible, suspects);
-        if self.rules.cooling_off == CoolingOff::OFF {
-            return pools.find_map(choose(Suspects::Included));
+        let mut preferences = self.preferences().iter();
+        match self.rules.failover_scope {
+            FailoverScope::OwnPool => pools.find_map(|pool| {
+                preferences.clone().find_map(|it| self.choose(pool, eligible, *it))
+            }),
+            FailoverScope::AllPools => preferences
+                .find_map(|it| pools.clone().find_map(|pool| self.choose(pool, eligible, *it))),
         }
-        if self.rules.failover_scope == FailoverScope::AllPools {
-            let trusted = pools.clone().find_map(choose(Suspects::Excluded));
-            return trusted.or_else(|| pools.find_map(choose(Suspects::Included)));
+    }
+
+    fn preferences(&self) -> &'static [Preference] {
+        Preference::order(self.pools.has_room_rule(), self.rules.cooling_off)
+    }
+
+    fn candidates<'a>(
+        &'a self,
+        pool: PoolView<'a, T>,
+        eligible: Eligible,
+        preference: Preference,
+    ) -> Candidates<'a, T> {
+        let is_trusting =
+            preference == Preference::Any || self.rules.cooling_off == CoolingOff::OFF;
+        let suspects = if is_trusting { Suspects::Included } else { Suspects::Excluded };
+        let mut candidates = pool.candidates(eligible, suspects, self.now, self.tried);
+        if preference == Preference::WithRoom {
+            candidates.occupancy = pool.occupancy();
         }
-        pools.find_map(|pool| {
-            choose(Suspects::Excluded)(pool).or_else(|| choose(Suspects::Included)(pool))
-        })
+        candidates
     }
 
     fn choose(
         &self,
         pool: PoolView<'p, T>,
         eligible: Eligible,
-        suspects: Suspects,
+        preference: Preference,
     ) -> Option<EndpointView<'p, T>> {
-        let candidates = pool.candidates(eligible, suspects, self.now, self.tried);
+        let candidates = self.candidates(pool, eligible, preference);
         let chosen = match self.chooser {
             Chooser::Key(seed) => candidates.preferred(seed),
             Chooser::Pin(pin) => candidates.preferred(pin.seed()),

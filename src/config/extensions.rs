@@ -3,14 +3,14 @@
 use crate::cookies::{CookieName, Lifetime};
 use crate::failover::{MoveWithin, OnLoss};
 use crate::keys::Secret;
-use crate::limits::{ClockSkew, CoolingOff, Ipv6Prefix, Retries};
+use crate::limits::{BoundedLoad, ClockSkew, CoolingOff, Ipv6Prefix, OutOfRange, Retries};
 
 /// The parameters that Cloudflare does not have, unchecked.
 ///
 /// With the feature `serde` they are read from an object with the names of the fields. An absent
-/// key means the default; an unknown key is an error, and so is null, except for `move_within` and
-/// the domain of the cookie. The session secret is written in base64 (standard alphabet, padded). Serializing leaves
-/// it out: a [`Secret`] does not keep its bytes.
+/// key means the default; an unknown key is an error, and so is null, except for the bounded load,
+/// `move_within` and the domain of the cookie. The session secret is written in base64 (standard alphabet,
+/// padded). Serializing leaves it out: a [`Secret`] does not keep its bytes.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -40,6 +40,9 @@ pub struct Extensions {
     /// The pool in which a session that moves looks first: `order` or `own_pool`. Default: `order`
     /// with the `steering_policy` off, `own_pool` with any other.
     pub move_within: Option<MoveWithin>,
+    /// The most that an endpoint may carry, for each pool, by the load that `in_flight` of
+    /// [`Config::pools`](super::Config::pools) returns. Default: none, no endpoint is ever full.
+    pub bounded_load: Option<BoundedLoadConfig>,
     /// States that requests over http are redirected to https. Default: false.
     pub always_use_https: bool,
     /// Keeps responses with the affinity cookie out of shared caches. Default: true.
@@ -51,6 +54,24 @@ pub struct Extensions {
     pub carrier: CarrierConfig,
     /// The name, the reach and the lifetime of the cookie.
     pub cookie: CookieConfig,
+}
+
+/// The most that an endpoint may carry, unchecked. Both numbers are required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[expect(clippy::exhaustive_structs, reason = "the two numbers of the rule")]
+pub struct BoundedLoadConfig {
+    /// The percentage of its share of the pool's load that an endpoint may carry: 100 to 1 000.
+    pub percent: u64,
+    /// The load that each endpoint may carry whatever its share is: 1 or more.
+    pub at_least: u64,
+}
+
+impl Extensions {
+    /// Returns the bound on load, checked.
+    pub(super) fn bound(&self) -> Result<Option<BoundedLoad>, OutOfRange> {
+        self.bounded_load.map(|it| BoundedLoad::new(it.percent, it.at_least)).transpose()
+    }
 }
 
 /// The carrier of the token, for `cookie` and `ip_cookie`. With the feature `serde` it is read from
@@ -102,6 +123,7 @@ impl Default for Extensions {
             cooling_off: CoolingOff::default().get(),
             on_loss: OnLoss::default(),
             move_within: None,
+            bounded_load: None,
             always_use_https: false,
             cache_guard: true,
             session_secret: None,

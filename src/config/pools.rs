@@ -7,9 +7,9 @@ use super::invalid::InvalidConfig;
 use super::pool::{OriginConfig, PoolConfig, SteeringPolicy};
 use crate::config::Config;
 use crate::endpoint::{Endpoint, EndpointId, Health, State};
-use crate::limits::{OutOfRange, Percent, Weight};
+use crate::limits::{BoundedLoad, OutOfRange, Percent, Weight};
 use crate::pools::{InvalidPools, LoadShedding, Pool, Pools, PoolsBuilder};
-use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random};
+use crate::steering::{IpHash, LeastConnections, LeastOutstandingRequests, Random, Room};
 use crate::time::UnixTime;
 
 impl Config {
@@ -20,8 +20,8 @@ impl Config {
     /// `initial` is the health of all endpoints: with health checks [`Health::Unchecked`], so that each
     /// takes new sessions from its first good check on; without them [`Health::Healthy`].
     /// `target` makes the embedder's own value of an endpoint. `in_flight` counts the
-    /// requests or connections of an endpoint for the two steering policies that ask; pass
-    /// `|_| 0` where no pool steers by load.
+    /// requests or connections of an endpoint for the two steering policies that ask, and for
+    /// [`bounded_load`](super::Extensions::bounded_load); pass `|_| 0` where neither is used.
     ///
     /// ```
     /// use session_affinity::Health;
@@ -54,7 +54,7 @@ impl Config {
     /// | health, suspects, census | as before; the health of a new endpoint is `initial` |
     /// | `weight`, `enabled`, `minimum_origins`, `load_shedding`, the weight of a pool in `random_steering` | as configured; as before where they are `None` |
     /// | `disabled_at`, with `enabled` false | as configured; where it is `None`, the time of before for one that was disabled already. One that was not has no drain then: its drain is over |
-    /// | `origin_steering`, `steering_policy`, the order of the pools, the fallback pool | as configured |
+    /// | `origin_steering`, `steering_policy`, `bounded_load`, the order of the pools, the fallback pool | as configured |
     ///
     /// Everything else is as [`Config::pools`] and [`Pools::rebuild`] have it: an endpoint is in both
     /// when its name and the id of its pool are, one that is not configured is removed.
@@ -124,6 +124,7 @@ impl Config {
                 return Err(InvalidConfig::DuplicatePool { field: "pools", id: pool.id.clone() });
             }
         }
+        let bound = self.extensions.bound()?;
         let order: Vec<&str> = match &self.default_pools {
             Some(ids) => ids.iter().map(String::as_str).collect(),
             None => pools.iter().map(|pool| pool.id.as_str()).collect(),
@@ -140,7 +141,7 @@ impl Config {
         let mut builder = self.steering_policy.steer(builder, in_flight)?;
         for id in &order {
             let config = find("default_pools", id)?;
-            let mut pool = pool(config, before, &mut target, in_flight)?;
+            let mut pool = pool(config, before, &mut target, in_flight, bound)?;
             pool.weight = self.random_steering.weight(id)?;
             builder = builder.pool(pool);
         }
@@ -148,7 +149,9 @@ impl Config {
             let config = find("fallback_pool", id)?;
             builder = match order.contains(&id.as_str()) {
                 true => builder.fallback_in_order(id),
-                false => builder.fallback_apart(pool(config, before, &mut target, in_flight)?),
+                false => {
+                    builder.fallback_apart(pool(config, before, &mut target, in_flight, bound)?)
+                }
             };
         }
         builder.build().map_err(invalid)
@@ -180,6 +183,7 @@ fn pool<T: 'static>(
     before: Option<&Pools<T>>,
     target: &mut impl FnMut(&PoolConfig, &OriginConfig, Option<&T>) -> T,
     in_flight: fn(&T) -> u32,
+    bound: Option<BoundedLoad>,
 ) -> Result<Pool<T>, InvalidConfig> {
     let mut pool = Pool::new(config.id.clone());
     let known = before.and_then(|before| before.pool(&config.id)).map(|pool| pool.state());
@@ -194,6 +198,7 @@ fn pool<T: 'static>(
         }
         SteeringPolicy::LeastConnections => pool.with_steering(LeastConnections(in_flight)),
     };
+    pool.room = bound.map(|bound| Room::bounded(bound, in_flight));
     for origin in &config.origins {
         let id = EndpointId::new(&config.id, &origin.name);
         let known = before.and_then(|before| before.endpoint(id));

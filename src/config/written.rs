@@ -5,9 +5,9 @@ use serde::de::{Deserialize, Deserializer};
 
 use super::object::ObjectOnly;
 use super::{
-    AdaptiveRouting, CarrierConfig, Config, CookieConfig, Extensions, LoadSheddingConfig,
-    OriginConfig, OriginSteering, PoolConfig, PoolSteeringPolicy, RandomSteering, SessionAffinity,
-    SessionAffinityAttributes,
+    AdaptiveRouting, BoundedLoadConfig, CarrierConfig, Config, CookieConfig, Extensions,
+    LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, PoolSteeringPolicy,
+    RandomSteering, SessionAffinity, SessionAffinityAttributes,
 };
 use super::{lenient, pool_steering};
 use crate::failover::{MoveWithin, OnLoss};
@@ -50,6 +50,8 @@ struct WrittenExtensions {
     cooling_off: u64,
     on_loss: OnLoss,
     move_within: Option<MoveWithin>,
+    #[serde(deserialize_with = "lenient::object_or_null")]
+    bounded_load: Option<BoundedLoadConfig>,
     always_use_https: bool,
     cache_guard: bool,
     #[serde(deserialize_with = "lenient::some")]
@@ -57,6 +59,15 @@ struct WrittenExtensions {
     carrier: CarrierConfig,
     #[serde(deserialize_with = "lenient::some_object")]
     cookie: CookieConfig,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(remote = "BoundedLoadConfig", deny_unknown_fields)]
+struct WrittenBound {
+    #[serde(deserialize_with = "lenient::whole_number")]
+    percent: u64,
+    #[serde(deserialize_with = "lenient::whole_number")]
+    at_least: u64,
 }
 
 #[derive(serde::Deserialize)]
@@ -92,5 +103,6 @@ macro_rules! read {
 read! {
     Config as WrittenConfig,
     Extensions as WrittenExtensions,
+    BoundedLoadConfig as WrittenBound,
     PoolConfig as WrittenPool,
 }

@@ -28,7 +28,7 @@ impl<T> Pools<T> {
     /// | of | kept from these pools | kept unless the description states it | always as described |
     /// |---|---|---|---|
     /// | an endpoint that is in both | what has been noted about it: suspects, census | weight, health, state | target |
-    /// | a pool whose name is in both | | state, weight, `minimum_origins`, shedding | its place in the order, steering, its list of endpoints |
+    /// | a pool whose name is in both | | state, weight, `minimum_origins`, shedding | its place in the order, steering, room, its list of endpoints |
     /// | all pools | the pools of the last 1 024 endpoints that were removed | | the steering of the pools; the name of the fallback pool, or that the snapshot has none |
     ///
     /// An endpoint is in both when its name and the name of its pool are: one that moves to another
@@ -213,14 +213,14 @@ impl<T> Parts<T> {
     fn add(
         &mut self,
         name: Box<str>,
-        pool: Pool<T>,
+        mut pool: Pool<T>,
         before: Option<&Pools<T>>,
     ) -> Result<(), InvalidPools> {
         let index = PoolIndex(self.pools.len());
         let start = self.endpoints.len();
         let known = before.and_then(|before| before.pool_status(&name));
         let mut status = known.copied().unwrap_or_else(PoolStatus::new).followed_by(&pool);
-        for mut described in pool.endpoints {
+        for mut described in std::mem::take(&mut pool.endpoints) {
             let endpoint = names::checked(std::mem::take(&mut described.name))
                 .map_err(|error| InvalidPools::EndpointName { pool: (*name).into(), error })?;
             let id = EndpointId::new(&name, &endpoint);
@@ -241,8 +241,9 @@ impl<T> Parts<T> {
             self.endpoints.push(now);
         }
         let (id, endpoints) = (PoolId::of(&name), start..self.endpoints.len());
-        let steering = pool.steering;
-        self.topology.pools.push(PoolTopology { id, name, endpoints, steering });
+        let Pool { steering, room, .. } = pool;
+        self.topology.has_room_rule |= room.is_some();
+        self.topology.pools.push(PoolTopology { id, name, endpoints, steering, room });
         self.pools.push(status);
         Ok(())
     }

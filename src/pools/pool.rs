@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::shedding::LoadShedding;
 use crate::endpoint::{Endpoint, State};
 use crate::limits::Weight;
-use crate::steering::{Random, Steering};
+use crate::steering::{Random, Room, Steering};
 
 /// A pool as the embedder describes it, to be added to [`Pools`](crate::Pools).
 ///
 /// State, weight, `minimum_origins` and shedding are stated or left open. Those left open stay as they are
 /// where [`Pools::rebuild`](crate::Pools::rebuild) knows a pool of this name already, and are the
-/// defaults for a new pool. The steering is always that of the new description.
+/// defaults for a new pool. The steering and the room are always those of the new description.
 ///
 /// ```
 /// use session_affinity::{Endpoint, Pool, steering::IpHash};
@@ -47,6 +47,9 @@ pub struct Pool<T> {
     /// The choice of endpoints for new sessions, [`Random`] unless another one is set. A rebuild
     /// does not look at the steering before.
     pub steering: Arc<dyn Steering<T>>,
+    /// The rule by which an endpoint is full. `None`: all endpoints have room at any time. A rebuild
+    /// does not look at the rule before.
+    pub room: Option<Room<T>>,
 }
 
 impl<T> Pool<T> {
@@ -61,6 +64,7 @@ impl<T> Pool<T> {
             minimum_origins: None,
             shedding: None,
             steering: Arc::new(Random),
+            room: None,
         }
     }
 
@@ -90,6 +94,14 @@ impl<T> Pool<T> {
     #[must_use]
     pub fn with_steering(mut self, steering: impl Steering<T> + 'static) -> Self {
         self.steering = Arc::new(steering);
+        self
+    }
+
+    /// Sets the rule by which an endpoint is full, and sends its requests to others with room. By
+    /// default all endpoints have room at any time.
+    #[must_use]
+    pub fn with_room(mut self, room: Room<T>) -> Self {
+        self.room = Some(room);
         self
     }
 
@@ -129,7 +141,8 @@ impl<T> Pool<T> {
 /// Leaves out the steering, which is a trait object.
 impl<T: fmt::Debug> fmt::Debug for Pool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, endpoints, state, weight, minimum_origins, shedding, steering: _ } = self;
+        let Self { name, endpoints, state, weight, minimum_origins, shedding, steering: _, room } =
+            self;
         f.debug_struct("Pool")
             .field("name", name)
             .field("endpoints", endpoints)
@@ -137,6 +150,7 @@ impl<T: fmt::Debug> fmt::Debug for Pool<T> {
             .field("weight", weight)
             .field("minimum_origins", minimum_origins)
             .field("shedding", shedding)
+            .field("room", room)
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::endpoint::EndpointId;
 use crate::endpoint::member::{Member, PoolIndex, Position};
-use crate::steering::{PoolOrder, Steering};
+use crate::steering::{PoolOrder, Room, Steering};
 use crate::sync::AtomicU64;
 
 /// The pools and endpoints of a snapshot, shared by all snapshots that are edited from it.
@@ -29,6 +29,8 @@ pub(super) struct Topology<T> {
     /// The endpoints that the snapshots before this one had, with the pools that they were in: the
     /// oldest first, at most [`MOST_REMOVED`].
     pub(super) removed: Vec<(EndpointId, PoolId)>,
+    /// One of the pools has a rule of room.
+    pub(super) has_room_rule: bool,
     /// The start of the census, shared by the marks of the endpoints that are new in this topology.
     pub(super) began: Arc<AtomicU64>,
 }
@@ -45,6 +47,7 @@ impl<T> Topology<T> {
             fallback,
             order: PoolOrder::default(),
             removed: Vec::new(),
+            has_room_rule: false,
             began: Arc::default(),
         }
     }
@@ -95,9 +98,10 @@ pub(super) struct PoolTopology<T> {
     /// The positions of its endpoints.
     pub(super) endpoints: Range<usize>,
     pub(super) steering: Arc<dyn Steering<T>>,
+    pub(super) room: Option<Room<T>>,
 }
 
-/// Leaves out the steering, a trait object, and the id, a hash of the name.
+/// Leaves out the steering and the room, which are functions, and the id, a hash of the name.
 impl<T> fmt::Debug for PoolTopology<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolTopology")

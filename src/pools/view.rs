@@ -11,7 +11,7 @@ use super::topology::{PoolId, PoolTopology};
 use crate::endpoint::member::{Member, PoolIndex, Position};
 use crate::endpoint::{Census, Endpoint, EndpointId, Health, State};
 use crate::limits::Weight;
-use crate::steering::{Candidate, Candidates, Steering, Suspects};
+use crate::steering::{Candidate, Candidates, Occupancy, Place, Steering, Suspects};
 use crate::time::UnixTime;
 
 impl<T> Pools<T> {
@@ -110,9 +110,19 @@ impl<'a, T> PoolView<'a, T> {
             weights: weights.get(range.clone()).unwrap_or_default(),
             members: pools.topology.endpoints.get(range).unwrap_or_default(),
             suspects,
+            occupancy: None,
             now,
             tried,
         }
+    }
+
+    /// Returns the room of the endpoints, for a choice among them: `None` without a rule, and where
+    /// no endpoint of the pool takes new sessions, as only one that does can be full.
+    pub(crate) fn occupancy(self) -> Option<Occupancy<'a, T>> {
+        let room = self.topology.room.as_ref().filter(|_| self.is_accepting())?;
+        let (topology, range) = (&self.pools.topology, self.topology.endpoints.clone());
+        let weights = self.pools.new_session_weights.get(range.clone()).unwrap_or_default();
+        Some(room.among(weights, topology.endpoints.get(range).unwrap_or_default()))
     }
 
     /// Returns the endpoint that was chosen among this pool's candidates.
@@ -242,6 +252,14 @@ impl<'a, T> EndpointView<'a, T> {
     /// [`Affinity::with_cooling_off`](crate::Affinity::with_cooling_off).
     pub fn is_suspect(&self, now: UnixTime) -> bool {
         self.member.mark.is_suspect(now)
+    }
+
+    /// Returns whether the endpoint is full at this moment, by the rule of its pool:
+    /// [`Pool::with_room`](crate::Pool::with_room). One that takes no new sessions is never full.
+    pub fn is_full(&self) -> bool {
+        let place = self.position.0.checked_sub(self.pool.topology.endpoints.start).map(Place);
+        let occupancy = self.pool.occupancy();
+        occupancy.zip(place).is_some_and(|(occupancy, place)| occupancy.is_full(place))
     }
 
     /// Returns the sessions of the endpoint as this node has seen them.

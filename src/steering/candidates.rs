@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::rendezvous::{ByWeight, Place, Scoring, rendezvous};
+use super::room::Occupancy;
 use super::shortcut::shortcut;
 use crate::endpoint::EndpointId;
 use crate::endpoint::member::Member;
@@ -10,7 +11,8 @@ use crate::limits::Weight;
 use crate::time::UnixTime;
 
 /// The endpoints of one pool that a [`Steering`](super::Steering) chooses from. They are enabled,
-/// have a weight above 0 and have not been tried for this request.
+/// have a weight above 0 and have not been tried for this request. Where some of them have
+/// [`Room`](super::Room) and are not suspect, the others are left out.
 ///
 /// Candidates are healthy, with one exception: when no open pool takes the session, and no endpoint
 /// of the fallback pool takes new sessions either, the health of that pool's endpoints is ignored.
@@ -22,6 +24,8 @@ pub struct Candidates<'a, T> {
     pub(crate) weights: &'a [Weight],
     pub(crate) members: &'a [Member<T>],
     pub(crate) suspects: Suspects,
+    /// Leaves full endpoints out, if this choice is among those with room.
+    pub(crate) occupancy: Option<Occupancy<'a, T>>,
     pub(crate) now: UnixTime,
     pub(crate) tried: &'a [EndpointId],
 }
@@ -48,8 +52,8 @@ impl<'a, T> Candidates<'a, T> {
 
     /// Returns the candidate that weighted rendezvous hashing prefers for a seed.
     pub fn preferred(&self, seed: u64) -> Option<Candidate<'a, T>> {
-        // The best of all eligible endpoints is the best of the candidates too, unless it was tried
-        // or is suspect.
+        // The best of all eligible endpoints is the best of the candidates too, unless it was tried,
+        // is suspect or is full.
         let best = shortcut(seed, self.ids, self.weights);
         match best.filter(|place| self.is_candidate(*place)) {
             Some(place) => self.at(place),
@@ -90,7 +94,8 @@ impl<'a, T> Candidates<'a, T> {
             Suspects::Excluded => !is_suspect(),
         };
         let was_tried = || self.ids.get(place.0).is_some_and(|id| self.tried.contains(id));
-        is_wanted && !was_tried()
+        let is_full = || self.occupancy.as_ref().is_some_and(|it| it.is_full(place));
+        is_wanted && !was_tried() && !is_full()
     }
 
     fn at(&self, place: Place) -> Option<Candidate<'a, T>> {

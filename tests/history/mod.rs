@@ -22,7 +22,7 @@ use session_affinity::{
 };
 
 use super::naive::{
-    Ask, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
+    Ask, Crowd, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
     shedding_hash_of_key, write_of,
 };
 use super::support::{self, Chance, Client, Kind, NOW, at, key, token_of};
@@ -109,6 +109,7 @@ pub(crate) struct History<C> {
     users: Vec<User>,
     store: Store,
     dead: HashSet<EndpointId>,
+    crowd: Crowd,
     pub(crate) counts: BTreeMap<&'static str, usize>,
     pub(crate) requests: usize,
     settled: usize,
@@ -127,6 +128,8 @@ impl<C: Chance> History<C> {
         );
         world.rules.mode = mode;
         world.pools[APART].in_order = false;
+        let crowd = Crowd::default();
+        world.pools.iter_mut().for_each(|pool| pool.crowd = Some(crowd.clone()));
         let user = |number| {
             let mut client = Client::number(number as u16);
             if random.percent(10) {
@@ -157,6 +160,7 @@ impl<C: Chance> History<C> {
             users,
             store: Store::default(),
             dead: HashSet::new(),
+            crowd,
             counts: BTreeMap::new(),
             requests: 0,
             settled: 0,
@@ -207,7 +211,7 @@ impl<C: Chance> History<C> {
     }
 
     fn event(&mut self) {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0..=5 => self.change_endpoint(),
             6 | 7 => self.change_pool(),
             8 => self.change_members(),
@@ -216,6 +220,7 @@ impl<C: Chance> History<C> {
             11 | 12 => self.step_clock(),
             13 => self.harm_store(),
             14 => self.kill_or_revive(),
+            15 | 16 => self.crowd_or_empty(),
             _ => self.repair(),
         }
     }
@@ -261,6 +266,8 @@ impl<C: Chance> History<C> {
         self.world.fallback =
             self.random.one_of(&[None, Some(0), Some(1), Some(2), Some(APART), Some(APART)]);
         for (pool, (name, endpoints)) in self.world.pools.iter_mut().zip(MEMBERS) {
+            let has_room_rule = self.random.percent(70);
+            pool.crowd = has_room_rule.then(|| self.crowd.clone());
             let all = NaivePool::new(name, endpoints).endpoints;
             for member in all {
                 let place = pool.endpoints.iter().position(|e| e.id == member.id);
@@ -338,6 +345,7 @@ impl<C: Chance> History<C> {
     /// Most of what is broken is repaired in time.
     fn repair(&mut self) {
         self.dead.clear();
+        self.crowd.set(&[]);
         let pool = self.random.below(self.world.pools.len());
         for pool in &mut self.world.pools[pool..] {
             (pool.service, pool.minimum_origins) = (Service::Enabled, 1);
@@ -355,6 +363,14 @@ impl<C: Chance> History<C> {
         let id = EndpointId::new(pool, self.random.one_of(endpoints));
         if !self.dead.remove(&id) && self.random.percent(60) {
             self.dead.insert(id);
+        }
+    }
+
+    /// Endpoints become full, or have room again.
+    fn crowd_or_empty(&mut self) {
+        for _ in 0..3 {
+            let (pool, endpoints) = MEMBERS[self.random.below(MEMBERS.len())];
+            self.crowd.flip(EndpointId::new(pool, self.random.one_of(endpoints)));
         }
     }
 
@@ -491,6 +507,7 @@ impl<C: Chance> History<C> {
                 let shed = self.world.sheds_session(pool, &ask);
                 self.world.takes_pinned(pool, &e, ask.now)
                     && !self.world.is_suspect(&e, ask.now)
+                    && !self.world.is_full(pool, &e)
                     && !shed
             });
             let kept = step == Step { endpoint: pin, outcome: Outcome::Kept };

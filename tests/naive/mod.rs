@@ -4,12 +4,15 @@
 
 #![allow(dead_code)] // Each test uses its part.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use session_affinity::failover::{MoveWithin, OnLoss};
 use session_affinity::limits::Percent;
 use session_affinity::outcome::{Created, Lent, Lost, Moved};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
+use session_affinity::steering::Room;
 use session_affinity::store::SessionKey;
 use session_affinity::{
     Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool, Pools, Record, State, UnixTime,
@@ -82,7 +85,36 @@ pub(crate) struct NaivePool {
     pub(crate) default_percent: u8,
     pub(crate) default_by_hash: bool,
     pub(crate) session_percent: u8,
+    /// The endpoints without room; `None` in a pool without a rule.
+    pub(crate) crowd: Option<Crowd>,
     pub(crate) endpoints: Vec<NaiveEndpoint>,
+}
+
+/// The endpoints without room, shared with the rule of the crate's pools.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd(Arc<Mutex<HashSet<EndpointId>>>);
+
+impl Crowd {
+    pub(crate) fn set(&self, endpoints: &[EndpointId]) {
+        *self.0.lock().unwrap() = endpoints.iter().copied().collect();
+    }
+
+    /// Takes the room of an endpoint that has some, and gives it to one that has none.
+    pub(crate) fn flip(&self, id: EndpointId) {
+        let mut full = self.0.lock().unwrap();
+        if !full.remove(&id) {
+            full.insert(id);
+        }
+    }
+
+    pub(crate) fn has(&self, id: EndpointId) -> bool {
+        self.0.lock().unwrap().contains(&id)
+    }
+
+    fn room(&self) -> Room<EndpointId> {
+        let crowd = self.clone();
+        Room::full_when(move |id| crowd.has(*id))
+    }
 }
 
 /// All pools and all rules.
@@ -144,6 +176,7 @@ impl NaivePool {
             default_percent: 0,
             default_by_hash: false,
             session_percent: 0,
+            crowd: None,
             endpoints: endpoints
                 .iter()
                 .map(|endpoint| NaiveEndpoint::new(name, endpoint))
@@ -162,6 +195,7 @@ impl NaivePool {
     /// States what these pools do not know from before.
     fn described(&self, before: Option<&Pools<EndpointId>>) -> Pool<EndpointId> {
         let mut pool = Pool::new(self.name);
+        pool.room = self.crowd.as_ref().map(Crowd::room);
         if before.is_none_or(|before| before.pool(self.name).is_none()) {
             pool = pool
                 .with_state(self.service.state())
@@ -418,30 +452,42 @@ impl World {
         pools
     }
 
+    /// manual::tables, Room: "An endpoint that takes no new sessions (draining, weight 0, not checked
+    /// yet) is never full".
+    pub(crate) fn is_full(&self, pool: usize, e: &NaiveEndpoint) -> bool {
+        let pool = &self.pools[pool];
+        pool.crowd.as_ref().is_some_and(|crowd| crowd.has(e.id)) && pool.takes_new(e)
+    }
+
+    /// manual::tables, Room: "those with room come first, then full ones, then suspects".
+    fn rank(&self, pool: usize, e: &NaiveEndpoint, now: u64) -> usize {
+        if self.is_suspect(e, now) { 2 } else { usize::from(self.is_full(pool, e)) }
+    }
+
     /// The endpoints that may be chosen first, of these pools in this order. manual::tables,
     /// Cooling off: "Suspects come last in their pool, and before other pools unless
     /// `failover_across_pools` is on."
     fn first_of(&self, pools: &[usize], tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
-        let of = |pool: &usize, suspect: bool| -> Vec<EndpointId> {
-            let pool = &self.pools[*pool];
+        let of = |index: &usize, rank: usize| -> Vec<EndpointId> {
+            let pool = &self.pools[*index];
             let eligible = |e: &&NaiveEndpoint| {
-                pool.takes_new(e) && !tried.contains(&e.id) && self.is_suspect(e, now) == suspect
+                pool.takes_new(e) && !tried.contains(&e.id) && self.rank(*index, e, now) == rank
             };
             pool.endpoints.iter().filter(eligible).map(|e| e.id).collect()
         };
         let mut groups = Vec::new();
         if self.rules.across_pools {
-            groups.extend(pools.iter().map(|pool| of(pool, false)));
-            groups.extend(pools.iter().map(|pool| of(pool, true)));
+            groups.extend((0..3).flat_map(|rank| pools.iter().map(move |pool| of(pool, rank))));
         } else {
-            groups.extend(pools.iter().flat_map(|pool| [of(pool, false), of(pool, true)]));
+            groups.extend(pools.iter().flat_map(|pool| (0..3).map(move |rank| of(pool, rank))));
         }
         groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default()
     }
 
     /// manual::tables, The session: "the fallback pool: an endpoint that takes new sessions; where
     /// there is no such endpoint, any enabled one with a weight, its health ignored". The pool is
-    /// enabled; its `minimum_origins` and shedding are ignored. Suspects come last here too.
+    /// enabled; its `minimum_origins` and shedding are ignored. Full ones come after those with room
+    /// here too, and suspects last.
     fn of_fallback(&self, now: u64) -> Vec<EndpointId> {
         let Some(index) = self.fallback else { return Vec::new() };
         let pool = &self.pools[index];
@@ -450,12 +496,11 @@ impl World {
         let enabled: Vec<&NaiveEndpoint> =
             pool.endpoints.iter().filter(|e| self.in_service(index, e) && e.weight > 0).collect();
         let usable = if takers.is_empty() { enabled } else { takers };
-        let of = |suspect: bool| -> Vec<EndpointId> {
-            let wanted = usable.iter().filter(|e| self.is_suspect(e, now) == suspect);
+        let of = |rank: usize| -> Vec<EndpointId> {
+            let wanted = usable.iter().filter(|e| self.rank(index, e, now) == rank);
             wanted.map(|e| e.id).collect()
         };
-        let trusted = of(false);
-        if trusted.is_empty() { of(true) } else { trusted }
+        (0..3).map(of).find(|group| !group.is_empty()).unwrap_or_default()
     }
 
     /// manual::tables, The session: "it is pinned to an enabled endpoint of the enabled fallback
@@ -587,6 +632,15 @@ impl World {
                 FailoverMode::Sticky => all(others, Outcome::Moved(Moved::Suspect)),
             };
         }
+        if self.is_full(pool, &e) {
+            let others = self.with_room(pool, &[], now);
+            return match self.rules.mode {
+                _ if others.is_empty() => kept,
+                FailoverMode::None => kept,
+                FailoverMode::Temporary => all(others, Outcome::Lent(Lent::Full)),
+                FailoverMode::Sticky => all(others, Outcome::Moved(Moved::Full)),
+            };
+        }
         kept
     }
 
@@ -606,6 +660,13 @@ impl World {
         first.retain(|id| self.find(*id).is_some_and(|(_, e)| !self.is_suspect(&e, now)));
         first
     }
+
+    /// Those of them that have room.
+    fn with_room(&self, own: usize, tried: &[EndpointId], now: u64) -> Vec<EndpointId> {
+        let mut first = self.others(own, tried, now);
+        first.retain(|id| self.find(*id).is_some_and(|(pool, e)| !self.is_full(pool, &e)));
+        first
+    }
 }
 
 /// A request on its way.
@@ -614,15 +675,18 @@ pub(crate) struct Walk {
     ask: Ask,
     pub(crate) step: Step,
     tried: Vec<EndpointId>,
-    /// Its suspect pin was passed over.
+    /// Its pin, suspect or full, was passed over.
     skipped: bool,
 }
 
 impl Walk {
     /// The crate has chosen one of the permitted steps.
     pub(crate) fn begin(ask: Ask, step: Step) -> Self {
-        let skipped =
-            matches!(step.outcome, Outcome::Lent(Lent::Suspect) | Outcome::Moved(Moved::Suspect));
+        let skipped = matches!(
+            step.outcome,
+            Outcome::Lent(Lent::Suspect | Lent::Full)
+                | Outcome::Moved(Moved::Suspect | Moved::Full)
+        );
         Self { ask, step, tried: Vec::new(), skipped }
     }
 
@@ -650,17 +714,19 @@ impl Walk {
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
         // manual::tables, Cooling off: "Where no other endpoint is left, the suspect is tried." A
         // suspect pin that was passed over comes after all trusted endpoints and before other
-        // suspects.
+        // suspects. manual::tables, Room: a full one after those with room and before other full ones.
         let back = |pin: &EndpointId| {
             let takes = |(pool, e): (usize, NaiveEndpoint)| world.takes_pinned(pool, &e, now);
             self.skipped && !self.tried.contains(pin) && world.find(*pin).is_some_and(takes)
         };
         if let Some(pin) = live.filter(back) {
-            let is_suspect =
-                |id: &EndpointId| world.find(*id).is_some_and(|(_, e)| world.is_suspect(&e, now));
-            if next.iter().all(is_suspect) {
-                next = vec![pin];
-            }
+            let is_suspect = world.find(pin).is_some_and(|(_, e)| world.is_suspect(&e, now));
+            let tried = &self.tried;
+            let better = match is_suspect {
+                true => world.others(own, tried, now),
+                false => world.with_room(own, tried, now),
+            };
+            next = if better.is_empty() { vec![pin] } else { better };
         }
         let outcome = match outcome {
             Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {

@@ -7,7 +7,8 @@
 //! | `refuse` | [`NoRoute::Lost`]: answer 503 | the same | nothing |
 //!
 //! > It holds in every failover mode. Where several reasons hold, disabled and drained come before
-//! > unhealthy. The lines of the fallback pool, of shedding and of suspects come first.
+//! > unhealthy. The lines of the fallback pool, of shedding, of suspects and of full endpoints come
+//! > first.
 
 use session_affinity::failover::OnLoss;
 use session_affinity::outcome::{Lent, Lost, Moved};
@@ -283,8 +284,8 @@ fn a_lent_request_is_noted_under_its_pin_and_seen_at_the_endpoint_that_served_it
     assert_eq!(site.census(eu(1)).latest_end, Some(at(NOW + IDLE)));
 }
 
-/// manual::tables, A lost endpoint: "The lines of the fallback pool, of shedding and of suspects
-/// come first."
+/// manual::tables, A lost endpoint: "The lines of the fallback pool, of shedding, of
+/// suspects and of full endpoints come first."
 #[test]
 fn the_rows_before_it_hold_whatever_is_set_for_a_lost_endpoint() {
     for on_loss in LOSSES {

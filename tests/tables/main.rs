@@ -13,6 +13,7 @@ mod endpoint;
 mod failover;
 mod lost;
 mod pools;
+mod room;
 mod session;
 mod shedding;
 mod site;

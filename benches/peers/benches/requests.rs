@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use cookie::time::{Duration, OffsetDateTime};
 use cookie::{Cookie, CookieJar, SameSite};
 use http::{HeaderMap, HeaderValue};
+use session_affinity::limits::BoundedLoad;
 use session_affinity::policy::Claim;
+use session_affinity::steering::Room;
 use session_affinity::token::Rejected;
 use session_affinity::*;
 
@@ -15,6 +19,9 @@ use crate::measure::{Bench, Race};
 use crate::scene::*;
 use crate::table::{Budget, Report};
 use crate::token::{VALUE, key, other, signed_value, verify_with_cookie};
+
+/// The load of each endpoint.
+static IN_FLIGHT: AtomicU32 = AtomicU32::new(0);
 
 /// Returns a function that serves one request, each time with another seed.
 fn serve<'a, P: AffinityPolicy>(
@@ -97,6 +104,15 @@ pub fn run(bench: &Bench, report: &mut Report) {
         cookie.recall(black_box(&request(&known)), NOW)
     });
     rows.push((recall.limit("2C", two).run(bench), vec![]));
+    // Without a rule of room, the rows above, nothing is asked; with one, the load of one endpoint.
+    let bound = BoundedLoad::new(125, 4).unwrap();
+    let room = Room::bounded(bound, |_| IN_FLIGHT.load(Relaxed));
+    let bounded = Pools::builder().pool(pool(3, Mix::Weights).with_room(room)).build().unwrap();
+    let kept = Race::new("kept, cookie, its endpoint with room", serve(&cookie, &bounded, &known))
+        .limit("2C", two)
+        .rival("no rule of room", serve(&cookie, &three, &known))
+        .run(bench);
+    rows.push((kept, vec![]));
     let kept = Race::new("kept, ip_cookie", serve(&ip_cookie, &three, &known)).limit("2C", two);
     rows.push((kept.rival("cookie SignedJar", verified).run(bench), vec![]));
     rows.push((header_session(&known, &three).run(bench), vec![]));

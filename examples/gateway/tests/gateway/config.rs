@@ -125,6 +125,9 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("cooling_off", 301), "cooling_off"),
         (file().set("on_loss", "stay"), "on_loss: unknown variant `stay`, expected one of `move`"),
         (file().set("on_loss", Value::Null), "on_loss: "),
+        (file().set("bounded_load", 125), "bounded_load: expected an object"),
+        (file().set("bounded_load", json!({ "percent": 125 })), "bounded_load: missing field"),
+        (file().set("bounded_load.percents", 125), "bounded_load.percents: unknown field"),
         (file().set("clock_skew", 86_401), "clock_skew"),
         (file().set("ipv6_prefix", 0), "ipv6_prefix"),
         (file().set("ipv6_prefix", 129), "ipv6_prefix"),
@@ -202,6 +205,14 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
         (file().set("ipv6_prefix", 0), "ipv6_prefix is 0; allowed: 1 to 128 bits"),
         (file().set("clock_skew", 86_401), "clock_skew is 86401; allowed: 0 to 86400 seconds"),
         (file().set("cooling_off", 301), "cooling_off is 301; allowed: 0 to 300 seconds"),
+        (
+            file().set("bounded_load", json!({ "percent": 99, "at_least": 4 })),
+            "bounded_load.percent is 99; allowed: 100 to 1000 percent",
+        ),
+        (
+            file().set("bounded_load", json!({ "percent": 125, "at_least": 0 })),
+            "bounded_load.at_least is 0; allowed: 1 to 4294967295",
+        ),
         (
             file().set("session_secret", "c2VjcmV0"),
             "session_secret: expected base64 (standard alphabet, padded) of 32 or more bytes",

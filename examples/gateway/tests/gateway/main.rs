@@ -25,6 +25,7 @@ mod redis_server;
 #[cfg(feature = "redis")]
 mod redis_store;
 mod restart;
+mod room;
 mod shutdown;
 mod steering;
 mod stickiness;

@@ -18,7 +18,7 @@ fn fetch(gateway: &Gateway, method: &str) -> Response {
 }
 
 #[track_caller]
-fn scrape(gateway: &Gateway) -> Numbers {
+pub(crate) fn scrape(gateway: &Gateway) -> Numbers {
     let response = fetch(gateway, "GET");
     assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(
@@ -58,7 +58,7 @@ fn numbers(text: &str) -> Numbers {
     numbers
 }
 
-fn of(numbers: &Numbers, name: &str, endpoint: &str) -> u64 {
+pub(crate) fn of(numbers: &Numbers, name: &str, endpoint: &str) -> u64 {
     numbers[&format!("affinity_endpoint_{name}{{pool=\"eu\",endpoint=\"{endpoint}\"}}")]
 }
 

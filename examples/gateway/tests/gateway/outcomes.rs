@@ -140,6 +140,16 @@ fn failures(mode: &str) -> BTreeSet<String> {
     teller.labels()
 }
 
+/// A session of a busy endpoint, while another one has nothing to do.
+fn rooms() -> BTreeSet<String> {
+    let mut labels = BTreeSet::new();
+    for mode in ["temporary", "sticky"] {
+        let busy = crate::room::Busy::new(mode);
+        labels.insert(busy.gateway.revisit(&busy.cookie).outcome());
+    }
+    labels
+}
+
 fn headers(a: &Endpoint) -> BTreeSet<String> {
     let mut teller = Teller::new(Gateway::start(&shop(&[a]).by_headers(&["x-user"])));
     for _ in 0..2 {
@@ -167,6 +177,7 @@ fn every_outcome_that_http_can_reach_is_told_and_counted_under_its_label() {
     reached.extend(failures("sticky"));
     reached.extend(losses("lend"));
     reached.extend(losses("refuse"));
+    reached.extend(rooms());
     reached.extend(headers(&a));
     reached.extend(issued_headers(&a));
     // A store in memory can always be reached and read.
