@@ -24,13 +24,14 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// Removes the fields that are not for the next hop, among them `Connection` and those that it
 /// names.
 pub(crate) fn remove(headers: &mut HeaderMap) {
+    // Before the fields that `Connection` names are gone: it may name this one.
+    let is_coded = headers.contains_key(TRANSFER_ENCODING);
     let named: Vec<HeaderName> =
         connection(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    // A client must not be able to remove the framing or the routing.
-    for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
+    for name in named.into_iter().filter(|name| !is_kept(name)) {
         headers.remove(name);
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if is_coded {
         // Transfer-Encoding overrides the length (RFC 9112 section 6.3), so the length may be
         // wrong.
         headers.remove(CONTENT_LENGTH);
@@ -38,6 +39,12 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
+}
+
+/// Returns whether a field stays although `Connection` names it: a client must not be able to remove
+/// the framing, the routing, or what a proxy has said of it.
+fn is_kept(name: &HeaderName) -> bool {
+    *name == HOST || *name == CONTENT_LENGTH || name.as_str().starts_with("x-forwarded-")
 }
 
 /// Returns the protocols that a request wants to switch to. HTTP/2 in clear text is not passed on,

@@ -414,6 +414,28 @@ mod hop_by_hop {
         assert_eq!(seen.head.all("x-forwarded-for"), ["127.0.0.1"]);
     }
 
+    /// `Connection` may name the coding, whose field is gone then, and with it the reason to take the
+    /// length away.
+    #[test]
+    fn a_message_with_a_coding_keeps_its_framing_whatever_connection_names() {
+        let (gateway, a) = start();
+        let answer = "HTTP/1.1 200 OK\r\nConnection: transfer-encoding\r\nContent-Length: 2\r\n\
+                      Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        a.answers(Answer::Bytes(answer.into()));
+        let response = gateway.visit();
+        assert_eq!(response.body, b"hello");
+        assert!(!response.head.has("content-length"), "{response:?}");
+
+        a.answers(Answer::Name);
+        let mut connection = Connection::open(gateway.address);
+        connection.write(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close, transfer-encoding\r\n\
+             Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        );
+        let status = connection.response().status;
+        assert!(status == 400 || (status == 200 && a.last().body == b"hello"), "{status}");
+    }
+
     #[test]
     fn fields_of_the_endpoints_hop_do_not_reach_the_client() {
         let (gateway, a) = start();
@@ -481,6 +503,21 @@ mod forwarded {
             Some("203.0.113.7, 10.0.0.9, 10.0.0.8, 127.0.0.1")
         );
         assert_eq!(head.all("x-forwarded-proto"), ["https"]);
+    }
+
+    #[test]
+    fn what_a_trusted_peer_says_is_not_the_clients_to_remove() {
+        let (gateway, a) = start_trusted();
+        let request = get("/")
+            .with("Connection", "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host")
+            .with("X-Forwarded-For", "203.0.113.7")
+            .with("X-Forwarded-Proto", "https")
+            .with("X-Forwarded-Host", "www.example.com");
+        gateway.fetch(&request).assert_ok();
+        let head = a.last().head;
+        assert_eq!(head.all("x-forwarded-for"), ["203.0.113.7, 127.0.0.1"]);
+        assert_eq!(head.all("x-forwarded-proto"), ["https"]);
+        assert_eq!(head.all("x-forwarded-host"), ["www.example.com"]);
     }
 
     /// Who serves clients of 16 addresses, each told in this way.
