@@ -16,6 +16,7 @@ use crate::time::UnixTime;
 mod attempt;
 mod census;
 mod drain;
+mod draw;
 mod failed;
 mod forget;
 mod order;
