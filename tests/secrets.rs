@@ -229,9 +229,10 @@ fn trace(bytes: &[u8]) -> Trace {
 #[test]
 fn what_is_not_wiped_is_found() {
     assert_eq!(found(&of_all(), || drop(SECRET.to_vec())), 1);
-    // This is what a secret keeps, and a box that is not wiped leaves it.
+    // This is what a secret keeps, and a box that is not wiped leaves it. Its unused bytes are
+    // those that the stack had, which may be more of the same; those of a secret are not.
     let state = || Hmac::<Sha256>::new_from_slice(&SECRET).unwrap();
-    assert_eq!(kept(&of_all(), state), 2);
+    assert!(kept(&of_all(), state) >= 2);
     assert_eq!(kept(&of_all(), secret), 2);
     assert_eq!(kept(&of_all(), keyring), 2 * 9);
     // Two states and a mask, for each of nine keys.
