@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use session_affinity::limits::{CoolingOff, Percent};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
+use session_affinity::steering::{Random, Room};
 use session_affinity::*;
 
 mod support;
@@ -270,8 +271,8 @@ fn a_rebuild_keeps_of_an_endpoint_what_the_description_does_not_state() {
     }
 }
 
-/// manual::gateways, Changing the endpoints: "A pool keeps its state, `minimum_origins` and shedding
-/// in the same way".
+/// manual::gateways, Changing the endpoints: "A pool keeps its state, weight, `minimum_origins` and
+/// shedding in the same way".
 #[test]
 fn a_rebuild_keeps_of_a_pool_what_the_description_does_not_state() {
     let percent = |percent| LoadShedding {
@@ -323,8 +324,8 @@ fn a_rebuild_keeps_of_a_pool_what_the_description_does_not_state() {
     }
 }
 
-/// manual::gateways, Changing the endpoints: "The other pools, their order, the fallback pool and the
-/// steering stay as they are".
+/// manual::gateways, Changing the endpoints: "The other pools, their order, the fallback pool, the
+/// steerings and the rooms stay as they are".
 #[test]
 fn the_endpoints_of_one_pool_change_and_all_else_stays() {
     let shedding = LoadShedding { session_percent: Percent::MAX, ..LoadShedding::default() };
@@ -484,8 +485,8 @@ fn an_endpoint_in_another_pool_or_after_an_absence_is_new() {
     assert_eq!(health(&turned, "eu"), Some(Health::Unhealthy), "another place is the same one");
 }
 
-/// manual::gateways, Changing the endpoints: "its steering, its place in the order and its list of
-/// endpoints are always those of the new description".
+/// manual::gateways, Changing the endpoints: "its steering, its room, its place in the order and its
+/// list of endpoints are always those of the new description".
 #[test]
 fn a_rebuild_steers_as_its_own_description_says() {
     let chosen = |pools: &Pools<()>| {
@@ -608,6 +609,38 @@ fn the_pools_are_read_in_order_the_fallback_apart_at_the_end() {
     let mut rest = pools.iter();
     assert_eq!((rest.len(), rest.next().map(|pool| pool.name())), (3, Some("eu")));
     assert_eq!((rest.len(), rest.clone().count(), rest.last().unwrap().name()), (2, 2, "last"));
+}
+
+/// manual::gateways, Changing the endpoints: "The other pools, their order, the fallback pool, the
+/// steerings and the rooms stay as they are".
+#[test]
+fn other_endpoints_of_one_pool_leave_the_rooms_and_the_order_of_pools_alone() {
+    let pool = |name: &str| {
+        Pool::new(name)
+            .with_endpoints(["1", "2"].map(|name| Endpoint::new(name, name)))
+            .with_room(Room::full_when(|target| *target == "1"))
+    };
+    let before =
+        Pools::builder().pool(pool("a")).pool(pool("b")).with_pool_steering(Random).build();
+    let before = before.unwrap();
+    let endpoints = ["1", "2", "3"].map(|name| Endpoint::new(name, name));
+    let after = before.with_endpoints_of("b", endpoints, Health::Healthy).unwrap();
+    for pools in [&before, &after] {
+        for pool in ["a", "b"] {
+            assert!(pools.endpoint(EndpointId::new(pool, "1")).unwrap().is_full());
+        }
+    }
+    let affinity = Affinity::new(cookie_policy());
+    let headers = http::HeaderMap::new();
+    let first = |pools: &Pools<&str>, drawn: u64| {
+        let visit = affinity.recall(&request(&headers), NOW);
+        let (attempt, _) = affinity.route(visit, Record::Absent, pools, || drawn).unwrap();
+        pools.endpoint(attempt.endpoint()).unwrap().pool().name() == "a"
+    };
+    let drawn = (0..200).map(|number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let chosen: Vec<bool> = drawn.clone().map(|drawn| first(&before, drawn)).collect();
+    assert!(chosen.contains(&true) && chosen.contains(&false));
+    assert_eq!(chosen, drawn.map(|drawn| first(&after, drawn)).collect::<Vec<_>>());
 }
 
 #[test]

@@ -71,6 +71,7 @@ impl<'p, T> Search<'p, '_, T> {
     fn sheds_by_number(&self, pool: PoolView<'p, T>) -> bool {
         let shedding = pool.shedding();
         let by_hash = shedding.shed_by == ShedBy::Hash && self.client.is_some();
-        shedding.default_percent > Percent::ZERO && !by_hash
+        let is_chance = !matches!(shedding.default_percent.get(), 0 | 100);
+        is_chance && !by_hash
     }
 }

@@ -84,7 +84,7 @@ impl<T> Pools<T> {
 pub struct PoolsBuilder<T> {
     in_order: Vec<Pool<T>>,
     fallback: Option<Fallback<T>>,
-    order: PoolOrder<T>,
+    pub(super) order: PoolOrder<T>,
     initial_health: Health,
     before: Option<Pools<T>>,
 }

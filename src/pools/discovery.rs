@@ -67,7 +67,8 @@ impl<T> Pools<T> {
         };
         found.endpoints = endpoints.into_iter().collect();
         let apart = described.split_off(self.topology.in_order.min(described.len()));
-        let builder = self.rebuild().with_initial_health(initial);
+        let mut builder = self.rebuild().with_initial_health(initial);
+        builder.order = self.topology.order.clone();
         let builder = described.into_iter().fold(builder, PoolsBuilder::pool);
         match (apart.into_iter().next(), self.fallback()) {
             (Some(pool), _) => builder.fallback_apart(pool),

@@ -158,6 +158,7 @@ impl<'a, T> PoolView<'a, T> {
         Pool {
             endpoints: self.endpoints().map(endpoint).collect(),
             steering: Arc::clone(&self.topology.steering),
+            room: self.topology.room.clone(),
             ..Pool::new(self.name())
         }
     }

@@ -150,6 +150,12 @@ fn least_loaded<'a, T>(
 /// The order of the pools of a snapshot: as given, or by a steering.
 pub(crate) struct PoolOrder<T>(pub(crate) Option<Arc<dyn PoolSteering<T>>>);
 
+impl<T> Clone for PoolOrder<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<T> Default for PoolOrder<T> {
     fn default() -> Self {
         Self(None)

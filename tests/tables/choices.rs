@@ -221,3 +221,33 @@ fn entropy_is_drawn_where_the_pool_that_is_chosen_from_steers_by_it() {
         assert_eq!(draws(rows, scope), expected, "case {number}");
     }
 }
+
+/// Where every number sheds a session, or none does, no number is drawn for it.
+#[test]
+fn no_random_bits_are_drawn_for_a_shedding_that_is_certain() {
+    use session_affinity::pools::{LoadShedding, ShedBy};
+    for (percent, draws) in [(0, 0), (60, 1), (100, 0)] {
+        let shedding = LoadShedding {
+            default_percent: Percent::new(percent).unwrap(),
+            shed_by: ShedBy::Random,
+            session_percent: Percent::ZERO,
+        };
+        let named = |name: &str| Pool::new(name).with_endpoint(Endpoint::new("1", ()));
+        let pools = Pools::builder().pool(named("a").with_shedding(shedding)).pool(named("b"));
+        let pools = pools.build().unwrap();
+        let affinity = Affinity::new(crate::support::header());
+        let headers = http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-user"),
+            http::HeaderValue::from_static("ada"),
+        )]);
+        let visit = affinity.recall(&crate::support::request(&headers), at(NOW));
+        assert!(visit.lookup().is_some());
+        let mut drawn = 0;
+        let routed = affinity.route(visit, Record::Absent, &pools, || {
+            drawn += 1;
+            7
+        });
+        assert!(routed.is_ok());
+        assert_eq!(drawn, draws, "{percent} %");
+    }
+}
