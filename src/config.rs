@@ -21,6 +21,8 @@ mod invalid;
 #[cfg(feature = "serde")]
 mod lenient;
 #[cfg(feature = "serde")]
+mod named;
+#[cfg(feature = "serde")]
 mod object;
 mod pool;
 mod pool_order;

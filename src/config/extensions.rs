@@ -111,6 +111,7 @@ pub struct CookieConfig {
     /// Keeps the cookie apart for each top-level site. Default: false.
     pub partitioned: bool,
     /// The time for which clients keep the cookie. Default: permanent.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::named::lifetime"))]
     pub lifetime: Lifetime,
 }
 

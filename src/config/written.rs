@@ -9,7 +9,7 @@ use super::{
     LoadSheddingConfig, OriginConfig, OriginSteering, PoolConfig, PoolSteeringPolicy,
     RandomSteering, SessionAffinity, SessionAffinityAttributes,
 };
-use super::{lenient, pool_steering};
+use super::{lenient, named, pool_steering};
 use crate::failover::{MoveWithin, OnLoss};
 use crate::keys::Secret;
 use crate::time::UnixTime;
@@ -48,7 +48,9 @@ struct WrittenExtensions {
     clock_skew: u64,
     #[serde(deserialize_with = "lenient::whole_number")]
     cooling_off: u64,
+    #[serde(deserialize_with = "named::on_loss")]
     on_loss: OnLoss,
+    #[serde(deserialize_with = "named::move_within")]
     move_within: Option<MoveWithin>,
     #[serde(deserialize_with = "lenient::object_or_null")]
     bounded_load: Option<BoundedLoadConfig>,
@@ -56,6 +58,7 @@ struct WrittenExtensions {
     cache_guard: bool,
     #[serde(deserialize_with = "lenient::some")]
     session_secret: Option<Secret>,
+    #[serde(deserialize_with = "named::carrier")]
     carrier: CarrierConfig,
     #[serde(deserialize_with = "lenient::some_object")]
     cookie: CookieConfig,
