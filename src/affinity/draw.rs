@@ -3,7 +3,6 @@
 use super::room::Preference;
 use super::search::{Chooser, Search};
 use crate::failover::FailoverScope;
-use crate::limits::Percent;
 use crate::policy::ChoiceSeed;
 use crate::pools::{Eligible, PoolView, ShedBy};
 use crate::steering::Seeding;
