@@ -77,7 +77,8 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// use session_affinity::limits::DrainDuration;
     /// use session_affinity::{Affinity, CookiePolicy, FailoverMode, Key, Keyring, LoadBalancer, Secret};
     /// let shop = LoadBalancer::new("shop.example.com")?;
-    /// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    /// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+    /// let keyring = Keyring::from(Key::new(1, secret));
     /// let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, SetCookie::default()))
     ///     .with_failover_mode(FailoverMode::Sticky)?
     ///     .with_drain_duration(DrainDuration::new(3_600)?);

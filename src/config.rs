@@ -50,7 +50,8 @@ pub use pool_steering::{PoolSteeringPolicy, RandomSteering};
 /// use session_affinity::{Affinity, Key, Keyring, Secret};
 /// use session_affinity::config::{Config, SessionAffinity};
 ///
-/// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+/// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+/// let keyring = Keyring::from(Key::new(1, secret));
 /// let config = Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
 /// let affinity = Affinity::from_config(&config, &keyring)?;
 ///

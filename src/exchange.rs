@@ -54,7 +54,7 @@ pub use own_side::is_own_side;
 /// # let eu = session_affinity::Pool::new("eu").with_endpoint(session_affinity::Endpoint::new("eu-1", ([10, 0, 0, 1], 80).into()));
 /// # let pools = Pools::builder().pool(eu).build()?;
 /// # let shop = session_affinity::LoadBalancer::new("shop")?;
-/// # let keyring = session_affinity::Keyring::from(session_affinity::Key::new(1, session_affinity::Secret::new([7; 32])?));
+/// # let keyring = session_affinity::Keyring::from(session_affinity::Key::new(1, session_affinity::Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?));
 /// # let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, Default::default()));
 /// # let served = proxy(&affinity, &pools, ([10, 0, 9, 9], 4711).into(), Request::new(()));
 /// # let response = tokio::runtime::Builder::new_current_thread().build()?.block_on(served)?;

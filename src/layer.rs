@@ -39,7 +39,8 @@
 //! }
 //!
 //! let shop = LoadBalancer::new("shop.example.com")?;
-//! let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+//! let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+//! let keyring = Keyring::from(Key::new(1, secret));
 //! let affinity = Affinity::new(CookiePolicy::new(&shop, &keyring, Default::default()));
 //! let eu = Pool::new("eu").with_endpoint(Endpoint::new("eu-1", SocketAddr::from(([10, 0, 0, 1], 80))));
 //! let pools = Pools::builder().pool(eu).build()?;

@@ -34,7 +34,8 @@
 //! use session_affinity::config::{Config, SessionAffinity};
 //! use session_affinity::{Affinity, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret, UnixTime};
 //!
-//! let keyring = Keyring::from(Key::new(1, Secret::new(b"32 bytes or more from your vault")?));
+//! let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+//! let keyring = Keyring::from(Key::new(1, secret));
 //! let config = Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
 //! let affinity = Affinity::from_config(&config, &keyring)?;
 //! let eu = Pool::new("eu")

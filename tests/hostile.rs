@@ -2,7 +2,7 @@
 //!
 //! | what they send | where it is tested |
 //! |---|---|
-//! | tokens that are forged, truncated, stretched or re-encoded | here; every bit in `laws.rs`; over http in `gateway/forwarding.rs`, `odd_cookies_never_fail_a_request_and_each_has_its_reason` |
+//! | tokens that are forged, truncated, stretched or re-encoded | here; every bit in `laws.rs`; over http in `gateway/forwarding/cookies.rs`, `odd_cookies_never_fail_a_request_and_each_has_its_reason` |
 //! | a token of another load balancer, cookie name or version | here; between two gateways in `gateway/two_gateways.rs` |
 //! | a token of a key that was retired | here; while a gateway runs in `gateway/keys.rs`, over a restart in `gateway/restart.rs` |
 //! | 10 000 cookies, values of 64 KiB, values with line breaks | here; over http in `gateway/hostile.rs` |
@@ -11,7 +11,7 @@
 //! | whatever they sent before the clock was stepped | here; over http in `gateway/clock.rs` |
 //! | one token from many addresses; a token tossed in before the real one | here |
 //! | a million header sessions | here; that they allocate nothing in `allocations.rs`, at other sizes in `memory_store.rs` |
-//! | X-Forwarded-For, trusted or not | `gateway/forwarding.rs`, the module `forwarded` |
+//! | X-Forwarded-For, trusted or not | `gateway/forwarding/forwarded.rs` |
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};

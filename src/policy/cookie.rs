@@ -28,7 +28,8 @@ use crate::token::{Rejected, Token, TokenCodec};
 /// use session_affinity::cookies::SetCookie;
 /// use session_affinity::limits::Ttl;
 /// use session_affinity::{Affinity, CookiePolicy, Key, Keyring, LoadBalancer, Secret};
-/// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+/// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+/// let keyring = Keyring::from(Key::new(1, secret));
 /// let shop = LoadBalancer::new("shop.example.com")?;
 /// let policy = CookiePolicy::new(&shop, &keyring, SetCookie::default()).with_ttl(Ttl::new(3_600)?);
 /// let affinity = Affinity::new(policy);
@@ -73,7 +74,8 @@ impl CookiePolicy {
     /// ```
     /// use session_affinity::carrier::IssuedHeader;
     /// use session_affinity::{Affinity, CookiePolicy, Key, Keyring, LoadBalancer, Secret};
-    /// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+    /// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+    /// let keyring = Keyring::from(Key::new(1, secret));
     /// let shop = LoadBalancer::new("shop.example.com")?;
     /// let header = IssuedHeader::new("x-session-affinity")?;
     /// let affinity = Affinity::new(CookiePolicy::in_header(&shop, &keyring, header));

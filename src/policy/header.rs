@@ -39,7 +39,7 @@ use entry::{HeaderEntry, number};
 /// use session_affinity::policy::Require;
 /// use session_affinity::{Affinity, HeaderPolicy, LoadBalancer, Secret};
 /// let shop = LoadBalancer::new("shop.example.com")?;
-/// let secret = Secret::new(b"32 bytes from your secret store.")?;
+/// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
 /// let policy = HeaderPolicy::new(&shop, &secret, &["x-user", "cookie:lang"])?.with_require(Require::All);
 /// let affinity = Affinity::new(policy);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

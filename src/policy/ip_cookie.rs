@@ -20,7 +20,8 @@ use crate::time::UnixTime;
 /// ```
 /// use session_affinity::cookies::SetCookie;
 /// use session_affinity::{Affinity, CookiePolicy, IpCookiePolicy, Key, Keyring, LoadBalancer, Secret};
-/// let keyring = Keyring::from(Key::new(1, Secret::new([7; 32])?));
+/// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+/// let keyring = Keyring::from(Key::new(1, secret));
 /// let shop = LoadBalancer::new("shop.example.com")?;
 /// let policy = IpCookiePolicy::new(CookiePolicy::new(&shop, &keyring, SetCookie::default()));
 /// let affinity = Affinity::new(policy);

@@ -7,8 +7,8 @@ use crate::endpoint::{Endpoint, Health};
 
 impl<T> Pools<T> {
     /// Returns the next snapshot, in which the pool of this name has these endpoints, for a list from
-    /// discovery. All else stays: the other pools, their order, the fallback pool, and state,
-    /// `minimum_origins`, shedding and steering of this one.
+    /// discovery. All else stays: the other pools, their order and its steering, the fallback pool, and
+    /// state, weight, `minimum_origins`, shedding, steering and room of this one.
     ///
     /// An endpoint that was in the pool already keeps its weight, health and state, each unless its
     /// description states another one, and always what has been noted about it, as with

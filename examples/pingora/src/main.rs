@@ -55,7 +55,7 @@ fn proxy(
     // From outside, so that sessions outlive a restart and each node reads the cookies of the others.
     let secret = env::var("SESSION_AFFINITY_SECRET")
         .map_err(|error| format!("SESSION_AFFINITY_SECRET: {error}"))?;
-    let secret = Secret::new(secret)?;
+    let secret = Secret::from_hex(&secret)?;
     let (policy, mode): (Box<dyn AffinityPolicy>, _) = match header {
         Some(name) => {
             (Box::new(HeaderPolicy::new(&shop, &secret, &[name])?), FailoverMode::Temporary)

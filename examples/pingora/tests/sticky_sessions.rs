@@ -284,7 +284,12 @@ fn arguments_that_make_no_proxy_are_refused_with_a_reason() {
             &[&*listen, "127.0.0.1:9001"],
             "SESSION_AFFINITY_SECRET: environment variable not found",
         ),
-        (Some("short"), &[&*listen, "127.0.0.1:9001"], "secret has 5 bytes; allowed: 32 or more"),
+        (Some("5ec4e7"), &[&*listen, "127.0.0.1:9001"], "secret has 3 bytes; allowed: 32 or more"),
+        (
+            Some("not hexadecimal"),
+            &[&*listen, "127.0.0.1:9001"],
+            "secret is not in hexadecimal; allowed: an even number of hexadecimal digits",
+        ),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_session-affinity-pingora"));
         command.args(arguments).env_remove("SESSION_AFFINITY_SECRET");
