@@ -22,6 +22,8 @@
 //! ([`Visit`], [`Attempt`], [`Settlement`]). The core is pure: no I/O, no clock, no
 //! randomness, no threads. Every input is an argument and every effect is a return value, so the
 //! same code fits straight-line async and callbacks, and an async store needs no async trait.
+//! [`Exchange`] makes the four calls around one async closure, [`callbacks::Flow`] keeps their values
+//! for a stack that calls back.
 //!
 //! Nothing a client sends causes an error. A cookie or record that cannot be used is treated as
 //! absent; the [`Outcome`] says why. Errors exist for configuration, for requests without an
@@ -32,7 +34,7 @@
 //! ```
 //! use http::HeaderMap;
 //! use session_affinity::config::{Config, SessionAffinity};
-//! use session_affinity::{Affinity, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret, UnixTime};
+//! use session_affinity::{Affinity, Endpoint, Key, Keyring, Pool, Pools, Record, RequestMeta, Scheme, Secret, UnixTime, entropy};
 //!
 //! let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
 //! let keyring = Keyring::from(Key::new(1, secret));
@@ -46,7 +48,7 @@
 //! // For each request: recall, route, connect, and settle once the endpoint has answered.
 //! let (headers, now) = (HeaderMap::new(), UnixTime::from(std::time::SystemTime::now()));
 //! let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Https), now);
-//! let (attempt, address) = affinity.route(visit, Record::Absent, &pools, || 0x5eed)?; // your random bits
+//! let (attempt, address) = affinity.route(visit, Record::Absent, &pools, entropy)?;
 //! println!("connect to {address}");
 //! assert_eq!(attempt.outcome().label(), "created:no_cookie");
 //!
@@ -61,14 +63,13 @@
 //!
 //! An *endpoint* serves requests; a *pool* is a list of endpoints. A *pin* is the memory of a
 //! session: endpoint, issued, expires. A *token* is a sealed pin; its *carrier* is a cookie, or a
-//! header that the gateway issues. A
-//! *session key* names a header session in its store. A *claim* is the statement of a request
-//! about its session; a *live session* is a claim with a pin that is valid now. *Steering* chooses
-//! the endpoint of a new session; the *seed* is the number that decides the choice. A session is
-//! *kept*, *created*, *moved*, or *lent* (served elsewhere for one request, the pin unchanged); a
-//! request without a session is *unbound*. A *passive failure* is a connection that could not be
-//! made; a *suspect* is an endpoint that cools off after one; a *full* endpoint has no room. *Policy* always means
-//! [`AffinityPolicy`].
+//! header that the gateway issues. A *session key* names a header session in its store. A *claim*
+//! is the statement of a request about its session; a *live session* is a claim with a pin that is
+//! valid now. *Steering* chooses the endpoint of a new session; the *seed* is the number that
+//! decides the choice. A session is *kept*, *created*, *moved*, or *lent* (served elsewhere for one
+//! request, the pin unchanged); a request without a session is *unbound*. A *passive failure* is a
+//! connection that could not be made; a *suspect* is an endpoint that cools off after one; a *full*
+//! endpoint has no room. *Policy* always means [`AffinityPolicy`].
 //!
 //! # What happens
 //!
@@ -109,9 +110,9 @@
 //!
 //! The names of a first proxy are at the root. Every part has a module with all of its items:
 //! [`callbacks`], [`carrier`], [`config`], [`cookies`], [`drain`], [`exchange`], [`failover`],
-//! [`keys`], [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and with the
-//! feature `tower` the module `layer`. The verbs and their values, the request, the time and the
-//! load balancer's name are at the root alone.
+//! [`keys`], [`limits`], [`outcome`], [`policy`], [`pools`], [`steering`], [`store`], [`token`], and
+//! with the feature `tower` the module `layer`. The verbs and their values, the request, the time
+//! and the load balancer's name are at the root alone.
 //!
 //! # Exhaustiveness
 //!
@@ -124,9 +125,9 @@
 //! Without the key no client can make a token or see which endpoint it names; the times in it
 //! are readable. A copied token is sent where its owner is until it expires: a token is no
 //! authentication. Secrets have at least 32 bytes, are wiped when dropped and redacted in
-//! `Debug`. At most four cookies or headers of that name are tried for a request. A session is taken
-//! back by [`Affinity::forget`]. Stores see a keyed hash
-//! of the headers, never their values, and [`MemoryStore`] is bounded.
+//! `Debug`. At most four cookies or headers of that name are tried for a request. A session is
+//! taken back by [`Affinity::forget`]. Stores see a keyed hash of the headers, never their values,
+//! and [`MemoryStore`] is bounded.
 //!
 //! # What it does not do
 //!

@@ -30,7 +30,7 @@ use crate::time::UnixTime;
 /// let pools = Pools::builder()
 ///     .pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", "10.0.0.1:80")))
 ///     .build()?;
-/// let (attempt, address) = affinity.route(visit, Record::Absent, &pools, || 0x5eed)?;
+/// let (attempt, address) = affinity.route(visit, Record::Absent, &pools, session_affinity::entropy)?;
 /// assert_eq!(*address, "10.0.0.1:80");
 /// assert_eq!(attempt.outcome().label(), "unbound");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 
 use super::field_change::FieldChange;
-use super::needle::trim;
+use super::needle::{is_token_char, trim};
 
 /// The caching directives of a response that sets the affinity cookie.
 ///
@@ -101,8 +101,7 @@ fn parts(directive: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Returns whether this is a token (RFC 9110 section 5.6.2).
 fn is_token(text: &[u8]) -> bool {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !text.is_empty() && text.iter().all(is_tchar)
+    !text.is_empty() && text.iter().copied().all(is_token_char)
 }
 
 /// Returns whether this is a token or one quoted string (RFC 9110 section 5.6.4).

@@ -7,7 +7,7 @@ use http::header::{COOKIE, HeaderValue};
 use siphasher::sip::SipHasher24;
 
 use super::field_change::FieldChange;
-use super::needle::{Needle, parts, trim};
+use super::needle::{Needle, is_token_char, parts, trim};
 use crate::names::checked_text;
 
 /// The name of a cookie: a token of RFC 9110 section 5.6.2 of at most 256 bytes, by default
@@ -182,9 +182,4 @@ checked_text!(CookieName, InvalidCookieName);
 pub struct InvalidCookieName {
     /// The name that was refused.
     pub name: String,
-}
-
-/// Returns whether a byte is a tchar of RFC 9110 section 5.6.2.
-fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -134,3 +134,8 @@ impl Hash for Needle {
         self.name.hash(state);
     }
 }
+
+/// Returns whether a byte is a tchar of RFC 9110 section 5.6.2.
+pub(super) fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -91,7 +91,7 @@ pub(super) use writes::Writes;
 /// use std::sync::Arc;
 /// use http::Response;
 /// use session_affinity::store::RedisStore;
-/// use session_affinity::{Affinity, HeaderPolicy, Pools, RequestMeta, UnixTime};
+/// use session_affinity::{Affinity, HeaderPolicy, Pools, RequestMeta, UnixTime, entropy};
 ///
 /// async fn serve(
 ///     affinity: &Affinity<HeaderPolicy>,
@@ -102,7 +102,7 @@ pub(super) use writes::Writes;
 /// ) -> Result<Response<()>, Box<dyn std::error::Error>> {
 ///     let visit = affinity.recall(&request, now);
 ///     let record = store.record(visit.lookup()).await; // at most 20 ms
-///     let (attempt, address) = affinity.route(visit, record, pools, || 0x5eed)?; // your random bits
+///     let (attempt, address) = affinity.route(visit, record, pools, entropy)?;
 ///     let mut response = Response::new(()); // of the server at that address
 ///     let write = affinity.settle(attempt, pools).apply(&mut response);
 ///     let store = store.clone();
