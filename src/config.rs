@@ -17,6 +17,7 @@ mod address;
 #[cfg(feature = "serde")]
 mod document;
 mod extensions;
+pub mod gateway_api;
 mod invalid;
 #[cfg(feature = "serde")]
 mod lenient;

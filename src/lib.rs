@@ -138,8 +138,8 @@
 //!
 //! [Concepts](manual::concepts), [embedding](manual::embedding), [the tables](manual::tables),
 //! [choosing a policy](manual::choosing), [several gateways](manual::gateways),
-//! [draining](manual::draining), [Kubernetes](manual::kubernetes), [keys](manual::keys),
-//! [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
+//! [draining](manual::draining), [Kubernetes](manual::kubernetes),
+//! [the Gateway API](manual::gateway_api), [keys](manual::keys), [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
 //! Traefik or YARP](manual::coming_from), [security](manual::security), [design questions](manual::design).
 //!
 //! # Features
@@ -147,8 +147,9 @@
 //! - `redis`: `RedisStore` keeps header sessions in Redis or Valkey, for gateways on more than
 //!   one machine. The only part that does I/O; it needs Tokio. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
-//!   names of Cloudflare's API, [`config::Extensions`] under ours; `config::read_strict` names
-//!   unknown keys. A [`Secret`] is read from base64. Ids, session keys and outcomes are written as
+//!   names of Cloudflare's API, [`config::Extensions`] under ours,
+//!   [`config::gateway_api::SessionPersistence`] under those of the Gateway API; `config::read_strict`
+//!   names unknown keys. A [`Secret`] is read from base64. Ids, session keys and outcomes are written as
 //!   their text, times as seconds, a [`drain::Census`] and a [`drain::Drain`] by their fields. Off
 //!   by default.
 //! - `time`: [`UnixTime`] is made from the date types of the crate `time`. Off by default.

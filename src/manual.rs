@@ -7,12 +7,13 @@
 //! 5. [Several gateways](gateways): what must be equal on each, stores, clocks, upgrades.
 //! 6. [Draining](draining): taking a server out without losing a cart.
 //! 7. [Kubernetes](kubernetes): pods as endpoints, rolling updates.
-//! 8. [Keys](keys): rotating them, and what to do when one leaks.
-//! 9. [Caching](caching): caches and CDNs, before the gateway and in it.
-//! 10. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
-//! 11. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
-//! 12. [Security](security): what the cookie protects and what it does not.
-//! 13. [Design questions](design): why it is as it is.
+//! 8. [The Gateway API](gateway_api): `sessionPersistence`, for implementers.
+//! 9. [Keys](keys): rotating them, and what to do when one leaks.
+//! 10. [Caching](caching): caches and CDNs, before the gateway and in it.
+//! 11. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
+//! 12. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
+//! 13. [Security](security): what the cookie protects and what it does not.
+//! 14. [Design questions](design): why it is as it is.
 //!
 //! The module exists in the documentation only; a compiled program does not contain it.
 
@@ -36,6 +37,9 @@ pub mod draining {}
 
 #[doc = include_str!("manual/kubernetes.md")]
 pub mod kubernetes {}
+
+#[doc = include_str!("manual/gateway_api.md")]
+pub mod gateway_api {}
 
 #[doc = include_str!("manual/keys.md")]
 pub mod keys {}

@@ -1,5 +1,6 @@
 //! The `Debug` output of types that hide something, to the letter.
 
+use session_affinity::config::gateway_api::{GatewayDuration, SessionPersistence};
 use session_affinity::cookies::CookieName;
 use session_affinity::store::SessionKey;
 use session_affinity::token::{Pin, Rejected, TokenCodec};
@@ -61,6 +62,24 @@ fn debug_names_what_helps_and_hides_the_rest() {
     assert!(
         format!("{pools:?}").contains(r#"PoolTopology { name: "eu", endpoints: 0..1, .. }"#),
         "{pools:?}"
+    );
+}
+
+#[test]
+fn debug_of_a_session_persistence_shows_all_of_it_and_its_policy_no_secret() {
+    let persistence = SessionPersistence::in_header("x-session");
+    assert_eq!(
+        format!("{persistence:?}"),
+        "SessionPersistence { absolute_timeout: None, type: Header, cookie: None, header: Some(HeaderConfig { \
+         name: \"x-session\" }) }"
+    );
+    let duration: GatewayDuration = "90m".parse().unwrap();
+    assert_eq!(format!("{duration:?}"), "GatewayDuration(1h30m)");
+    assert_eq!(
+        format!("{:?}", persistence.policy(&shop(), &keyring()).unwrap()),
+        "CookiePolicy { load_balancer: LoadBalancer(\"shop.example.com\"), codec: TokenCodec { signing: 1, \
+         verifying: [], ttl: Ttl(315360000), clock_skew: ClockSkew(300) }, carrier: \
+         Header(IssuedHeader(\"x-session\")), cookie: None }"
     );
 }
 

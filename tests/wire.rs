@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use serde_json::{from_str, to_string};
+use session_affinity::config::gateway_api::{GatewayDuration, SessionPersistence};
 use session_affinity::drain::{Census, Drain};
 use session_affinity::failover::{MoveWithin, OnLoss};
 use session_affinity::limits::DrainDuration;
@@ -40,6 +41,31 @@ fn ids_keys_and_names_are_written_as_text() {
     assert_eq!(
         refused::<LoadBalancer>(r#""""#),
         r#""" is not a valid name; allowed: 1 to 255 bytes without control characters"#
+    );
+}
+
+#[test]
+fn durations_of_the_gateway_api_are_written_in_their_standard_form() {
+    let duration = |text: &str| text.parse::<GatewayDuration>().unwrap();
+    is_written(&duration("90m"), r#""1h30m""#);
+    is_written(&GatewayDuration::ZERO, r#""0s""#);
+    assert_eq!(from_str::<GatewayDuration>(r#""30m1800s""#).unwrap(), duration("1h"));
+    assert_eq!(
+        refused::<GatewayDuration>(r#""99999h60m""#),
+        r#"the duration is "99999h60m"; allowed: up to 99999h59m59s999ms"#
+    );
+    assert!(from_str::<GatewayDuration>("5").is_err());
+}
+
+#[test]
+fn a_session_persistence_is_written_under_the_names_of_the_gateway_api() {
+    is_written(
+        &SessionPersistence::in_cookie(),
+        r#"{"type":"Cookie","cookie":{"path":"/","lifetimeType":"Session"}}"#,
+    );
+    is_written(
+        &SessionPersistence::in_header("x-session"),
+        r#"{"type":"Header","header":{"name":"x-session"}}"#,
     );
 }
 

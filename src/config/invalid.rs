@@ -250,7 +250,7 @@ fn of_attributes(error: &InvalidAttributes) -> &'static str {
 }
 
 /// The message of an error about the issued header, after the field.
-fn refused(error: &InvalidIssuedHeader) -> String {
+pub(super) fn refused(error: &InvalidIssuedHeader) -> String {
     match error {
         InvalidIssuedHeader::Name(name) => {
             format!("is {name:?}; allowed: 1 to 256 letters, digits and any of !#$%&'*+-.^_`|~")
@@ -262,7 +262,7 @@ fn refused(error: &InvalidIssuedHeader) -> String {
 }
 
 /// The message of an error about attributes, after the field.
-fn contradiction(error: &InvalidAttributes) -> String {
+pub(super) fn contradiction(error: &InvalidAttributes) -> String {
     match error {
         InvalidAttributes::NoneWithoutSecure => {
             "is None with secure Never; allowed: None with secure Auto or Always".into()
