@@ -520,6 +520,15 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
             r#"pools[eu].origins is "a" twice; allowed: each name once in a pool"#,
         ),
         (
+            r#"[{"id": "tenant1", "origins": [{"name": "coagehkojjmcoeac", "address": "a"}]},
+                {"id": "tenant2", "origins": [{"name": "nbioeccdpngdgkne", "address": "b"}]}]"#,
+            r#"pools[tenant2].origins.name is "nbioeccdpngdgkne", whose id b70b0fc67ce462b4 is that of "coagehkojjmcoeac" in pools[tenant1]; allowed: names with different ids"#,
+        ),
+        (
+            r#"[{"id": "hddmgeplcomficgn"}, {"id": "gnnpbgphmidoacej"}]"#,
+            r#"pools.id is "gnnpbgphmidoacej", whose hash is that of "hddmgeplcomficgn"; allowed: ids with different hashes"#,
+        ),
+        (
             r#"[{"id": "eu", "origins": [{"address": "x"}]}]"#,
             r#"pools[eu].origins.name is ""; allowed: 1 to 255 bytes without control characters"#,
         ),
