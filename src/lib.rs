@@ -140,7 +140,8 @@
 //! [choosing a policy](manual::choosing), [several gateways](manual::gateways),
 //! [draining](manual::draining), [Kubernetes](manual::kubernetes), [keys](manual::keys),
 //! [caching](manual::caching), [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy,
-//! Traefik or YARP](manual::coming_from), [security](manual::security), [design questions](manual::design).
+//! Traefik or YARP](manual::coming_from), [security](manual::security), [threats](manual::threats),
+//! [the token](manual::token), [design questions](manual::design).
 //!
 //! # Features
 //!

@@ -24,6 +24,7 @@ fn fleet() -> Pools<Peer> {
 }
 
 /// Names that were searched for their ids: a minute or two of one core for each pair.
+/// manual::threats, The one who names endpoints: "The build refuses the later one and names both"
 #[test]
 fn names_with_one_id_are_refused_and_the_error_names_both() {
     let pool = |name: &str, endpoints: &[&str]| {

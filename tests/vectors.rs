@@ -60,6 +60,7 @@ fn tokens_of_an_issued_header_open_or_are_refused_as_the_vectors_say() {
     assert_eq!((opened, entries.len()), (3, 11));
 }
 
+/// manual::token, Opening: "The first check that fails is the reason."
 #[test]
 fn every_token_that_is_to_be_refused_is_refused_for_its_reason() {
     let vectors: Value = serde_json::from_str(REFUSED).unwrap();
