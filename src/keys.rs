@@ -22,6 +22,11 @@ use boxed::swept;
 /// `Secret(..)`, and two secrets are compared in constant time. With the feature `serde` it is read
 /// from base64.
 ///
+/// A secret is a key of HMAC-SHA-256 as RFC 2104 section 2 has it: below 64 bytes it is filled up
+/// with zero bytes, and above 64 it is replaced by its SHA-256. So two texts can be one secret: the
+/// 32 bytes from `openssl rand -base64 32` and the same bytes with zero bytes behind, up to 64, are
+/// equal.
+///
 /// ```
 /// use session_affinity::keys::{InvalidSecret, Secret};
 /// let secret = Secret::new(b"32 bytes from your secret store.")?;
@@ -41,12 +46,24 @@ impl Secret {
     /// caller keeps the bytes and wipes them where that is required.
     ///
     /// # Errors
-    /// [`InvalidSecret::TooShort`] below 32 bytes. The quality of the bytes is not checked.
+    /// [`InvalidSecret::TooShort`] below 32 bytes, and [`InvalidSecret::AllZero`] when every byte is
+    /// zero: a buffer that was not filled. Nothing else of the quality of the bytes is checked.
+    ///
+    /// ```
+    /// use session_affinity::keys::{InvalidSecret, Secret};
+    /// assert_eq!(Secret::new([0; 32]), Err(InvalidSecret::AllZero));
+    /// assert_eq!(Secret::new([[7; 32], [0; 32]].concat())?, Secret::new([7; 32])?);
+    /// # Ok::<(), InvalidSecret>(())
+    /// ```
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, InvalidSecret> {
         let bytes = bytes.as_ref();
         let too_short = InvalidSecret::TooShort { bytes: bytes.len() };
         if bytes.len() < Self::MIN_BYTES {
             return Err(too_short);
+        }
+        // Every byte is looked at, so that the time does not tell the place of the first that counts.
+        if bytes.iter().fold(0, |all, byte| all | byte) == 0 {
+            return Err(InvalidSecret::AllZero);
         }
         // HMAC accepts keys of any length; the error type of `new_from_slice` is for other MACs.
         swept(|| Hmac::new_from_slice(bytes).map(|state| Self(Boxed::of(Box::new(state)))))
@@ -114,7 +131,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The error for a secret below 32 bytes, or for a text that cannot be decoded.
+/// The error for a secret below 32 bytes or of zero bytes alone, or for a text that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSecret {
@@ -124,6 +141,9 @@ pub enum InvalidSecret {
         /// The number of bytes that were given.
         bytes: usize,
     },
+    /// Every byte of the secret is zero.
+    #[error("secret has only zero bytes; allowed: bytes from a random generator")]
+    AllZero,
     /// The text given to [`Secret::from_base64`] cannot be decoded.
     #[error("secret is not in base64; allowed: the standard alphabet, with padding")]
     NotBase64,
@@ -233,7 +253,7 @@ mod tests {
     use super::*;
 
     fn key(id: u8) -> Key {
-        Key::new(id, Secret::new([id; 32]).unwrap())
+        Key::new(id, Secret::new([id | 0x80; 32]).unwrap())
     }
 
     #[test]
@@ -247,8 +267,41 @@ mod tests {
     }
 
     #[test]
+    fn secrets_of_zero_bytes_alone_are_refused() {
+        for length in [32, 63, 64, 65, 1000] {
+            let refused = Secret::new(vec![0; length]).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "secret has only zero bytes; allowed: bytes from a random generator"
+            );
+            for place in [0, length / 2, length - 1] {
+                let mut bytes = vec![0; length];
+                bytes[place] = 1;
+                assert!(Secret::new(bytes).is_ok(), "one bit in byte {place} of {length}");
+            }
+        }
+        assert_eq!(Secret::new([0; 31]), Err(InvalidSecret::TooShort { bytes: 31 }));
+        assert_eq!(Secret::from_hex(&"00".repeat(32)), Err(InvalidSecret::AllZero));
+    }
+
+    /// RFC 2104 section 2: a key is padded with zero bytes to 64, and hashed first above 64.
+    #[test]
+    fn zero_bytes_behind_a_secret_change_nothing_up_to_64_bytes() {
+        let secret = |zeroes: usize| Secret::new([vec![7; 32], vec![0; zeroes]].concat()).unwrap();
+        for zeroes in 1..=32 {
+            assert_eq!(secret(0), secret(zeroes), "{zeroes}");
+        }
+        assert_ne!(secret(0), secret(33));
+        let before = Secret::new([vec![0; 1], vec![7; 32]].concat()).unwrap();
+        assert_ne!(secret(0), before);
+        let long = [7; 65];
+        let hashed = <sha2::Sha256 as sha2::Digest>::digest(long);
+        assert_eq!(Secret::new(long).unwrap(), Secret::new(hashed).unwrap());
+    }
+
+    #[test]
     fn secrets_are_redacted_wherever_they_are_debugged() {
-        let ring = Keyring::new([key(65)]).unwrap();
+        let ring = Keyring::from(Key::new(1, Secret::new([65; 32]).unwrap()));
         let shown = format!("{ring:?} {:#?}", ring.signing().secret());
         assert!(shown.contains("Secret(..)"));
         assert!(!shown.contains("65, 65") && !shown.contains("AAA"), "{shown}");

@@ -13,7 +13,9 @@
 //! 11. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
 //! 12. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
 //! 13. [Security](security): what the cookie protects and what it does not.
-//! 14. [Design questions](design): why it is as it is.
+//! 14. [Threats](threats): what each actor can do, what stops it, and the test that shows it.
+//! 15. [The token](token): its specification, for other implementations, and what is proved of it.
+//! 16. [Design questions](design): why it is as it is.
 //!
 //! The module exists in the documentation only; a compiled program does not contain it.
 
@@ -55,6 +57,12 @@ pub mod coming_from {}
 
 #[doc = include_str!("manual/security.md")]
 pub mod security {}
+
+#[doc = include_str!("manual/threats.md")]
+pub mod threats {}
+
+#[doc = include_str!("manual/token.md")]
+pub mod token {}
 
 #[doc = include_str!("manual/design.md")]
 pub mod design {}

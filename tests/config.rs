@@ -520,6 +520,15 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
             r#"pools[eu].origins is "a" twice; allowed: each name once in a pool"#,
         ),
         (
+            r#"[{"id": "tenant1", "origins": [{"name": "coagehkojjmcoeac", "address": "a"}]},
+                {"id": "tenant2", "origins": [{"name": "nbioeccdpngdgkne", "address": "b"}]}]"#,
+            r#"pools[tenant2].origins.name is "nbioeccdpngdgkne", whose id b70b0fc67ce462b4 is that of "coagehkojjmcoeac" in pools[tenant1]; allowed: names with different ids"#,
+        ),
+        (
+            r#"[{"id": "hddmgeplcomficgn"}, {"id": "gnnpbgphmidoacej"}]"#,
+            r#"pools.id is "gnnpbgphmidoacej", whose hash is that of "hddmgeplcomficgn"; allowed: ids with different hashes"#,
+        ),
+        (
             r#"[{"id": "eu", "origins": [{"address": "x"}]}]"#,
             r#"pools[eu].origins.name is ""; allowed: 1 to 255 bytes without control characters"#,
         ),
@@ -932,6 +941,8 @@ fn a_secret_that_is_refused_is_not_shown() {
         format!(r#""{SECRET}\n""#),
         // Bits that no byte has.
         format!(r#""{}""#, SECRET.replace("U=", "V=")),
+        // 32 zero bytes.
+        format!(r#""{}=""#, "A".repeat(43)),
         format!(r#"["{SECRET}"]"#),
         "1234567890123456".into(),
         r#""""#.into(),
@@ -943,7 +954,8 @@ fn a_secret_that_is_refused_is_not_shown() {
         let input = &mut serde_json::Deserializer::from_str(&text);
         let strict = read_strict::<Extensions, _>(input).unwrap_err();
         for told in [told(&error), told(&strict)] {
-            let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes";
+            let expected =
+                "expected base64 (standard alphabet, padded) of 32 or more bytes, not all zero";
             assert!(told.contains(expected), "{told}");
             assert!(!told.contains("c2Vj") && !told.contains("BQ") && !told.contains("1234"));
         }
@@ -974,7 +986,8 @@ fn a_secret_is_read_as_the_extensions_read_it() {
     assert_eq!(read(&good, &good).unwrap(), entry(Some(secret.clone())));
     for (first, second) in [(r#""c2VjcmV0""#, "null"), (good.as_str(), r#""c2VjcmV0""#)] {
         let told = said_once(&read(first, second).unwrap_err());
-        let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes at line 1";
+        let expected = "expected base64 (standard alphabet, padded) of 32 or more bytes, not all \
+                        zero at line 1";
         assert!(told.starts_with(expected), "{told}");
     }
     for refused in ["null".into(), "7".into(), format!(r#"" {SECRET}""#), format!("[{good}]")] {

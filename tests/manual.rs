@@ -59,6 +59,71 @@ fn the_readme_links_to_the_chapter_on_security() {
     assert!(source("../README.md").contains("(src/manual/security.md)"));
 }
 
+/// The file below the package of a test that a chapter names: `hostile::name`, `gateway/keys::name`,
+/// `src/keys::name`.
+fn file_of_test(file: &str) -> std::path::PathBuf {
+    let path = match file.split_once('/') {
+        Some(("gateway", rest)) => format!("examples/gateway/tests/gateway/{rest}.rs"),
+        Some(("src", _)) => format!("{file}.rs"),
+        _ => format!("tests/{file}.rs"),
+    };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// manual::threats, the beginning: each row names a test, or says that the threat is not stopped.
+#[test]
+fn every_threat_names_tests_that_exist_or_is_not_stopped() {
+    let is_repository = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci").exists();
+    let chapter = source("manual/threats.md");
+    let (mut rows, mut named, mut missing) = (0, 0, Vec::new());
+    for row in chapter.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [can, stopped, shown] = cells[..] else { panic!("three cells: {row}") };
+        if shown == "shown by" {
+            continue;
+        }
+        rows += 1;
+        let tests = shown.split('`').skip(1).step_by(2).filter_map(|test| test.split_once("::"));
+        let tests: Vec<_> = tests.collect();
+        let is_open = shown == "–" && stopped.contains("*not stopped*");
+        if tests.is_empty() && !is_open {
+            missing.push(format!("{can}: no test"));
+        }
+        named += tests.len();
+        for (file, name) in tests {
+            let path = file_of_test(file);
+            if !is_repository && !path.exists() {
+                continue; // the package leaves some files out
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if !text.contains(&format!("fn {name}(")) {
+                missing.push(format!("{can}: {file}::{name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    assert!(rows > 50 && named > rows, "{rows} rows, {named} tests");
+}
+
+#[test]
+fn the_chapter_on_the_token_counts_its_vectors() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/refused.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(vectors).unwrap()).unwrap();
+    let count =
+        format!("| {} values and requests:", spaced(vectors["numberOfTests"].as_u64().unwrap()));
+    assert!(source("manual/token.md").contains(&count), "{count}");
+}
+
+#[test]
+fn the_page_on_security_leads_to_the_chapters_where_it_stands_in_the_repository() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md");
+    // The package has no SECURITY.md.
+    let Ok(page) = std::fs::read_to_string(page) else { return };
+    for chapter in ["security", "threats", "token"] {
+        assert!(page.contains(&format!("(src/manual/{chapter}.md)")), "{chapter}");
+    }
+}
+
 #[test]
 fn the_chapter_on_cloudflare_names_every_parameter() {
     let config = Config {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use session_affinity::limits::{CoolingOff, Percent};
-use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsEdit};
+use session_affinity::pools::{InvalidPools, LoadShedding, NotInSnapshot, PoolsEdit};
 use session_affinity::steering::{Random, Room};
 use session_affinity::*;
 
@@ -21,6 +21,53 @@ fn fleet() -> Pools<Peer> {
         .with_endpoint(Endpoint::new("eu-2", Peer(2)));
     let us = Pool::new("us").with_minimum_origins(2).with_endpoint(Endpoint::new("us-1", Peer(3)));
     Pools::builder().pool(eu).pool(us).build().unwrap()
+}
+
+/// Names that were searched for their ids: a minute or two of one core for each pair.
+/// manual::threats, The one who names endpoints: "The build refuses the later one and names both"
+#[test]
+fn names_with_one_id_are_refused_and_the_error_names_both() {
+    let pool = |name: &str, endpoints: &[&str]| {
+        endpoints
+            .iter()
+            .fold(Pool::new(name), |pool, name| pool.with_endpoint(Endpoint::new(*name, ())))
+    };
+    let (ours, theirs) = ("coagehkojjmcoeac", "nbioeccdpngdgkne");
+    assert_eq!(EndpointId::new("tenant1", ours), EndpointId::new("tenant2", theirs));
+    let of_two_pools = Pools::builder()
+        .pool(pool("tenant1", &["a", ours]))
+        .pool(pool("tenant2", &["a", theirs]))
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        said_once(&of_two_pools),
+        r#"the id of endpoint "nbioeccdpngdgkne" in pool "tenant2" is b70b0fc67ce462b4, as that of endpoint "coagehkojjmcoeac" in pool "tenant1"; allowed: names with different ids"#
+    );
+
+    let of_one_pool = Pools::builder()
+        .pool(pool("tenant2", &["fpnbnkheghglojga", "deknmailbpcmmnap"]))
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        said_once(&of_one_pool),
+        r#"the id of endpoint "deknmailbpcmmnap" in pool "tenant2" is e0770bcd1f9d6cd1, as that of endpoint "fpnbnkheghglojga" in pool "tenant2"; allowed: names with different ids"#
+    );
+
+    let pools = Pools::builder()
+        .pool(pool("hddmgeplcomficgn", &["a"]))
+        .fallback_apart(pool("gnnpbgphmidoacej", &["b"]))
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        said_once(&pools),
+        r#"the id of pool "gnnpbgphmidoacej" is that of pool "hddmgeplcomficgn"; allowed: names with different ids"#
+    );
+
+    let before = Pools::builder().pool(pool("tenant2", &[theirs])).pool(pool("tenant1", &["a"]));
+    let found = [Endpoint::new(ours, ())];
+    let by_discovery =
+        before.build().unwrap().with_endpoints_of("tenant1", found, Health::Healthy).unwrap_err();
+    assert!(matches!(by_discovery, InvalidPools::SameEndpointId { .. }), "{by_discovery}");
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! Bytes against vectors from elsewhere: tokens, endpoint ids, session keys, choices.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use session_affinity::carrier::{Carrier, IssuedHeader};
-use session_affinity::cookies::CookieName;
+use session_affinity::cookies::{CookieAttributes, CookieName, SetCookie};
 use session_affinity::limits::{ClockSkew, Ttl};
-use session_affinity::policy::Require;
+use session_affinity::policy::{Claim, Require};
 use session_affinity::pools::PoolsBuilder;
 use session_affinity::token::{Pin, Rejected, TokenCodec};
 use session_affinity::*;
 
 const TOKEN: &str = include_str!("vectors/token.json");
 const MORE: &str = include_str!("vectors/more.json");
+const REFUSED: &str = include_str!("vectors/refused.json");
 
 #[test]
 fn endpoint_ids_are_those_of_the_vectors() {
@@ -55,6 +58,105 @@ fn tokens_of_an_issued_header_open_or_are_refused_as_the_vectors_say() {
     let opened: usize =
         entries.iter().map(|entry| check(&codec, scope, entry, entry["key_id"].as_u64())).sum();
     assert_eq!((opened, entries.len()), (3, 11));
+}
+
+/// manual::token, Opening: "The first check that fails is the reason."
+#[test]
+fn every_token_that_is_to_be_refused_is_refused_for_its_reason() {
+    let vectors: Value = serde_json::from_str(REFUSED).unwrap();
+    let mut counts = BTreeMap::new();
+    for group in vectors["testGroups"].as_array().unwrap() {
+        let codec = group_codec(group, None);
+        for test in group["tests"].as_array().unwrap() {
+            let now = UnixTime::from_secs(test["now"].as_u64().unwrap());
+            let result = match text(&group["type"]) {
+                "Token" => codec.open(&bytes(test), now).map_err(Some),
+                _ => claimed(group, test, now),
+            };
+            let stated = match test["reason"].as_str() {
+                Some(reason) => Err(reason),
+                None => Ok(pin(&test["pin"])),
+            };
+            let reason = |reason: Option<Rejected>| reason.map_or("none", reason_of);
+            assert_eq!(result.map_err(reason), stated, "{test}");
+            if let (Ok(pin), Some(key_id)) = (result, test["sealedWith"].as_u64()) {
+                let sealed = group_codec(group, Some(key_id)).seal(&pin);
+                assert_eq!(sealed.as_bytes(), bytes(test), "{test}");
+            }
+            *counts.entry(stated.err().unwrap_or("valid")).or_insert(0) += 1;
+        }
+    }
+    let total: u64 = counts.values().sum();
+    assert_eq!(vectors["numberOfTests"].as_u64(), Some(total));
+    let reasons = ["malformed", "unknown_version", "unknown_key", "forged", "premature", "expired"];
+    assert!(reasons.iter().all(|reason| counts[reason] >= 25), "{counts:?}");
+}
+
+/// The codec of a group, the key of this id in front.
+fn group_codec(group: &Value, signing: Option<u64>) -> TokenCodec {
+    TokenCodec::new(&balancer(group), carrier(group), &ring(group, signing))
+        .with_ttl(Ttl::new(group["ttl"].as_u64().unwrap()).unwrap())
+        .with_clock_skew(ClockSkew::new(group["clockSkew"].as_u64().unwrap()).unwrap())
+}
+
+fn balancer(group: &Value) -> LoadBalancer {
+    LoadBalancer::new(text(&group["loadBalancer"])).unwrap()
+}
+
+fn carrier(group: &Value) -> Carrier {
+    match group["header"].as_str() {
+        Some(header) => IssuedHeader::new(header).unwrap().into(),
+        None => CookieName::new(text(&group["cookie"])).unwrap().into(),
+    }
+}
+
+fn ring(group: &Value, signing: Option<u64>) -> Keyring {
+    let key = |key: &Value| {
+        let secret = Secret::from_hex(text(&key["secretHex"])).unwrap();
+        Key::new(u8::try_from(key["id"].as_u64().unwrap()).unwrap(), secret)
+    };
+    let mut keys: Vec<Key> = group["keys"].as_array().unwrap().iter().map(key).collect();
+    keys.sort_by_key(|key| signing.is_some_and(|id| u64::from(key.id()) != id));
+    Keyring::new(keys).unwrap()
+}
+
+/// What a policy makes of the fields of a request.
+fn claimed(group: &Value, test: &Value, now: UnixTime) -> Result<Pin, Option<Rejected>> {
+    let (balancer, ring) = (balancer(group), ring(group, None));
+    let policy = match carrier(group) {
+        Carrier::Cookie(name) => {
+            let set_cookie = SetCookie::new(name, CookieAttributes::default()).unwrap();
+            CookiePolicy::new(&balancer, &ring, set_cookie)
+        }
+        Carrier::Header(header) => CookiePolicy::in_header(&balancer, &ring, header),
+    };
+    let mut headers = HeaderMap::new();
+    for field in test["fields"].as_array().unwrap() {
+        let name: HeaderName = text(&field["name"]).parse().unwrap();
+        headers.append(name, HeaderValue::from_bytes(&bytes(field)).unwrap());
+    }
+    let visit = Affinity::new(policy).recall(&RequestMeta::new(&headers, Scheme::Https), now);
+    match visit.claim() {
+        Claim::Carried(pin) => Ok(pin),
+        Claim::New(reason) => Err(reason),
+        other => panic!("{other:?}: {test}"),
+    }
+}
+
+/// A value as text, or in hexadecimal where it is not ASCII.
+fn bytes(entry: &Value) -> Vec<u8> {
+    match entry["valueHex"].as_str() {
+        Some(digits) => unhex(digits),
+        None => text(&entry["value"]).as_bytes().to_vec(),
+    }
+}
+
+fn pin(entry: &Value) -> Pin {
+    Pin {
+        endpoint: text(&entry["endpoint"]).parse().unwrap(),
+        issued: UnixTime::from_secs(entry["issued"].as_u64().unwrap()),
+        expires: UnixTime::from_secs(entry["expires"].as_u64().unwrap()),
+    }
 }
 
 #[test]

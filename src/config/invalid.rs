@@ -5,6 +5,7 @@ use crate::carrier::InvalidIssuedHeader;
 use crate::cookies::{
     InvalidAttributes, InvalidCookieDomain, InvalidCookieName, InvalidCookiePath,
 };
+use crate::endpoint::EndpointId;
 use crate::failover::InvalidFailoverMode;
 use crate::limits::OutOfRange;
 use crate::names::InvalidName;
@@ -111,6 +112,31 @@ pub enum InvalidConfig {
         /// The name of the origins.
         origin: String,
     },
+    /// Two origins with different names have the same id.
+    #[error(
+        "{} is {origin:?}, whose id {id} is that of {other_origin:?} in pools[{other_pool}]; allowed: names with different ids",
+        self.field()
+    )]
+    SameOriginId {
+        /// The id of both origins.
+        id: EndpointId,
+        /// The id of the later origin's pool.
+        pool: String,
+        /// The name of the later origin.
+        origin: String,
+        /// The id of the earlier origin's pool.
+        other_pool: String,
+        /// The name of the earlier origin.
+        other_origin: String,
+    },
+    /// Two pools with different names have the same hash.
+    #[error("{} is {pool:?}, whose hash is that of {other:?}; allowed: ids with different hashes", self.field())]
+    SamePoolId {
+        /// The later pool.
+        pool: String,
+        /// The earlier pool.
+        other: String,
+    },
     /// The port of an origin is not the one in its address.
     #[error(
         "{} is {port} with the address {address:?}; allowed: an address without a port, or with this one",
@@ -202,8 +228,10 @@ impl InvalidConfig {
             Self::NoPools { field }
             | Self::DuplicatePool { field, .. }
             | Self::UnknownPool { field, .. } => (*field).into(),
-            Self::PoolId(_) => "pools.id".into(),
-            Self::OriginName { pool, .. } => format!("pools[{pool}].origins.name"),
+            Self::PoolId(_) | Self::SamePoolId { .. } => "pools.id".into(),
+            Self::OriginName { pool, .. } | Self::SameOriginId { pool, .. } => {
+                format!("pools[{pool}].origins.name")
+            }
             Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
             Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
             Self::Address { pool, origin, .. } => {

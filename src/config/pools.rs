@@ -273,5 +273,10 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
         InvalidPools::UnknownPool(id) => InvalidConfig::UnknownPool { field: "pools", id },
         InvalidPools::PoolName(error) => InvalidConfig::PoolId(error),
         InvalidPools::EndpointName { pool, error } => InvalidConfig::OriginName { pool, error },
+        InvalidPools::SameEndpointId { id, pool, endpoint, other_pool, other_endpoint } => {
+            let (origin, other_origin) = (endpoint, other_endpoint);
+            InvalidConfig::SameOriginId { id, pool, origin, other_pool, other_origin }
+        }
+        InvalidPools::SamePoolId { pool, other } => InvalidConfig::SamePoolId { pool, other },
     }
 }

@@ -12,6 +12,9 @@ use siphasher::sip::SipHasher24;
 /// are not part of it, so an endpoint keeps its sessions when its address changes or the list is
 /// reordered.
 ///
+/// The key of the hash is public. Names with the same id practically never occur by chance, and can be
+/// made within minutes by those who choose names: [`PoolsBuilder::build`] refuses them.
+///
 /// As text it is 16 hexadecimal digits:
 ///
 /// ```
@@ -22,6 +25,8 @@ use siphasher::sip::SipHasher24;
 /// assert_eq!(id.to_string(), "bf54fd3b4b4ea9db");
 /// assert_eq!("bf54fd3b4b4ea9db".parse(), Ok(id));
 /// ```
+///
+/// [`PoolsBuilder::build`]: crate::pools::PoolsBuilder::build
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(u64);
 

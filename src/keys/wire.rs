@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::Secret;
 
-const ALLOWED: &str = "base64 (standard alphabet, padded) of 32 or more bytes";
+const ALLOWED: &str = "base64 (standard alphabet, padded) of 32 or more bytes, not all zero";
 
 /// Reads base64 (standard alphabet, padded) of 32 or more bytes, the output of
 /// `openssl rand -base64 32`. White space is refused: in a file it is a mistake. No error shows any

@@ -1,6 +1,7 @@
 //! A new topology from a description.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::Pools;
@@ -161,8 +162,8 @@ impl<T> PoolsBuilder<T> {
     /// every request ends in [`NoRoute::NoEndpoint`](crate::NoRoute).
     ///
     /// # Errors
-    /// [`InvalidPools`] when a name is invalid or occurs twice, and when the fallback pool is not
-    /// one of those in order.
+    /// [`InvalidPools`] when a name is invalid or occurs twice, when two names have the same id, and
+    /// when the fallback pool is not one of those in order.
     pub fn build(self) -> Result<Pools<T>, InvalidPools> {
         let Self { in_order: mut described, fallback, order, initial_health, before } = self;
         let in_order = described.len();
@@ -183,14 +184,16 @@ impl<T> PoolsBuilder<T> {
             endpoints: Vec::new(),
             initial_health,
         };
-        let mut known = HashSet::new();
+        let mut known = HashMap::with_capacity(described.len());
         for mut pool in described {
             let name =
                 names::checked(std::mem::take(&mut pool.name)).map_err(InvalidPools::PoolName)?;
-            if !known.insert(name.clone()) {
-                return Err(InvalidPools::DuplicatePool(name.into()));
-            }
-            parts.add(name, pool, before.as_ref())?;
+            let id = PoolId::of(&name);
+            match known.entry(id) {
+                Entry::Vacant(entry) => entry.insert(name.clone()),
+                Entry::Occupied(other) => return Err(same_pool(other.get(), &name)),
+            };
+            parts.add(id, name, pool, before.as_ref())?;
         }
         parts.topology.order = order;
         if let Some(before) = &before {
@@ -212,6 +215,7 @@ struct Parts<T> {
 impl<T> Parts<T> {
     fn add(
         &mut self,
+        id: PoolId,
         name: Box<str>,
         mut pool: Pool<T>,
         before: Option<&Pools<T>>,
@@ -223,8 +227,8 @@ impl<T> Parts<T> {
         for mut described in std::mem::take(&mut pool.endpoints) {
             let endpoint = names::checked(std::mem::take(&mut described.name))
                 .map_err(|error| InvalidPools::EndpointName { pool: (*name).into(), error })?;
-            let id = EndpointId::new(&name, &endpoint);
-            let (mark, was) = match before.and_then(|before| before.known(id)) {
+            let endpoint_id = EndpointId::new(&name, &endpoint);
+            let (mark, was) = match before.and_then(|before| before.known(endpoint_id)) {
                 Some((member, status)) => (member.mark.clone(), *status),
                 None => {
                     let mark = Arc::new(Mark::new(self.topology.began.clone()));
@@ -232,25 +236,55 @@ impl<T> Parts<T> {
                 }
             };
             let now = was.followed_by(&described);
-            let member = Member { id, pool: index, name: endpoint, target: described.target, mark };
-            self.topology.add(member).map_err(|member| InvalidPools::DuplicateEndpoint {
-                pool: (*name).into(),
-                endpoint: member.name.into(),
-            })?;
+            let (id, target) = (endpoint_id, described.target);
+            let member = Member { id, pool: index, name: endpoint, target, mark };
+            if let Err(member) = self.topology.add(member) {
+                return Err(self.same_endpoint(&name, &member));
+            }
             status.count(&now);
             self.endpoints.push(now);
         }
-        let (id, endpoints) = (PoolId::of(&name), start..self.endpoints.len());
+        let endpoints = start..self.endpoints.len();
         let Pool { steering, room, .. } = pool;
         self.topology.has_room_rule |= room.is_some();
         self.topology.pools.push(PoolTopology { id, name, endpoints, steering, room });
         self.pools.push(status);
         Ok(())
     }
+
+    /// The error for an endpoint of the pool that is being added, whose id another one has.
+    fn same_endpoint(&self, pool: &str, endpoint: &Member<T>) -> InvalidPools {
+        let other = self.topology.member(endpoint.id);
+        let other =
+            other.filter(|other| other.pool != endpoint.pool || other.name != endpoint.name);
+        let (pool, name) = (pool.to_owned(), String::from(&*endpoint.name));
+        match other {
+            None => InvalidPools::DuplicateEndpoint { pool, endpoint: name },
+            Some(other) => InvalidPools::SameEndpointId {
+                id: endpoint.id,
+                // The pool that is being added is not in the topology yet.
+                other_pool: match self.topology.pools.get(other.pool.0) {
+                    Some(known) => (*known.name).into(),
+                    None => pool.clone(),
+                },
+                other_endpoint: (*other.name).into(),
+                pool,
+                endpoint: name,
+            },
+        }
+    }
 }
 
-/// The error of building pools: an invalid name, a name that occurs twice, or the name of a pool that
-/// does not exist. The message says it all; there is no source.
+/// The error for a pool whose id another one has.
+fn same_pool(other: &str, pool: &str) -> InvalidPools {
+    match other == pool {
+        true => InvalidPools::DuplicatePool(pool.into()),
+        false => InvalidPools::SamePoolId { pool: pool.into(), other: other.into() },
+    }
+}
+
+/// The error of building pools: an invalid name, a name that occurs twice, two names of one id, or the
+/// name of a pool that does not exist. The message says it all; there is no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPools {
@@ -280,6 +314,32 @@ pub enum InvalidPools {
         pool: String,
         /// The name of both endpoints.
         endpoint: String,
+    },
+    /// Two endpoints with different names have the same id. Names that were not made for it practically
+    /// never do.
+    #[error(
+        "the id of endpoint {endpoint:?} in pool {pool:?} is {id}, as that of endpoint {other_endpoint:?} in pool {other_pool:?}; allowed: names with different ids"
+    )]
+    SameEndpointId {
+        /// The id of both endpoints.
+        id: EndpointId,
+        /// The pool of the endpoint that was added later.
+        pool: String,
+        /// The name of the endpoint that was added later.
+        endpoint: String,
+        /// The pool of the endpoint that was there.
+        other_pool: String,
+        /// The name of the endpoint that was there.
+        other_endpoint: String,
+    },
+    /// Two pools with different names have the same id, a hash of the name. Names that were not made
+    /// for it practically never do.
+    #[error("the id of pool {pool:?} is that of pool {other:?}; allowed: names with different ids")]
+    SamePoolId {
+        /// The name of the pool that was added later.
+        pool: String,
+        /// The name of the pool that was there.
+        other: String,
     },
     /// The name given to [`PoolsBuilder::fallback_in_order`] is not that of a pool in order.
     #[error("the fallback pool is {0:?}; allowed: the name of a pool in failover order")]

@@ -112,7 +112,7 @@ impl<T> fmt::Debug for PoolTopology<T> {
 }
 
 /// The identity of a pool in all snapshots: a hash of its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PoolId(u64);
 
 impl PoolId {

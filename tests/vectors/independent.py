@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A second implementation of the crate's frozen functions, with Python's standard
-library alone. It prints more.json: what token.json leaves out.
+library alone. It prints more.json: what token.json leaves out. refused.py beside it
+takes its functions for the tokens that are refused.
 
     python3 tests/vectors/independent.py > tests/vectors/more.json
 """
@@ -284,8 +285,9 @@ for pools in PEERS:
         pool_orders.append({"pools": [list(p) for p in pools], "seed": f"{seed:016x}",
                             "order": pool_order(seed, unloaded), "order_by_load": pool_order(seed, pools)})
 
-print(json.dumps(
-    {
+
+def more():
+    return {
         "provenance": "Printed by independent.py beside this file: a second implementation in Python, with the standard library alone.",
         "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
                   "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
@@ -293,4 +295,8 @@ print(json.dumps(
         "header_scope": {"load_balancer": "shop", "header": "X-Session-Affinity", "ttl": 82_800, "clock_skew": 300,
                          "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
         "header_tokens": header_tokens, "cookie_names": names,
-    }, ensure_ascii=False, indent=1))
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(more(), ensure_ascii=False, indent=1))

@@ -78,7 +78,11 @@ fn sessions(bench: &Bench) -> Curve {
 }
 
 fn keys(bench: &Bench) -> Curve {
-    let key = |id: usize| Key::new(id as u8, Secret::new([id as u8; 32]).unwrap());
+    let key = |id: usize| {
+        let mut secret = [7; 32];
+        secret[0] = id as u8;
+        Key::new(id as u8, Secret::new(secret).unwrap())
+    };
     let point = |count: usize| {
         let (name, cookie) = (shop(), CookieName::default());
         let last = TokenCodec::new(&name, &cookie, &Keyring::from(key(count - 1)));

@@ -215,7 +215,7 @@ fn the_error_names_the_field_as_the_file_does_and_what_is_allowed() {
         ),
         (
             file().set("session_secret", "c2VjcmV0"),
-            "session_secret: expected base64 (standard alphabet, padded) of 32 or more bytes",
+            "session_secret: expected base64 (standard alphabet, padded) of 32 or more bytes, not all zero",
         ),
         (
             file().set("load_balancer.name", ""),
