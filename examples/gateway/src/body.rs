@@ -5,15 +5,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use session_affinity::steering::InFlightGuard;
+
+use crate::paced::{Interrupted, Paced};
 
 pub(crate) enum Body {
     /// A text of the gateway's own.
     Own(Full<Bytes>),
     /// The stream of an endpoint, which counts the request as in flight until the last byte is
     /// through.
-    Endpoint { body: Incoming, _in_flight: InFlightGuard },
+    Endpoint { body: Paced, _in_flight: InFlightGuard },
 }
 
 impl Body {
@@ -28,12 +30,12 @@ impl Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Interrupted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
         match self.get_mut() {
             Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Endpoint { body, .. } => Pin::new(body).poll_frame(cx),

@@ -3,24 +3,24 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
 use session_affinity::{Affinity, NoRoute, Outcome, RequestMeta, entropy};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::forwarded::TrustedProxies;
 use crate::hop;
+use crate::limits::Limits;
+use crate::paced::Paced;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
@@ -37,9 +37,9 @@ pub(crate) struct Gateway {
     pub(crate) clock: Clock,
     pub(crate) store: AnyStore,
     pub(crate) tally: Tally,
+    pub(crate) limits: Limits,
     trusted: TrustedProxies,
     cookie: CookieName,
-    connect_timeout: Duration,
     explain: bool,
     warnings: Warnings,
     stopped: watch::Receiver<bool>,
@@ -56,9 +56,9 @@ impl Gateway {
             clock,
             store: settings.store,
             tally: Tally::default(),
+            limits: settings.limits,
             trusted: settings.trusted,
             cookie: settings.cookie,
-            connect_timeout: settings.connect_timeout,
             explain: settings.explain,
             warnings: Warnings::about("connections to endpoints"),
             stopped,
@@ -66,11 +66,12 @@ impl Gateway {
     }
 
     /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an
-    /// endpoint.
+    /// endpoint. `place` is that of the client's connection among those that the gateway has.
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
+        place: &Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
             let mut refusal = plain(NO_CONNECT);
@@ -78,11 +79,15 @@ impl Gateway {
             return refusal;
         }
         // The client's end of a tunnel, in case the endpoint agrees to one.
-        let upgrade =
-            hop::upgrade(&request).map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let upgrade = hop::upgrade(&request).map(|protocol| tunnel::Asked {
+            protocol,
+            client: hyper::upgrade::on(&mut request),
+            place: place.clone(),
+        });
         if hop::normalise(&mut request).is_none() {
             return plain(UNUSABLE);
         }
+        let request = request.map(|body| Paced::new(body, self.limits.body_idle));
         self.proxy(request, peer, upgrade).await
     }
 
@@ -91,9 +96,9 @@ impl Gateway {
     /// request.
     async fn proxy(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Paced>,
         peer: IpAddr,
-        upgrade: Option<Upgrade>,
+        upgrade: Option<tunnel::Asked>,
     ) -> Response<Body> {
         let (affinity, pools, now) =
             (self.affinity.load_full(), self.pools.load(), self.clock.now());
@@ -110,10 +115,9 @@ impl Gateway {
         self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
-            match endpoint.send(request, self.connect_timeout).await {
+            match endpoint.send(request, &self.limits).await {
                 Ok(mut response) => {
-                    let tunnel =
-                        upgrade.and_then(|(_, client)| tunnel::agreed(client, &mut response));
+                    let tunnel = upgrade.and_then(|asked| asked.agreed(&mut response));
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
@@ -127,6 +131,9 @@ impl Gateway {
                 Err(Failed::BrokeOff) => {
                     return self.failure(BROKE_OFF, attempt.give_up().outcome());
                 }
+                Err(Failed::TimedOut) => {
+                    return self.failure(TIMED_OUT, attempt.give_up().outcome());
+                }
                 // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
                     self.warnings.warn(&error);
@@ -134,6 +141,7 @@ impl Gateway {
                 }
                 // The client has gone, which is no outcome of an endpoint.
                 Err(Failed::Abandoned) => return plain(ABANDONED),
+                Err(Failed::Late) => return plain(LATE),
             }
         }
     }
@@ -142,10 +150,10 @@ impl Gateway {
     /// cookie or issued header, with the address of the client.
     fn prepare(
         &self,
-        request: &mut Request<Incoming>,
+        request: &mut Request<Paced>,
         affinity: &Affinity,
         peer: IpAddr,
-        upgrade: Option<&Upgrade>,
+        upgrade: Option<&tunnel::Asked>,
     ) {
         let is_chunked = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
@@ -154,8 +162,8 @@ impl Gateway {
         // Under a policy without a cookie too: of the time before it, clients may have one.
         self.cookie.strip(headers);
         self.trusted.tell(peer, headers);
-        if let Some((protocol, _)) = upgrade {
-            hop::set_upgrade(headers, protocol.clone());
+        if let Some(asked) = upgrade {
+            hop::set_upgrade(headers, asked.protocol.clone());
         }
         if is_chunked {
             // Without the field, hyper would not send the body of a GET or HEAD.
@@ -174,14 +182,15 @@ impl Gateway {
         // The endpoint's version holds for the connection to the endpoint only.
         head.version = Version::HTTP_11;
         let Some(tunnel) = tunnel else {
+            let body = Paced::new(body, self.limits.body_idle);
             return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight });
         };
         hop::set_upgrade(&mut head.headers, tunnel.protocol.clone());
-        tokio::spawn(tunnel.run(in_flight, self.stopped.clone()));
+        tokio::spawn(tunnel.run(in_flight, self.limits.tunnel_idle, self.stopped.clone()));
         Response::from_parts(head, Body::empty())
     }
 
-    /// Makes a 502 or 503 of the gateway's own, without a cookie.
+    /// Makes a 502, 503 or 504 of the gateway's own, without a cookie.
     fn failure(&self, answer: Own, outcome: Outcome) -> Response<Body> {
         let mut response = plain(answer);
         self.note(response.headers_mut(), outcome);
@@ -198,9 +207,6 @@ impl Gateway {
     }
 }
 
-/// The protocols that a client wants to switch to, and the client's end of the tunnel.
-type Upgrade = (HeaderValue, OnUpgrade);
-
 /// An answer of the gateway's own: its status and its one line.
 type Own = (StatusCode, &'static str);
 
@@ -209,12 +215,14 @@ const NO_CONNECT: Own =
 const UNUSABLE: Own =
     (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
 const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
+const LATE: Own = (StatusCode::REQUEST_TIMEOUT, "the rest of the request's body did not come\n");
 const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
 const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
 const LOST: Own =
     (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
 const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
 const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
+const TIMED_OUT: Own = (StatusCode::GATEWAY_TIMEOUT, "the endpoint did not answer in time\n");
 
 /// The methods of the answer to CONNECT.
 const ALLOWED: HeaderValue =

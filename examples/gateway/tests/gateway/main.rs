@@ -15,6 +15,7 @@ mod failover;
 mod forwarding;
 mod hostile;
 mod keys;
+mod limits;
 mod metrics;
 mod on_loss;
 mod outcomes;
