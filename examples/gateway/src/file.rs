@@ -25,6 +25,8 @@ pub(crate) struct File {
     pub(crate) keys: Option<Vec<Object<KeyEntry>>>,
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<Network>,
+    #[serde(default)]
+    pub(crate) forwarded_ports: bool,
     #[serde(default, deserialize_with = "some_count")]
     pub(crate) connect_timeout_ms: Option<u64>,
     #[serde(default, deserialize_with = "some_count")]

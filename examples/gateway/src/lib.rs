@@ -36,6 +36,7 @@ mod keys;
 mod limits;
 mod listener;
 mod metrics;
+mod namesake;
 mod paced;
 mod proxy;
 mod running;

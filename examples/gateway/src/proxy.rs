@@ -17,15 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::forwarded::TrustedProxies;
+use crate::forwarded::{Client, TrustedProxies};
 use crate::hop;
 use crate::limits::Limits;
+use crate::namesake;
 use crate::paced::Paced;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
 use crate::upstream::{Failed, Upstream};
-use crate::warning::Warnings;
+use crate::warning::{Notice, Warnings};
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
     cookie: CookieName,
     explain: bool,
     warnings: Warnings,
+    namesake: Notice,
     stopped: watch::Receiver<bool>,
 }
 
@@ -61,6 +63,7 @@ impl Gateway {
             cookie: settings.cookie,
             explain: settings.explain,
             warnings: Warnings::about("connections to endpoints"),
+            namesake: Notice::about("answers of endpoints"),
             stopped,
         }
     }
@@ -87,6 +90,9 @@ impl Gateway {
         if hop::normalise(&mut request).is_none() {
             return plain(UNUSABLE);
         }
+        if hop::is_coded_otherwise(request.headers()) {
+            return plain(CODED);
+        }
         let request = request.map(|body| Paced::new(body, self.limits.body_idle));
         self.proxy(request, peer, upgrade).await
     }
@@ -112,13 +118,14 @@ impl Gateway {
             Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
             Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
         };
-        self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
+        self.prepare(&mut request, &affinity, (peer, client), upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
             match endpoint.send(request, &self.limits).await {
                 Ok(mut response) => {
                     let tunnel = upgrade.and_then(|asked| asked.agreed(&mut response));
                     hop::remove(response.headers_mut());
+                    self.remove_namesake(response.headers_mut(), &affinity, endpoint);
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
                     self.store.commit(settlement.apply(&mut response)).await;
@@ -130,6 +137,9 @@ impl Gateway {
                 },
                 Err(Failed::BrokeOff) => {
                     return self.failure(BROKE_OFF, attempt.give_up().outcome());
+                }
+                Err(Failed::Coded) => {
+                    return self.failure(CODED_ANSWER, attempt.give_up().outcome());
                 }
                 Err(Failed::TimedOut) => {
                     return self.failure(TIMED_OUT, attempt.give_up().outcome());
@@ -152,7 +162,7 @@ impl Gateway {
         &self,
         request: &mut Request<Paced>,
         affinity: &Affinity,
-        peer: IpAddr,
+        (peer, client): (IpAddr, Client),
         upgrade: Option<&tunnel::Asked>,
     ) {
         let is_chunked = request.body().size_hint().exact().is_none();
@@ -161,13 +171,26 @@ impl Gateway {
         affinity.strip(headers);
         // Under a policy without a cookie too: of the time before it, clients may have one.
         self.cookie.strip(headers);
-        self.trusted.tell(peer, headers);
+        self.trusted.tell(peer, client, headers);
         if let Some(asked) = upgrade {
             hop::set_upgrade(headers, asked.protocol.clone());
         }
         if is_chunked {
             // Without the field, hyper would not send the body of a GET or HEAD.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+
+    /// Removes what an endpoint says under the name of the gateway's own cookie or header, before the
+    /// gateway sets it.
+    fn remove_namesake(&self, headers: &mut HeaderMap, affinity: &Affinity, endpoint: &Upstream) {
+        let Some(carrier) = affinity.carrier() else { return };
+        if namesake::remove(carrier, headers) {
+            endpoint.count_namesake();
+            self.namesake.give(|| {
+                let (address, name) = (endpoint.address(), carrier.as_str());
+                format!("the endpoint at {address} sets {name}, which is dropped: it is the name of this gateway's own")
+            });
         }
     }
 
@@ -214,6 +237,8 @@ const NO_CONNECT: Own =
     (StatusCode::METHOD_NOT_ALLOWED, "this gateway opens no tunnels with CONNECT\n");
 const UNUSABLE: Own =
     (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
+const CODED: Own =
+    (StatusCode::NOT_IMPLEMENTED, "this gateway knows no transfer coding but chunked\n");
 const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
 const LATE: Own = (StatusCode::REQUEST_TIMEOUT, "the rest of the request's body did not come\n");
 const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
@@ -222,6 +247,8 @@ const LOST: Own =
     (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
 const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
 const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
+const CODED_ANSWER: Own =
+    (StatusCode::BAD_GATEWAY, "the endpoint used a transfer coding other than chunked\n");
 const TIMED_OUT: Own = (StatusCode::GATEWAY_TIMEOUT, "the endpoint did not answer in time\n");
 
 /// The methods of the answer to CONNECT.

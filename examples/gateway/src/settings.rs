@@ -11,7 +11,7 @@ use session_affinity::{Affinity, Health, Keyring, Pools, Secret};
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
 use crate::file::File;
-use crate::forwarded::TrustedProxies;
+use crate::forwarded::{Ports, TrustedProxies};
 use crate::json::Object;
 use crate::keys;
 use crate::limits::Limits;
@@ -58,10 +58,11 @@ impl Settings {
         let affinity = Affinity::from_config(&config, &keyring).map_err(in_the_file)?;
         let store =
             store::open(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
+        let ports = if file.forwarded_ports { Ports::Ignored } else { Ports::Refused };
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),
-            trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies)),
+            trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies), ports),
             limits,
             explain: file.explain,
             cookie,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,6 +20,7 @@ use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
+use crate::hop;
 use crate::limits::Limits;
 use crate::paced::{Interrupted, Paced};
 use crate::stream::{Stalled, Stream};
@@ -41,6 +43,7 @@ pub(crate) struct Upstream {
     idle: Mutex<VecDeque<Idle>>,
     in_flight: InFlight,
     answered: AtomicU64,
+    namesakes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub(crate) enum Failed {
     OwnSide(io::Error),
     /// There was a connection, and the endpoint broke it off.
     BrokeOff,
+    /// There was a connection, and the answer has a transfer coding other than `chunked`.
+    Coded,
     /// There was a connection, and the endpoint did not take the request or did not answer in time.
     TimedOut,
     /// There was a connection, and the client did not send the rest of its body.
@@ -96,12 +101,28 @@ impl Upstream {
             idle: Mutex::default(),
             in_flight: InFlight::default(),
             answered: AtomicU64::new(0),
+            namesakes: AtomicU64::new(0),
         }
     }
 
     /// Returns the number of requests that the endpoint has answered.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
+    }
+
+    /// Returns the number of its answers that had a cookie or a header of the gateway's own name.
+    pub(crate) fn namesakes(&self) -> u64 {
+        self.namesakes.load(Relaxed)
+    }
+
+    /// Counts an answer that had a cookie or a header of the gateway's own name.
+    pub(crate) fn count_namesake(&self) {
+        self.namesakes.fetch_add(1, Relaxed);
+    }
+
+    /// Returns the address, as in a `Host` header.
+    pub(crate) fn address(&self) -> impl fmt::Display {
+        &self.address
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -149,6 +170,7 @@ impl Upstream {
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS if !upgrades => return Err(Failed::BrokeOff),
             StatusCode::SWITCHING_PROTOCOLS => {}
+            _ if hop::is_coded_otherwise(response.headers()) => return Err(Failed::Coded),
             _ => self.keep(connection),
         }
         self.answered.fetch_add(1, Relaxed);
