@@ -27,6 +27,8 @@ pub(crate) struct File {
     pub(crate) trusted_proxies: Vec<Network>,
     #[serde(default)]
     pub(crate) forwarded_ports: bool,
+    #[serde(default)]
+    pub(crate) proxy_protocol: bool,
     #[serde(default, deserialize_with = "some_count")]
     pub(crate) connect_timeout_ms: Option<u64>,
     #[serde(default, deserialize_with = "some_count")]

@@ -39,6 +39,7 @@ mod metrics;
 mod namesake;
 mod paced;
 mod proxy;
+mod proxy_protocol;
 mod running;
 mod settings;
 mod signals;

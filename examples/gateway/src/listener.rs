@@ -1,6 +1,7 @@
 //! The two listeners: connections are accepted, served, and ended in order.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::admin;
 use crate::control::Control;
 use crate::limits::Limits;
 use crate::proxy::Gateway;
+use crate::proxy_protocol::{self, Introduction};
 use crate::stream::Stream;
 use crate::upstream::BUFFER;
 
@@ -52,20 +54,37 @@ pub(crate) async fn serve(
 
 /// Serves one connection. Its error is dropped: it concerns the client alone.
 async fn converse(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: IpAddr,
     place: OwnedSemaphorePermit,
     gateway: Arc<Gateway>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let limits = gateway.limits;
+    let mut introduction = Introduction { client: None, early: Bytes::new() };
+    if gateway.expects_introduction(peer) {
+        let read = tokio::time::timeout(limits.head, proxy_protocol::read(&mut stream));
+        introduction = tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            read = read => match read {
+                Ok(Ok(introduction)) => introduction,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    return gateway.malformed.give(|| {
+                        format!("the trusted peer {peer} begins a connection with something else")
+                    });
+                }
+                Ok(Err(_)) | Err(_) => return,
+            },
+        };
+    }
+    let peer = introduction.client.unwrap_or(peer);
     let (begun, place) = (AtomicBool::new(false), Arc::new(place));
     let service = service_fn(|request| {
         begun.store(true, Relaxed);
         let (gateway, place) = (gateway.clone(), place.clone());
         async move { Ok::<_, Infallible>(gateway.answer(request, peer, &place).await) }
     });
-    let stream = TokioIo::new(Stream::new(stream, Bytes::new(), limits.body_idle));
+    let stream = TokioIo::new(Stream::new(stream, introduction.early, limits.body_idle));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service).with_upgrades());
     tokio::select! {
         _ = connection.as_mut() => return,

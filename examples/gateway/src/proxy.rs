@@ -22,6 +22,7 @@ use crate::hop;
 use crate::limits::Limits;
 use crate::namesake;
 use crate::paced::Paced;
+use crate::proxy_protocol::ProxyProtocol;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
@@ -40,10 +41,12 @@ pub(crate) struct Gateway {
     pub(crate) tally: Tally,
     pub(crate) limits: Limits,
     trusted: TrustedProxies,
+    proxy_protocol: ProxyProtocol,
     cookie: CookieName,
     explain: bool,
     warnings: Warnings,
     namesake: Notice,
+    pub(crate) malformed: Notice,
     stopped: watch::Receiver<bool>,
 }
 
@@ -60,12 +63,19 @@ impl Gateway {
             tally: Tally::default(),
             limits: settings.limits,
             trusted: settings.trusted,
+            proxy_protocol: settings.proxy_protocol,
             cookie: settings.cookie,
             explain: settings.explain,
             warnings: Warnings::about("connections to endpoints"),
             namesake: Notice::about("answers of endpoints"),
+            malformed: Notice::about("proxy_protocol"),
             stopped,
         }
+    }
+
+    /// Returns whether a connection of this peer begins with a header of the PROXY protocol.
+    pub(crate) fn expects_introduction(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol == ProxyProtocol::FromTrusted && self.trusted.trusts(peer)
     }
 
     /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an

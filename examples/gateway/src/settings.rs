@@ -16,6 +16,7 @@ use crate::json::Object;
 use crate::keys;
 use crate::limits::Limits;
 use crate::proxy::Gateway;
+use crate::proxy_protocol::ProxyProtocol;
 use crate::store;
 use crate::upstream::{self, Upstream};
 
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) trusted: TrustedProxies,
+    pub(crate) proxy_protocol: ProxyProtocol,
     pub(crate) limits: Limits,
     pub(crate) explain: bool,
     pub(crate) cookie: CookieName,
@@ -63,6 +65,10 @@ impl Settings {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),
             trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies), ports),
+            proxy_protocol: match file.proxy_protocol {
+                true => ProxyProtocol::FromTrusted,
+                false => ProxyProtocol::Off,
+            },
             limits,
             explain: file.explain,
             cookie,

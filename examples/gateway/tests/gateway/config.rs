@@ -144,6 +144,8 @@ fn a_value_of_ours_that_is_out_of_range_is_refused() {
         (file().set("body_idle_timeout_ms", 0), "body_idle_timeout_ms"),
         (file().set("tunnel_idle_timeout_ms", 0), "tunnel_idle_timeout_ms"),
         (file().set("shutdown_timeout_ms", 0), "shutdown_timeout_ms"),
+        (file().set("forwarded_ports", "yes"), "forwarded_ports: expected true or false"),
+        (file().set("proxy_protocol", 2), "proxy_protocol: expected true or false"),
         (file().set("explain", "yes"), "explain"),
         (file().set("cache_guard", 1), "cache_guard"),
         (file().set("store", "postgres://127.0.0.1"), "store"),

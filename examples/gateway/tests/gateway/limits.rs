@@ -107,7 +107,7 @@ fn an_answer_whose_head_is_too_long_is_a_broken_one() {
 
 #[test]
 fn a_connection_is_closed_when_its_next_head_is_late() {
-    let (gateway, a) = start(|file| file.set("head_timeout_ms", 200));
+    let (gateway, a) = start(|file| file.set("head_timeout_ms", 1_000));
     let mut idle = Connection::open(gateway.address);
     let mut half = Connection::open(gateway.address);
     half.write("GET / HT");
@@ -205,7 +205,7 @@ fn an_endpoint_that_does_not_take_the_request_is_504() {
 fn an_endpoint_that_does_not_answer_is_504_and_nobody_else_is_asked() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let file = shop(&[&a, &b]).failover("sticky").set("cooling_off", 60);
-    let gateway = Gateway::start(&file.set("answer_timeout_ms", 300));
+    let gateway = Gateway::start(&file.set("answer_timeout_ms", 1_000));
     let pinned = gateway.browser_at("a").cookies();
     let (gate, asked) = (Gate::new(), b.count());
     a.answers(Answer::Gated(gate.clone()));

@@ -20,6 +20,7 @@ mod metrics;
 mod on_loss;
 mod outcomes;
 mod pools;
+mod proxy_protocol;
 #[cfg(feature = "redis")]
 #[path = "../../../../tests/support/redis_server.rs"]
 mod redis_server;
