@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, Version};
 use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
@@ -17,16 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::failed::Failed;
 use crate::forwarded::{Client, TrustedProxies};
 use crate::hop;
 use crate::limits::Limits;
 use crate::namesake;
+use crate::own::{self, Own};
 use crate::paced::Paced;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
-use crate::upstream::{Failed, Upstream};
+use crate::upstream::Upstream;
 use crate::warning::{Notice, Warnings};
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
@@ -87,9 +89,7 @@ impl Gateway {
         place: &Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
-            let mut refusal = plain(NO_CONNECT);
-            refusal.headers_mut().insert(ALLOW, ALLOWED);
-            return refusal;
+            return own::no_connect();
         }
         // The client's end of a tunnel, in case the endpoint agrees to one.
         let upgrade = hop::upgrade(&request).map(|protocol| tunnel::Asked {
@@ -98,10 +98,10 @@ impl Gateway {
             place: place.clone(),
         });
         if hop::normalise(&mut request).is_none() {
-            return plain(UNUSABLE);
+            return own::answer(own::UNUSABLE);
         }
         if hop::is_coded_otherwise(request.headers()) {
-            return plain(CODED);
+            return own::answer(own::CODED);
         }
         let request = request.map(|body| Paced::new(body, self.limits.body_idle));
         self.proxy(request, peer, upgrade).await
@@ -125,8 +125,8 @@ impl Gateway {
         let record = self.store.record(visit.lookup()).await;
         let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
             Ok(chosen) => chosen,
-            Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
-            Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
+            Err(error @ NoRoute::Lost { .. }) => return self.failure(own::LOST, error.outcome()),
+            Err(error) => return self.failure(own::NO_ENDPOINT, error.outcome()),
         };
         self.prepare(&mut request, &affinity, (peer, client), upgrade.as_ref());
         loop {
@@ -143,25 +143,18 @@ impl Gateway {
                 }
                 Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {
                     Ok((next, other)) => (attempt, endpoint, request) = (next, other, *unsent),
-                    Err(gave_up) => return self.failure(UNREACHED, gave_up.outcome()),
+                    Err(gave_up) => return self.failure(own::UNREACHED, gave_up.outcome()),
                 },
-                Err(Failed::BrokeOff) => {
-                    return self.failure(BROKE_OFF, attempt.give_up().outcome());
-                }
-                Err(Failed::Coded) => {
-                    return self.failure(CODED_ANSWER, attempt.give_up().outcome());
-                }
-                Err(Failed::TimedOut) => {
-                    return self.failure(TIMED_OUT, attempt.give_up().outcome());
+                Err(Failed::Endpoint(answer)) => {
+                    return self.failure(answer, attempt.give_up().outcome());
                 }
                 // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
                     self.warnings.warn(&error);
-                    return plain(OWN_SIDE);
+                    return own::answer(own::OWN_SIDE);
                 }
-                // The client has gone, which is no outcome of an endpoint.
-                Err(Failed::Abandoned) => return plain(ABANDONED),
-                Err(Failed::Late) => return plain(LATE),
+                // It is no outcome of an endpoint.
+                Err(Failed::Client(answer)) => return own::answer(answer),
             }
         }
     }
@@ -225,7 +218,7 @@ impl Gateway {
 
     /// Makes a 502, 503 or 504 of the gateway's own, without a cookie.
     fn failure(&self, answer: Own, outcome: Outcome) -> Response<Body> {
-        let mut response = plain(answer);
+        let mut response = own::answer(answer);
         self.note(response.headers_mut(), outcome);
         response
     }
@@ -238,38 +231,4 @@ impl Gateway {
             headers.insert(EXPLANATION, HeaderValue::from_static(outcome.label()));
         }
     }
-}
-
-/// An answer of the gateway's own: its status and its one line.
-type Own = (StatusCode, &'static str);
-
-const NO_CONNECT: Own =
-    (StatusCode::METHOD_NOT_ALLOWED, "this gateway opens no tunnels with CONNECT\n");
-const UNUSABLE: Own =
-    (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
-const CODED: Own =
-    (StatusCode::NOT_IMPLEMENTED, "this gateway knows no transfer coding but chunked\n");
-const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
-const LATE: Own = (StatusCode::REQUEST_TIMEOUT, "the rest of the request's body did not come\n");
-const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
-const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
-const LOST: Own =
-    (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
-const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
-const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
-const CODED_ANSWER: Own =
-    (StatusCode::BAD_GATEWAY, "the endpoint used a transfer coding other than chunked\n");
-const TIMED_OUT: Own = (StatusCode::GATEWAY_TIMEOUT, "the endpoint did not answer in time\n");
-
-/// The methods of the answer to CONNECT.
-const ALLOWED: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-fn plain((status, line): Own) -> Response<Body> {
-    let mut response = Response::new(Body::text(line));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

@@ -1,7 +1,6 @@
 //! The way to one endpoint: its address, its idle connections, and its requests in flight.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::pin;
@@ -20,10 +19,12 @@ use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
+use crate::failed::Failed;
 use crate::hop;
 use crate::limits::Limits;
-use crate::paced::{Interrupted, Paced};
-use crate::stream::{Stalled, Stream};
+use crate::own;
+use crate::paced::Paced;
+use crate::stream::Stream;
 
 /// The greatest number of idle connections that are kept to one endpoint.
 const MOST_IDLE: usize = 64;
@@ -50,43 +51,6 @@ pub(crate) struct Upstream {
 struct Idle {
     connection: SendRequest<Paced>,
     since: Instant,
-}
-
-/// The reason for which an endpoint did not answer.
-pub(crate) enum Failed {
-    /// A connection could not be made. Nothing was sent, and the request is returned whole.
-    Unconnected(Box<Request<Paced>>),
-    /// A connection could not be made for want of something on the gateway's own side, such as file
-    /// descriptors.
-    OwnSide(io::Error),
-    /// There was a connection, and the endpoint broke it off.
-    BrokeOff,
-    /// There was a connection, and the answer has a transfer coding other than `chunked`.
-    Coded,
-    /// There was a connection, and the endpoint did not take the request or did not answer in time.
-    TimedOut,
-    /// There was a connection, and the client did not send the rest of its body.
-    Abandoned,
-    /// There was a connection, and the next piece of the client's body did not come in time.
-    Late,
-}
-
-impl From<hyper::Error> for Failed {
-    fn from(error: hyper::Error) -> Self {
-        let source = error.source();
-        let is_late =
-            source.is_some_and(|source| matches!(source.downcast_ref(), Some(Interrupted::Late)));
-        let has_stalled = source
-            .and_then(|source| source.downcast_ref::<io::Error>()?.get_ref())
-            .is_some_and(|source| source.is::<Stalled>());
-        match error.is_user() {
-            _ if has_stalled => Self::TimedOut,
-            // For hyper's client, the user is the sender of the body: here, the gateway's client.
-            true if is_late => Self::Late,
-            true => Self::Abandoned,
-            false => Self::BrokeOff,
-        }
-    }
 }
 
 /// Returns the number of requests that an endpoint has not answered to the end.
@@ -156,7 +120,7 @@ impl Upstream {
         self.set_host(&mut request);
         match exchange(&mut connection, request, limits.answer).await {
             Ok(response) => self.answer(response, connection, upgrades),
-            Err(Unanswered::Unsent(_)) => Err(Failed::BrokeOff),
+            Err(Unanswered::Unsent(_)) => Err(Failed::Endpoint(own::BROKE_OFF)),
             Err(Unanswered::Failed(failed)) => Err(failed),
         }
     }
@@ -168,9 +132,13 @@ impl Upstream {
         upgrades: bool,
     ) -> Result<Response<Incoming>, Failed> {
         match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS if !upgrades => return Err(Failed::BrokeOff),
+            StatusCode::SWITCHING_PROTOCOLS if !upgrades => {
+                return Err(Failed::Endpoint(own::BROKE_OFF));
+            }
             StatusCode::SWITCHING_PROTOCOLS => {}
-            _ if hop::is_coded_otherwise(response.headers()) => return Err(Failed::Coded),
+            _ if hop::is_coded_otherwise(response.headers()) => {
+                return Err(Failed::Endpoint(own::CODED_ANSWER));
+            }
             _ => self.keep(connection),
         }
         self.answered.fetch_add(1, Relaxed);
@@ -280,6 +248,6 @@ async fn exchange(
             Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
             None => Unanswered::Failed(error.into_error().into()),
         }),
-        Err(_) => Err(Unanswered::Failed(Failed::TimedOut)),
+        Err(_) => Err(Unanswered::Failed(Failed::Endpoint(own::TIMED_OUT))),
     }
 }
