@@ -8,6 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use session_affinity::steering::InFlightGuard;
 
+use crate::idle::Busy;
 use crate::paced::{Interrupted, Paced};
 
 pub(crate) enum Body {
@@ -15,12 +16,28 @@ pub(crate) enum Body {
     Own(Full<Bytes>),
     /// The stream of an endpoint, which counts the request as in flight until the last byte is
     /// through.
-    Endpoint { body: Paced, _in_flight: InFlightGuard },
+    Endpoint { body: Paced, _in_flight: InFlightGuard, _busy: Option<Busy> },
 }
 
 impl Body {
     pub(crate) fn empty() -> Self {
         Self::Own(Full::default())
+    }
+
+    /// The stream of an endpoint.
+    pub(crate) fn of_endpoint(body: Paced, in_flight: InFlightGuard) -> Self {
+        Self::Endpoint { body, _in_flight: in_flight, _busy: None }
+    }
+
+    /// Keeps the client's connection busy until the last byte of an endpoint's stream. A text of the
+    /// gateway's own is there at once.
+    pub(crate) fn until_its_end(self, busy: Busy) -> Self {
+        match self {
+            Self::Own(text) => Self::Own(text),
+            Self::Endpoint { body, _in_flight, .. } => {
+                Self::Endpoint { body, _in_flight, _busy: Some(busy) }
+            }
+        }
     }
 
     pub(crate) fn text(text: impl Into<Bytes>) -> Self {

@@ -13,11 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::admin;
 use crate::control::Control;
+use crate::idle::Idle;
 use crate::limits::Limits;
+use crate::places::Places;
 use crate::proxy::Gateway;
 use crate::proxy_protocol::{self, Introduction};
 use crate::stream::Stream;
@@ -27,7 +29,8 @@ use crate::upstream::BUFFER;
 const MOST_ADMINISTRATORS: usize = 64;
 
 /// Serves clients until `stopped` is true and the requests in flight have ended. Connections beyond
-/// the limit wait in the queue of the operating system until one of the others has ended.
+/// the limit wait until one of the others has ended, or gives way because it is idle: the first one
+/// here, the rest in the queue of the operating system.
 pub(crate) async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
@@ -35,14 +38,19 @@ pub(crate) async fn serve(
 ) {
     // Each connection holds a sender, so the channel closes when the last connection has ended.
     let (open, mut ended) = mpsc::channel::<Infallible>(1);
-    let places = Arc::new(Semaphore::new(gateway.limits.connections));
+    let places = Places::new(gateway.limits.connections);
     loop {
+        let next = async {
+            let (stream, peer) = accept(&listener).await;
+            (stream, peer, places.take().await)
+        };
         let (stream, peer, place) = tokio::select! {
             // An error means that the sender is gone, and with it the program that could stop this.
             _ = stopped.wait_for(|stopped| *stopped) => break,
-            accepted = accept(&listener, &places) => accepted,
+            next = next => next,
         };
         let (gateway, stopped, open) = (gateway.clone(), stopped.clone(), open.clone());
+        let place = (place, places.wanted());
         tokio::spawn(async move {
             converse(stream, peer, place, gateway, stopped).await;
             drop(open);
@@ -56,7 +64,7 @@ pub(crate) async fn serve(
 async fn converse(
     mut stream: TcpStream,
     peer: IpAddr,
-    place: OwnedSemaphorePermit,
+    (place, mut wanted): (OwnedSemaphorePermit, watch::Receiver<()>),
     gateway: Arc<Gateway>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -78,18 +86,26 @@ async fn converse(
         };
     }
     let peer = introduction.client.unwrap_or(peer);
-    let (begun, place) = (AtomicBool::new(false), Arc::new(place));
+    let (begun, place, idle) = (AtomicBool::new(false), Arc::new(place), Idle::new());
     let service = service_fn(|request| {
         begun.store(true, Relaxed);
-        let (gateway, place) = (gateway.clone(), place.clone());
-        async move { Ok::<_, Infallible>(gateway.answer(request, peer, &place).await) }
+        let (gateway, place, busy) = (gateway.clone(), place.clone(), idle.begin());
+        async move {
+            let answer = gateway.answer(request, peer, &place).await;
+            Ok::<_, Infallible>(answer.map(|body| body.until_its_end(busy)))
+        }
     });
     let stream = TokioIo::new(Stream::new(stream, introduction.early, limits.body_idle));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service).with_upgrades());
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            // An error means that the listener has ended, and so does this.
+            wanted = wanted.changed() => if wanted.is_ok() && idle.may_give_way() { return },
+        }
     }
+    connection.as_mut().graceful_shutdown();
     // Half a head does not count as a request in flight: its client is not waited for.
     let ended = tokio::time::timeout(Duration::from_millis(250), connection.as_mut()).await.is_ok();
     if !ended && begun.load(Relaxed) {
@@ -100,9 +116,10 @@ async fn converse(
 /// Serves the administrator for as long as the process lives.
 pub(crate) async fn serve_admin(listener: TcpListener, control: Arc<Control>) {
     let limits = control.gateway.limits;
-    let places = Arc::new(Semaphore::new(MOST_ADMINISTRATORS));
+    let places = Places::new(MOST_ADMINISTRATORS);
     loop {
-        let (stream, _, place) = accept(&listener, &places).await;
+        let place = places.take().await;
+        let (stream, _) = accept(&listener).await;
         let stream = TokioIo::new(Stream::new(stream, Bytes::new(), limits.body_idle));
         let control = control.clone();
         let service = service_fn(move |request| {
@@ -128,19 +145,12 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// Returns the next connection, once there is a place for it. After an error it tries again: either
-/// that one connection has failed, or the process has no file descriptor left and must wait for one.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+/// Returns the next connection. After an error it tries again: either that one connection has
+/// failed, or the process has no file descriptor left and must wait for one.
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            // Nothing closes the semaphore.
-            return std::future::pending().await;
-        };
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer.ip(), place),
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

@@ -209,7 +209,7 @@ impl Gateway {
         head.version = Version::HTTP_11;
         let Some(tunnel) = tunnel else {
             let body = Paced::new(body, self.limits.body_idle);
-            return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight });
+            return Response::from_parts(head, Body::of_endpoint(body, in_flight));
         };
         hop::set_upgrade(&mut head.headers, tunnel.protocol.clone());
         tokio::spawn(tunnel.run(in_flight, self.limits.tunnel_idle, self.stopped.clone()));

@@ -28,20 +28,53 @@ fn upgrade(gateway: &Gateway) -> Connection {
 
 #[test]
 fn a_connection_beyond_the_limit_waits_until_another_has_ended() {
-    let (gateway, _a) = start(|file| file.set("max_connections", 2));
+    let (gateway, a) = start(|file| file.set("max_connections", 2));
+    let gate = Gate::new();
+    a.answers(Answer::Gated(gate.clone()));
     let mut open = [(); 2].map(|()| Connection::open(gateway.address));
     for connection in &mut open {
-        connection.exchange(&get("/")).assert_ok();
+        connection.send(&get("/"));
     }
+    wait_until("two requests at a", || a.count() == 2);
     let mut waiting = Connection::open(gateway.address);
     waiting.send(&get("/"));
-    assert!(waiting.is_silent(SOON));
-    for connection in &mut open {
-        connection.exchange(&get("/")).assert_ok();
-    }
-    let [one, _other] = open;
+    // For longer than an idle connection would keep its place.
+    assert!(waiting.is_silent(Duration::from_millis(1_500)));
+    assert_eq!(a.count(), 2);
+    let [one, mut other] = open;
     drop(one);
+    gate.open();
     waiting.response().assert_ok();
+    other.response().assert_ok();
+}
+
+#[test]
+fn a_download_in_flight_keeps_its_place() {
+    let (gateway, a) = start(|file| file.set("max_connections", 1));
+    a.answers(Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf,".to_vec()));
+    let mut download = Connection::open(gateway.address);
+    download.send(&get("/"));
+    assert!(download.head().expect("a head").start.contains(" 200 "));
+    assert_eq!(download.read(5), b"half,");
+    a.answers(Answer::Name);
+    let mut waiting = Connection::open(gateway.address);
+    waiting.send(&get("/"));
+    assert!(waiting.is_silent(Duration::from_millis(1_500)));
+    drop(download);
+    waiting.response().assert_ok();
+}
+
+#[test]
+fn an_idle_connection_gives_its_place_to_one_that_waits() {
+    let (gateway, _a) = start(|file| file.set("max_connections", 2).set("head_timeout_ms", 60_000));
+    let mut unused = Connection::open(gateway.address);
+    let mut used = Connection::open(gateway.address);
+    used.exchange(&get("/")).assert_ok();
+    // Nobody waits.
+    assert!(unused.is_silent(Duration::from_millis(1_500)));
+    used.exchange(&get("/")).assert_ok();
+    Connection::open(gateway.address).exchange(&get("/")).assert_ok();
+    assert!(unused.rest().is_empty(), "it is closed");
 }
 
 #[test]
@@ -64,6 +97,7 @@ fn a_gateway_without_a_free_place_can_be_stopped() {
     let (mut gateway, _a) = start(|file| file.set("max_connections", 1));
     let mut open = Connection::open(gateway.address);
     open.exchange(&get("/")).assert_ok();
+    let _waiting = Connection::open(gateway.address);
     gateway.signal("TERM");
     assert_eq!(gateway.ended().code(), Some(0));
 }
