@@ -18,6 +18,7 @@ use crate::control::Control;
 use crate::json::{self, Whole};
 use crate::keys::Refused;
 use crate::metrics;
+use crate::paced::Paced;
 use crate::state;
 
 /// A call that is refused and has changed nothing.
@@ -94,7 +95,7 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
         ["pools", pool, "origins", name] => change_origin(control, pool, name, body).await?,
         ["clock"] => set_clock(control, body).await?,
         ["keys"] => {
-            let key = read(body).await?;
+            let key = read(control, body).await?;
             state::keys(&control.add_key(key).map_err(refused)?)
         }
         ["keys", id] if head.method == Method::DELETE => {
@@ -154,7 +155,7 @@ fn census(control: &Control, pool: &str, name: &str) -> Answer {
 async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
     let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("there is no pool {pool:?}"));
     control.gateway.pools.load().pool(pool).ok_or_else(unknown)?;
-    let change: PoolChange = read(body).await?;
+    let change: PoolChange = read(control, body).await?;
     if change.is_empty() {
         return Err(bad(PoolChange::EXPECTED));
     }
@@ -168,7 +169,7 @@ async fn change_origin(control: &Control, pool: &str, name: &str, body: Incoming
     let unknown = || unknown_origin(pool, name);
     let id = EndpointId::new(pool, name);
     control.gateway.pools.load().target(id).ok_or_else(unknown)?;
-    let change: OriginChange = read(body).await?;
+    let change: OriginChange = read(control, body).await?;
     if change.is_empty() {
         return Err(bad(OriginChange::EXPECTED));
     }
@@ -184,13 +185,14 @@ async fn set_clock(control: &Control, body: Incoming) -> Answer {
     struct Offset {
         offset_seconds: Whole,
     }
-    let Offset { offset_seconds } = read(body).await?;
+    let Offset { offset_seconds } = read(control, body).await?;
     control.set_clock(offset_seconds);
     Ok(state::clock(&control.gateway))
 }
 
 /// Reads the whole body as an object of JSON.
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
+async fn read<T: DeserializeOwned>(control: &Control, body: Incoming) -> Result<T, Refusal> {
+    let body = Paced::new(body, control.gateway.limits.body_idle);
     let body = Limited::new(body, LONGEST_BODY).collect().await;
     let body = body.map_err(|error| bad(format!("the body could not be read: {error}")))?;
     json::object(&body.to_bytes()).map_err(bad)

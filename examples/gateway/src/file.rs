@@ -25,8 +25,26 @@ pub(crate) struct File {
     pub(crate) keys: Option<Vec<Object<KeyEntry>>>,
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<Network>,
+    #[serde(default)]
+    pub(crate) forwarded_ports: bool,
+    #[serde(default)]
+    pub(crate) proxy_protocol: bool,
     #[serde(default, deserialize_with = "some_count")]
     pub(crate) connect_timeout_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) max_connections: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) max_head_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) head_timeout_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) answer_timeout_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) body_idle_timeout_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) tunnel_idle_timeout_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) shutdown_timeout_ms: Option<u64>,
     #[serde(default)]
     pub(crate) explain: bool,
     #[serde(default, deserialize_with = "some")]

@@ -8,6 +8,8 @@ use hyper::header::{
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Uri, Version};
 
+use crate::forwarded::is_statement;
+
 /// The fields of RFC 9110 section 7.6.1, and those that older proxies removed.
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
@@ -41,10 +43,21 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     }
 }
 
+/// Returns whether a message has a transfer coding other than `chunked`, or that one twice. hyper
+/// decodes the last coding alone, and removing the field would take the names of the others away.
+pub(crate) fn is_coded_otherwise(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+    let first_is_chunked =
+        codings.next().is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    !first_is_chunked || codings.next().is_some()
+}
+
 /// Returns whether a field stays although `Connection` names it: a client must not be able to remove
 /// the framing, the routing, or what a proxy has said of it.
 fn is_kept(name: &HeaderName) -> bool {
-    *name == HOST || *name == CONTENT_LENGTH || name.as_str().starts_with("x-forwarded-")
+    *name == HOST || *name == CONTENT_LENGTH || is_statement(name)
 }
 
 /// Returns the protocols that a request wants to switch to. HTTP/2 in clear text is not passed on,

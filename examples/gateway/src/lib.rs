@@ -11,7 +11,7 @@
 //! A request waits for Redis for at most `"store_deadline_ms"`, 20 by default. `GET /metrics` of
 //! the admin listener is for Prometheus. That listener has no authentication, so it belongs on
 //! loopback; requests of web pages are refused. A request has at most 100 header lines, an answer
-//! 512. Trailers are dropped.
+//! 512, and both 64 KiB by default: `limits.rs` has the bounds. Trailers are dropped.
 //!
 //! The program is [`run`]; other programs start gateways by [`Running::start`].
 
@@ -27,20 +27,29 @@ mod changes;
 mod clock;
 mod control;
 mod demo;
+mod failed;
 mod file;
 mod flat;
 mod forwarded;
 mod hop;
+mod idle;
 mod json;
 mod keys;
+mod limits;
 mod listener;
 mod metrics;
+mod namesake;
+mod own;
+mod paced;
+mod places;
 mod proxy;
+mod proxy_protocol;
 mod running;
 mod settings;
 mod signals;
 mod state;
 mod store;
+mod stream;
 mod tally;
 mod tunnel;
 mod upstream;

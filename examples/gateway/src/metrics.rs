@@ -81,11 +81,18 @@ fn families(gateway: &Gateway) -> Vec<Family> {
     let open = pools.iter().map(|pool| (vec![("pool", pool.name().into())], pool.is_open().into()));
     let requests =
         endpoints.iter().map(|endpoint| (endpoint.labels(), endpoint.view.target().answered()));
+    let namesakes =
+        endpoints.iter().map(|endpoint| (endpoint.labels(), endpoint.view.target().namesakes()));
     let families = [
         Family::counter("requests", "Requests by what has become of them", outcomes),
         Family::gauge("store_sessions", "Live sessions in the store", sessions),
         Family::gauge("pool_open", "Whether a pool takes new sessions", open),
         Family::counter("endpoint_requests", "Requests that an endpoint has answered", requests),
+        Family::counter(
+            "endpoint_namesakes",
+            "Answers of an endpoint with a cookie or header of the gateway's own name",
+            namesakes,
+        ),
     ];
     let gauges = GAUGES.iter().map(|(name, help, value)| {
         Family::gauge(

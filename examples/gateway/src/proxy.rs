@@ -3,29 +3,33 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, Version};
 use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
 use session_affinity::{Affinity, NoRoute, Outcome, RequestMeta, entropy};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::forwarded::TrustedProxies;
+use crate::failed::Failed;
+use crate::forwarded::{Client, TrustedProxies};
 use crate::hop;
+use crate::limits::Limits;
+use crate::namesake;
+use crate::own::{self, Own};
+use crate::paced::Paced;
+use crate::proxy_protocol::ProxyProtocol;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use crate::tunnel;
-use crate::upstream::{Failed, Upstream};
-use crate::warning::Warnings;
+use crate::upstream::Upstream;
+use crate::warning::{Notice, Warnings};
 
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
@@ -37,11 +41,14 @@ pub(crate) struct Gateway {
     pub(crate) clock: Clock,
     pub(crate) store: AnyStore,
     pub(crate) tally: Tally,
+    pub(crate) limits: Limits,
     trusted: TrustedProxies,
+    proxy_protocol: ProxyProtocol,
     cookie: CookieName,
-    connect_timeout: Duration,
     explain: bool,
     warnings: Warnings,
+    namesake: Notice,
+    pub(crate) malformed: Notice,
     stopped: watch::Receiver<bool>,
 }
 
@@ -56,33 +63,47 @@ impl Gateway {
             clock,
             store: settings.store,
             tally: Tally::default(),
+            limits: settings.limits,
             trusted: settings.trusted,
+            proxy_protocol: settings.proxy_protocol,
             cookie: settings.cookie,
-            connect_timeout: settings.connect_timeout,
             explain: settings.explain,
             warnings: Warnings::about("connections to endpoints"),
+            namesake: Notice::about("answers of endpoints"),
+            malformed: Notice::about("proxy_protocol"),
             stopped,
         }
     }
 
+    /// Returns whether a connection of this peer begins with a header of the PROXY protocol.
+    pub(crate) fn expects_introduction(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol == ProxyProtocol::FromTrusted && self.trusted.trusts(peer)
+    }
+
     /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an
-    /// endpoint.
+    /// endpoint. `place` is that of the client's connection among those that the gateway has.
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
+        place: &Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
-            let mut refusal = plain(NO_CONNECT);
-            refusal.headers_mut().insert(ALLOW, ALLOWED);
-            return refusal;
+            return own::no_connect();
         }
         // The client's end of a tunnel, in case the endpoint agrees to one.
-        let upgrade =
-            hop::upgrade(&request).map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let upgrade = hop::upgrade(&request).map(|protocol| tunnel::Asked {
+            protocol,
+            client: hyper::upgrade::on(&mut request),
+            place: place.clone(),
+        });
         if hop::normalise(&mut request).is_none() {
-            return plain(UNUSABLE);
+            return own::answer(own::UNUSABLE);
         }
+        if hop::is_coded_otherwise(request.headers()) {
+            return own::answer(own::CODED);
+        }
+        let request = request.map(|body| Paced::new(body, self.limits.body_idle));
         self.proxy(request, peer, upgrade).await
     }
 
@@ -91,9 +112,9 @@ impl Gateway {
     /// request.
     async fn proxy(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Paced>,
         peer: IpAddr,
-        upgrade: Option<Upgrade>,
+        upgrade: Option<tunnel::Asked>,
     ) -> Response<Body> {
         let (affinity, pools, now) =
             (self.affinity.load_full(), self.pools.load(), self.clock.now());
@@ -104,17 +125,17 @@ impl Gateway {
         let record = self.store.record(visit.lookup()).await;
         let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
             Ok(chosen) => chosen,
-            Err(error @ NoRoute::Lost { .. }) => return self.failure(LOST, error.outcome()),
-            Err(error) => return self.failure(NO_ENDPOINT, error.outcome()),
+            Err(error @ NoRoute::Lost { .. }) => return self.failure(own::LOST, error.outcome()),
+            Err(error) => return self.failure(own::NO_ENDPOINT, error.outcome()),
         };
-        self.prepare(&mut request, &affinity, peer, upgrade.as_ref());
+        self.prepare(&mut request, &affinity, (peer, client), upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
-            match endpoint.send(request, self.connect_timeout).await {
+            match endpoint.send(request, &self.limits).await {
                 Ok(mut response) => {
-                    let tunnel =
-                        upgrade.and_then(|(_, client)| tunnel::agreed(client, &mut response));
+                    let tunnel = upgrade.and_then(|asked| asked.agreed(&mut response));
                     hop::remove(response.headers_mut());
+                    self.remove_namesake(response.headers_mut(), &affinity, endpoint);
                     self.note(response.headers_mut(), attempt.outcome());
                     let settlement = affinity.settle(attempt, &pools);
                     self.store.commit(settlement.apply(&mut response)).await;
@@ -122,18 +143,18 @@ impl Gateway {
                 }
                 Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {
                     Ok((next, other)) => (attempt, endpoint, request) = (next, other, *unsent),
-                    Err(gave_up) => return self.failure(UNREACHED, gave_up.outcome()),
+                    Err(gave_up) => return self.failure(own::UNREACHED, gave_up.outcome()),
                 },
-                Err(Failed::BrokeOff) => {
-                    return self.failure(BROKE_OFF, attempt.give_up().outcome());
+                Err(Failed::Endpoint(answer)) => {
+                    return self.failure(answer, attempt.give_up().outcome());
                 }
                 // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
                     self.warnings.warn(&error);
-                    return plain(OWN_SIDE);
+                    return own::answer(own::OWN_SIDE);
                 }
-                // The client has gone, which is no outcome of an endpoint.
-                Err(Failed::Abandoned) => return plain(ABANDONED),
+                // It is no outcome of an endpoint.
+                Err(Failed::Client(answer)) => return own::answer(answer),
             }
         }
     }
@@ -142,10 +163,10 @@ impl Gateway {
     /// cookie or issued header, with the address of the client.
     fn prepare(
         &self,
-        request: &mut Request<Incoming>,
+        request: &mut Request<Paced>,
         affinity: &Affinity,
-        peer: IpAddr,
-        upgrade: Option<&Upgrade>,
+        (peer, client): (IpAddr, Client),
+        upgrade: Option<&tunnel::Asked>,
     ) {
         let is_chunked = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
@@ -153,13 +174,26 @@ impl Gateway {
         affinity.strip(headers);
         // Under a policy without a cookie too: of the time before it, clients may have one.
         self.cookie.strip(headers);
-        self.trusted.tell(peer, headers);
-        if let Some((protocol, _)) = upgrade {
-            hop::set_upgrade(headers, protocol.clone());
+        self.trusted.tell(peer, client, headers);
+        if let Some(asked) = upgrade {
+            hop::set_upgrade(headers, asked.protocol.clone());
         }
         if is_chunked {
             // Without the field, hyper would not send the body of a GET or HEAD.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+
+    /// Removes what an endpoint says under the name of the gateway's own cookie or header, before the
+    /// gateway sets it.
+    fn remove_namesake(&self, headers: &mut HeaderMap, affinity: &Affinity, endpoint: &Upstream) {
+        let Some(carrier) = affinity.carrier() else { return };
+        if namesake::remove(carrier, headers) {
+            endpoint.count_namesake();
+            self.namesake.give(|| {
+                let (address, name) = (endpoint.address(), carrier.as_str());
+                format!("the endpoint at {address} sets {name}, which is dropped: it is the name of this gateway's own")
+            });
         }
     }
 
@@ -174,16 +208,17 @@ impl Gateway {
         // The endpoint's version holds for the connection to the endpoint only.
         head.version = Version::HTTP_11;
         let Some(tunnel) = tunnel else {
-            return Response::from_parts(head, Body::Endpoint { body, _in_flight: in_flight });
+            let body = Paced::new(body, self.limits.body_idle);
+            return Response::from_parts(head, Body::of_endpoint(body, in_flight));
         };
         hop::set_upgrade(&mut head.headers, tunnel.protocol.clone());
-        tokio::spawn(tunnel.run(in_flight, self.stopped.clone()));
+        tokio::spawn(tunnel.run(in_flight, self.limits.tunnel_idle, self.stopped.clone()));
         Response::from_parts(head, Body::empty())
     }
 
-    /// Makes a 502 or 503 of the gateway's own, without a cookie.
+    /// Makes a 502, 503 or 504 of the gateway's own, without a cookie.
     fn failure(&self, answer: Own, outcome: Outcome) -> Response<Body> {
-        let mut response = plain(answer);
+        let mut response = own::answer(answer);
         self.note(response.headers_mut(), outcome);
         response
     }
@@ -196,35 +231,4 @@ impl Gateway {
             headers.insert(EXPLANATION, HeaderValue::from_static(outcome.label()));
         }
     }
-}
-
-/// The protocols that a client wants to switch to, and the client's end of the tunnel.
-type Upgrade = (HeaderValue, OnUpgrade);
-
-/// An answer of the gateway's own: its status and its one line.
-type Own = (StatusCode, &'static str);
-
-const NO_CONNECT: Own =
-    (StatusCode::METHOD_NOT_ALLOWED, "this gateway opens no tunnels with CONNECT\n");
-const UNUSABLE: Own =
-    (StatusCode::BAD_REQUEST, "the request target or the Host header cannot be used\n");
-const ABANDONED: Own = (StatusCode::BAD_REQUEST, "the request's body broke off\n");
-const NO_ENDPOINT: Own = (StatusCode::SERVICE_UNAVAILABLE, "no endpoint to try\n");
-const OWN_SIDE: Own = (StatusCode::SERVICE_UNAVAILABLE, "this gateway cannot open a connection\n");
-const LOST: Own =
-    (StatusCode::SERVICE_UNAVAILABLE, "the endpoint of this session is not available\n");
-const UNREACHED: Own = (StatusCode::BAD_GATEWAY, "no endpoint could be connected to\n");
-const BROKE_OFF: Own = (StatusCode::BAD_GATEWAY, "the endpoint broke off\n");
-
-/// The methods of the answer to CONNECT.
-const ALLOWED: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-fn plain((status, line): Own) -> Response<Body> {
-    let mut response = Response::new(Body::text(line));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

@@ -1,8 +1,10 @@
 //! A gateway that runs, from its first bound port to the end of the last request.
 
+use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -58,14 +60,22 @@ impl Running {
         Ok(Self { address, admin, gateway, stop, serving, serving_admin })
     }
 
-    /// Stops when the requests in flight have ended. Tunnels are closed at once.
+    /// Stops when the requests in flight have ended, or when their time is over. Tunnels are closed
+    /// at once.
     pub(crate) async fn stop(mut self) -> Result<(), String> {
         // An error means that all receivers are gone, so there is nothing left to stop.
         let _ = self.stop.send(true);
-        (&mut self.serving).await.map_err(|error| format!("the listener failed: {error}"))?;
-        // The store may still be writing the sessions of the last responses.
-        self.gateway.store.finish().await;
-        Ok(())
+        let shutdown = self.gateway.limits.shutdown;
+        let ended = async {
+            (&mut self.serving).await.map_err(|error| format!("the listener failed: {error}"))?;
+            // The store may still be writing the sessions of the last responses.
+            self.gateway.store.finish().await;
+            Ok(())
+        };
+        tokio::time::timeout(shutdown, ended).await.unwrap_or_else(|_| {
+            Warnings::about("shutdown").warn(&InFlight(shutdown));
+            Ok(())
+        })
     }
 }
 
@@ -85,6 +95,18 @@ impl fmt::Debug for Running {
             .finish_non_exhaustive()
     }
 }
+
+/// The requests that were still in flight when the time of a shutdown was over.
+#[derive(Debug)]
+struct InFlight(Duration);
+
+impl fmt::Display for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "requests are still in flight after {} ms, and are cut off", self.0.as_millis())
+    }
+}
+
+impl Error for InFlight {}
 
 async fn bind(field: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let unbound = |error| format!("{field}: {address} cannot be bound: {error}");

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use session_affinity::config::{Config, InvalidConfig, OriginConfig, PoolConfig, SessionAffinity};
 use session_affinity::cookies::CookieName;
@@ -12,10 +11,12 @@ use session_affinity::{Affinity, Health, Keyring, Pools, Secret};
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
 use crate::file::File;
-use crate::forwarded::TrustedProxies;
+use crate::forwarded::{Ports, TrustedProxies};
 use crate::json::Object;
 use crate::keys;
+use crate::limits::Limits;
 use crate::proxy::Gateway;
+use crate::proxy_protocol::ProxyProtocol;
 use crate::store;
 use crate::upstream::{self, Upstream};
 
@@ -23,7 +24,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) trusted: TrustedProxies,
-    pub(crate) connect_timeout: Duration,
+    pub(crate) proxy_protocol: ProxyProtocol,
+    pub(crate) limits: Limits,
     pub(crate) explain: bool,
     pub(crate) cookie: CookieName,
     pub(crate) affinity: Affinity,
@@ -42,7 +44,7 @@ impl Settings {
         let mut warnings = Vec::new();
         let keyring = keyring(&mut file, &mut warnings)?;
         let pool_configs = std::mem::take(&mut file.pools);
-        let connect_timeout = connect_timeout(file.connect_timeout_ms)?;
+        let limits = Limits::new(&file, &mut warnings)?;
         let mut config = file.load_balancer;
         if config.session_affinity == SessionAffinity::Header
             && config.extensions.session_secret.is_none()
@@ -58,11 +60,16 @@ impl Settings {
         let affinity = Affinity::from_config(&config, &keyring).map_err(in_the_file)?;
         let store =
             store::open(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
+        let ports = if file.forwarded_ports { Ports::Ignored } else { Ports::Refused };
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),
-            trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies)),
-            connect_timeout,
+            trusted: TrustedProxies::new(std::mem::take(&mut file.trusted_proxies), ports),
+            proxy_protocol: match file.proxy_protocol {
+                true => ProxyProtocol::FromTrusted,
+                false => ProxyProtocol::Off,
+            },
+            limits,
             explain: file.explain,
             cookie,
             affinity,
@@ -96,14 +103,6 @@ fn keyring(file: &mut File, warnings: &mut Vec<String>) -> Result<Keyring, Strin
 
 fn last(keyring: &Keyring) -> Secret {
     keyring.keys().last().unwrap_or(keyring.signing()).secret().clone()
-}
-
-fn connect_timeout(milliseconds: Option<u64>) -> Result<Duration, String> {
-    match milliseconds {
-        None => Ok(Duration::from_millis(500)),
-        Some(0) => Err("connect_timeout_ms is 0; allowed: 1 or more milliseconds".into()),
-        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-    }
 }
 
 /// Returns the message of an error of the crate, which names the fields as the file does. The name

@@ -1,11 +1,14 @@
 //! The way to one endpoint: its address, its idle connections, and its requests in flight.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, UPGRADE};
@@ -16,6 +19,12 @@ use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
 
 use crate::address::Address;
+use crate::failed::Failed;
+use crate::hop;
+use crate::limits::Limits;
+use crate::own;
+use crate::paced::Paced;
+use crate::stream::Stream;
 
 /// The greatest number of idle connections that are kept to one endpoint.
 const MOST_IDLE: usize = 64;
@@ -24,6 +33,8 @@ const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// The greatest number of header lines of an answer. The default of hyper is 100.
 const MOST_FIELDS: usize = 512;
+/// The greatest number of bytes that hyper buffers for a connection by default.
+pub(crate) const BUFFER: usize = 400 * 1024;
 
 /// The gateway's own value for an endpoint: the `T` of `Pools<T>`, which stays the same from
 /// snapshot to snapshot.
@@ -33,32 +44,13 @@ pub(crate) struct Upstream {
     idle: Mutex<VecDeque<Idle>>,
     in_flight: InFlight,
     answered: AtomicU64,
+    namesakes: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Idle {
-    connection: SendRequest<Incoming>,
+    connection: SendRequest<Paced>,
     since: Instant,
-}
-
-/// The reason for which an endpoint did not answer.
-pub(crate) enum Failed {
-    /// A connection could not be made. Nothing was sent, and the request is returned whole.
-    Unconnected(Box<Request<Incoming>>),
-    /// A connection could not be made for want of something on the gateway's own side, such as file
-    /// descriptors.
-    OwnSide(io::Error),
-    /// There was a connection, and the endpoint broke it off.
-    BrokeOff,
-    /// There was a connection, and the client did not send the rest of its body.
-    Abandoned,
-}
-
-impl From<hyper::Error> for Failed {
-    fn from(error: hyper::Error) -> Self {
-        // For hyper's client, the user is the sender of the body: here, the client of the gateway.
-        if error.is_user() { Self::Abandoned } else { Self::BrokeOff }
-    }
 }
 
 /// Returns the number of requests that an endpoint has not answered to the end.
@@ -73,6 +65,7 @@ impl Upstream {
             idle: Mutex::default(),
             in_flight: InFlight::default(),
             answered: AtomicU64::new(0),
+            namesakes: AtomicU64::new(0),
         }
     }
 
@@ -81,52 +74,71 @@ impl Upstream {
         self.answered.load(Relaxed)
     }
 
+    /// Returns the number of its answers that had a cookie or a header of the gateway's own name.
+    pub(crate) fn namesakes(&self) -> u64 {
+        self.namesakes.load(Relaxed)
+    }
+
+    /// Counts an answer that had a cookie or a header of the gateway's own name.
+    pub(crate) fn count_namesake(&self) {
+        self.namesakes.fetch_add(1, Relaxed);
+    }
+
+    /// Returns the address, as in a `Host` header.
+    pub(crate) fn address(&self) -> impl fmt::Display {
+        &self.address
+    }
+
     /// Counts a request as in flight until the guard is dropped.
     pub(crate) fn begin(&self) -> InFlightGuard {
         self.in_flight.begin()
     }
 
-    /// Sends a request over an idle connection, or over one made within `connect_timeout`.
+    /// Sends a request over an idle connection, or over one made in time.
     ///
     /// An idle connection may have been closed by the endpoint. If nothing was sent over it, hyper
     /// returns the request, and the next connection is tried.
     pub(crate) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Incoming>,
-        connect_timeout: Duration,
+        mut request: Request<Paced>,
+        limits: &Limits,
     ) -> Result<Response<Incoming>, Failed> {
         let upgrades = request.headers().contains_key(UPGRADE);
         while let Some(mut connection) = self.take_idle() {
             self.set_host(&mut request);
-            match connection.try_send_request(request).await {
+            match exchange(&mut connection, request, limits.answer).await {
                 Ok(response) => return self.answer(response, connection, upgrades),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(error.into_error().into()),
-                },
+                Err(Unanswered::Unsent(unsent)) => request = *unsent,
+                Err(Unanswered::Failed(failed)) => return Err(failed),
             }
         }
-        let mut connection = match self.connect(connect_timeout).await {
+        let mut connection = match self.connect(limits).await {
             Ok(connection) => connection,
             Err(error) if is_own_side(&error) => return Err(Failed::OwnSide(error)),
             Err(_) => return Err(Failed::Unconnected(Box::new(request))),
         };
         self.set_host(&mut request);
-        match connection.try_send_request(request).await {
+        match exchange(&mut connection, request, limits.answer).await {
             Ok(response) => self.answer(response, connection, upgrades),
-            Err(error) => Err(error.into_error().into()),
+            Err(Unanswered::Unsent(_)) => Err(Failed::Endpoint(own::BROKE_OFF)),
+            Err(Unanswered::Failed(failed)) => Err(failed),
         }
     }
 
     fn answer(
         self: &Arc<Self>,
         response: Response<Incoming>,
-        connection: SendRequest<Incoming>,
+        connection: SendRequest<Paced>,
         upgrades: bool,
     ) -> Result<Response<Incoming>, Failed> {
         match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS if !upgrades => return Err(Failed::BrokeOff),
+            StatusCode::SWITCHING_PROTOCOLS if !upgrades => {
+                return Err(Failed::Endpoint(own::BROKE_OFF));
+            }
             StatusCode::SWITCHING_PROTOCOLS => {}
+            _ if hop::is_coded_otherwise(response.headers()) => {
+                return Err(Failed::Endpoint(own::CODED_ANSWER));
+            }
             _ => self.keep(connection),
         }
         self.answered.fetch_add(1, Relaxed);
@@ -134,7 +146,7 @@ impl Upstream {
     }
 
     /// Sets `Host`, which HTTP/1.1 requires, on a request that came over HTTP/1.0 without one.
-    fn set_host(&self, request: &mut Request<Incoming>) {
+    fn set_host(&self, request: &mut Request<Paced>) {
         if request.headers().contains_key(HOST) {
             return;
         }
@@ -143,13 +155,14 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self, timeout: Duration) -> io::Result<SendRequest<Incoming>> {
-        let stream = tokio::time::timeout(timeout, self.open()).await??;
-        // An error is harmless: small requests only wait longer.
-        let _ = stream.set_nodelay(true);
+    async fn connect(&self, limits: &Limits) -> io::Result<SendRequest<Paced>> {
+        let stream = tokio::time::timeout(limits.connect, self.open()).await??;
+        let stream = Stream::new(stream, Bytes::new(), limits.body_idle);
         let mut builder = http1::Builder::new();
         let (connection, driver) = builder
             .max_headers(MOST_FIELDS)
+            .max_header_size(limits.head_bytes)
+            .max_buf_size(limits.head_bytes.max(BUFFER))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
@@ -166,7 +179,7 @@ impl Upstream {
     }
 
     /// Adds a connection to the idle ones when its response is through.
-    fn keep(self: &Arc<Self>, mut connection: SendRequest<Incoming>) {
+    fn keep(self: &Arc<Self>, mut connection: SendRequest<Paced>) {
         if connection.is_ready() {
             return self.put_idle(connection);
         }
@@ -178,7 +191,7 @@ impl Upstream {
         });
     }
 
-    fn put_idle(&self, connection: SendRequest<Incoming>) {
+    fn put_idle(&self, connection: SendRequest<Paced>) {
         let mut idle = self.idle();
         if idle.len() >= MOST_IDLE {
             idle.pop_front();
@@ -187,7 +200,7 @@ impl Upstream {
     }
 
     /// Takes the idle connection that was used last, so that surplus ones grow old and are dropped.
-    fn take_idle(&self) -> Option<SendRequest<Incoming>> {
+    fn take_idle(&self) -> Option<SendRequest<Paced>> {
         let mut idle = self.idle();
         while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= LONGEST_IDLE) {
             idle.pop_front();
@@ -202,5 +215,39 @@ impl Upstream {
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reason for which a connection brought no answer.
+enum Unanswered {
+    /// Nothing was sent, and the request is returned whole.
+    Unsent(Box<Request<Paced>>),
+    Failed(Failed),
+}
+
+/// Sends a request and waits for the head of its answer; once the request is sent, for this time.
+/// Until then it is the body's and the connection's to give up.
+async fn exchange(
+    connection: &mut SendRequest<Paced>,
+    mut request: Request<Paced>,
+    patience: Duration,
+) -> Result<Response<Incoming>, Unanswered> {
+    let sent = request.body_mut().end();
+    let mut answer = pin!(connection.try_send_request(request));
+    let answered = match sent {
+        None => tokio::time::timeout(patience, answer).await,
+        Some(sent) => tokio::select! {
+            biased;
+            answered = answer.as_mut() => Ok(answered),
+            _ = sent => tokio::time::timeout(patience, answer).await,
+        },
+    };
+    match answered {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(mut error)) => Err(match error.take_message() {
+            Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
+            None => Unanswered::Failed(error.into_error().into()),
+        }),
+        Err(_) => Err(Unanswered::Failed(Failed::Endpoint(own::TIMED_OUT))),
     }
 }

@@ -57,7 +57,8 @@ fn tokens_that_are_forged_or_of_another_carrier_begin_a_session() {
     };
     assert_eq!(ask(&good), "kept");
     assert_eq!(ask(of_cookie), "created:forged");
-    assert_eq!(ask(&format!("{}A", &good[..47])), "created:forged");
+    let other = if good.ends_with('A') { 'B' } else { 'A' };
+    assert_eq!(ask(&format!("{}{other}", &good[..47])), "created:forged");
     assert_eq!(ask(&format!("{good}, {good}")), "created:malformed");
     // A cookie of that name, or the token as a cookie, is not read.
     let response = gateway.fetch(&get("/").with("Cookie", format!("{NAME}={good}")));

@@ -10,11 +10,13 @@ use crate::support::{
 };
 
 mod cache;
+mod codings;
 mod cookies;
 mod explain;
 mod forwarded;
 mod hop_by_hop;
 mod messages;
+mod namesake;
 mod set_cookie;
 
 fn start() -> (Gateway, Endpoint) {

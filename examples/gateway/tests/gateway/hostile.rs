@@ -5,7 +5,7 @@ use crate::support::{Connection, Endpoint, Gateway, get, shop};
 #[test]
 fn among_10_000_cookies_ours_is_found_and_the_others_arrive() {
     let a = Endpoint::start("a");
-    let gateway = Gateway::start(&shop(&[&a]));
+    let gateway = Gateway::start(&shop(&[&a]).set("max_head_bytes", 300_000));
     let ours = gateway.visit().cookie();
     let others = (0..10_000).map(|number| format!("c{number}=1")).collect::<Vec<_>>().join("; ");
     let response = gateway.fetch(&get("/").with("Cookie", format!("{others}; {ours}")));
@@ -21,7 +21,8 @@ fn among_10_000_cookies_ours_is_found_and_the_others_arrive() {
 #[test]
 fn values_of_64_kib_are_served() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
-    let gateway = Gateway::start(&shop(&[&a, &b]).by_headers(&["x-user", "cookie:sid"]));
+    let file = shop(&[&a, &b]).by_headers(&["x-user", "cookie:sid"]);
+    let gateway = Gateway::start(&file.set("max_head_bytes", 70_000));
     let long = "x".repeat(65_536);
     for (name, value) in [("X-User", long.clone()), ("Cookie", format!("sid={long}"))] {
         let visit = |last: char| gateway.fetch(&get("/").with(name, format!("{value}{last}")));

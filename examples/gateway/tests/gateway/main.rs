@@ -15,10 +15,12 @@ mod failover;
 mod forwarding;
 mod hostile;
 mod keys;
+mod limits;
 mod metrics;
 mod on_loss;
 mod outcomes;
 mod pools;
+mod proxy_protocol;
 #[cfg(feature = "redis")]
 #[path = "../../../../tests/support/redis_server.rs"]
 mod redis_server;

@@ -1,7 +1,8 @@
 //! A client of few words: one that says what it is told to, and one that keeps cookies.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -189,6 +190,22 @@ impl Connection {
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes).expect("as many bytes");
         bytes
+    }
+
+    /// Whether nothing comes for this time.
+    pub(crate) fn is_silent(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(time)).expect("a time");
+        let came = self.stream.fill_buf().map(<[u8]>::len);
+        self.stream.get_ref().set_read_timeout(Some(DEADLINE)).expect("a time");
+        came.is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        })
+    }
+
+    /// The same connection, for a thread that writes while another one reads.
+    #[track_caller]
+    pub(crate) fn writer(&self) -> TcpStream {
+        self.stream.get_ref().try_clone().expect("a clone")
     }
 
     /// Whatever comes until the other side closes.
