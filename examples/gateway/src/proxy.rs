@@ -116,7 +116,7 @@ impl Gateway {
                         upgrade.and_then(|(_, client)| tunnel::agreed(client, &mut response));
                     hop::remove(response.headers_mut());
                     self.note(response.headers_mut(), attempt.outcome());
-                    let settlement = affinity.settle(attempt, &pools);
+                    let settlement = affinity.settle_response(attempt, &pools, &response);
                     self.store.commit(settlement.apply(&mut response)).await;
                     return self.pass_on(response, tunnel, in_flight);
                 }
