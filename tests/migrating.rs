@@ -452,6 +452,9 @@ proptest! {
             }
         }
         prop_assert_eq!(&at_once, &by_changes);
+        // The lines of the field are written once, whatever is in them.
+        let removed = FieldChange::Remove(COOKIE);
+        prop_assert!(affinity.strip_changes(&headers).filter(|it| *it == removed).count() <= 1);
         prop_assert_eq!(at_once.contains_key(issued_header().name()), !is_header);
         prop_assert_eq!(name("route").values(&at_once).count(), 0);
     }

@@ -139,6 +139,25 @@ fn a_drain_waits_for_the_sessions_that_were_renewed() {
     assert_eq!(serve(&affinity, &pools, &client, end).0, "created:expired");
 }
 
+/// The renewals of the time in which foreign cookies were accepted count afterwards: the marks go on.
+#[test]
+fn a_renewal_under_a_policy_of_unknown_life_is_noted_too() {
+    let (now, mut pools) = (NOW.as_secs(), pools(&["eu-1", "eu-2"]));
+    pools.begin_census(at(now - 2 * TTL));
+    let migrating = support::migrating(&keyring());
+    let before = Affinity::new(SlidingPolicy::new(migrating).unwrap());
+    let client = Client::number(7).with_pin(pin(now));
+    let renewed = now + TTL - 1;
+    assert!(serve(&before, &pools, &client, renewed).2.is_some());
+
+    let afterwards = affinity().with_drain_duration(DrainDuration::new(2 * TTL).unwrap());
+    let disabled = State::Disabled { at: Some(at(renewed)) };
+    pools = pools.edited(|edit| edit.state(pin(now).endpoint, disabled)).unwrap();
+    let endpoint = pools.endpoint(pin(now).endpoint).unwrap();
+    let drain = afterwards.drain(endpoint, endpoint.census(), at(renewed + TTL - 1));
+    assert!(matches!(drain.sessions, DrainSessions::EndBy(end) if end >= at(renewed + TTL)));
+}
+
 #[test]
 fn only_a_policy_that_use_does_not_renew_as_it_is_can_be_wrapped() {
     let refused = SlidingPolicy::new(header()).unwrap_err();

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::carrier::Carrier;
 use crate::failover::FailoverMode;
-use crate::limits::{RenewAfter, Ttl};
+use crate::limits::RenewAfter;
 use crate::names::LoadBalancer;
 use crate::pin::Pin;
 use crate::request::RequestMeta;
@@ -42,8 +42,6 @@ use crate::time::UnixTime;
 pub struct SlidingPolicy<P> {
     policy: P,
     life: Life,
-    /// The longest life of a pin: a lifetime that was lowered ends older sessions too.
-    ttl: Ttl,
     renew_after: RenewAfter,
 }
 
@@ -54,15 +52,15 @@ impl<P: AffinityPolicy> SlidingPolicy<P> {
     /// [`InvalidLife`] for a policy of another life than [`Life::Absolute`] or [`Life::Unknown`]: a
     /// header session is renewed by each use as it is, and `none` has no sessions.
     pub fn new(policy: P) -> Result<Self, InvalidLife> {
-        let (life, ttl) = match policy.life() {
-            Life::Absolute(ttl) => (Life::Idle(ttl), ttl),
-            Life::Unknown => (Life::Unknown, Ttl::MAX),
+        let life = match policy.life() {
+            Life::Absolute(ttl) => Life::Idle(ttl),
+            Life::Unknown => Life::Unknown,
             life @ (Life::Idle(_) | Life::Sessionless) => {
                 let allowed = "Life::Absolute or Life::Unknown";
                 return Err(InvalidLife::new("SlidingPolicy", life, allowed));
             }
         };
-        Ok(Self { policy, life, ttl, renew_after: RenewAfter::DEFAULT })
+        Ok(Self { policy, life, renew_after: RenewAfter::DEFAULT })
     }
 
     /// Sets the share of the life after which use renews a session.
@@ -73,7 +71,7 @@ impl<P: AffinityPolicy> SlidingPolicy<P> {
     }
 
     fn is_due(&self, pin: Pin, now: UnixTime) -> bool {
-        let life = pin.expires.seconds_since(pin.issued).min(self.ttl.get());
+        let life = pin.expires.seconds_since(pin.issued);
         let share = life.saturating_mul(self.renew_after.get().into());
         now.seconds_since(pin.issued).saturating_mul(100) >= share
     }
