@@ -7,7 +7,7 @@ use crate::endpoint::EndpointId;
 use crate::failover::{Verdict, decide};
 use crate::limits::{Ipv6Prefix, Ttl};
 use crate::outcome::Created;
-use crate::policy::{AffinityPolicy, Claim, Life, Served, Settlement, Transition};
+use crate::policy::{AffinityPolicy, Claim, Life};
 use crate::pools::{EndpointView, Pools};
 use crate::request::{ClientAddress, ClientHash, RequestMeta};
 use crate::store::{Record, SessionKey};
@@ -25,6 +25,7 @@ mod room;
 mod route;
 mod rules;
 mod search;
+mod settle;
 mod trace;
 mod visit;
 
@@ -104,14 +105,16 @@ impl<P: AffinityPolicy> Affinity<P> {
         let recall = self.policy.read(request, now);
         let ttl = match recall.claim {
             Claim::Stored(_) => self.idle_time(),
-            Claim::Carried(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
+            Claim::Carried(_) | Claim::Foreign(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
         };
         let client = request.client_ip.map(|ip| self.clients.address(ip));
         let missing = match recall.claim {
             Claim::New(None) => self.missing(),
-            Claim::New(Some(_)) | Claim::Carried(_) | Claim::Stored(_) | Claim::Unbound => {
-                Created::NoCookie
-            }
+            Claim::New(Some(_))
+            | Claim::Carried(_)
+            | Claim::Foreign(_)
+            | Claim::Stored(_)
+            | Claim::Unbound => Created::NoCookie,
         };
         let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
         Visit { claim, seed, client, scheme, now, ttl, missing, asked: Asked::default() }
@@ -165,10 +168,11 @@ impl<P: AffinityPolicy> Affinity<P> {
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
         let session_key = visit.session_key().copied();
-        let chooser = Chooser::of(&session, session_key.is_some(), visit.seed);
         let (client, now) = (visit.client, visit.now);
+        let by_client = || client.map(|client| self.clients.seed(client));
+        let chooser = Chooser::of(&session, session_key.is_some(), visit.seed, by_client);
         let mut search = self.search(pools, chooser, client, session_key.as_ref(), now, &[]);
-        if !matches!(session, Session::Live(_)) {
+        if session.pin().is_none() {
             search.drawn = search.needs_entropy().then(entropy);
         }
         let seed = AttemptSeed::new(visit.seed, search.drawn);
@@ -238,7 +242,8 @@ impl<P: AffinityPolicy> Affinity<P> {
         let Attempt { client, now, .. } = *attempt;
         let session_key = attempt.session_key.as_ref();
         let (seed, drawn) = attempt.seed.parts();
-        let chooser = Chooser::of(&attempt.session, session_key.is_some(), seed);
+        let by_client = || client.map(|client| self.clients.seed(client));
+        let chooser = Chooser::of(&attempt.session, session_key.is_some(), seed, by_client);
         let tried = attempt.tried();
         let mut search = self.search(pools, chooser, client, session_key, now, tried);
         search.drawn = drawn;
@@ -265,41 +270,6 @@ impl<P: AffinityPolicy> Affinity<P> {
     ) -> Search<'p, 's, T> {
         let (rules, clients) = (&self.rules, &self.clients);
         Search { pools, rules, clients, client, session_key, chooser, drawn: None, tried, now }
-    }
-
-    /// Step 4, only after the endpoint has answered: returns the cookie or the issued header for the
-    /// client and the write for the store. A request that is never settled promises nothing to the client.
-    ///
-    /// ```
-    /// # use session_affinity::{Affinity, AffinityPolicy, Pools, Attempt, SessionStore};
-    /// # fn serve<P: AffinityPolicy, S: SessionStore>(affinity: &Affinity<P>, attempt: Attempt, pools: &Pools<&str>, store: &S, mut response: http::Response<()>)
-    /// # -> Result<(), S::Error> {
-    /// let settlement = affinity.settle(attempt, pools);
-    /// store.commit(settlement.apply(&mut response))?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn settle<T>(&self, attempt: Attempt, pools: &Pools<T>) -> Settlement {
-        let Attempt { session, ref session_key, scheme, now, .. } = attempt;
-        let mark = pools.mark_at(attempt.position, attempt.endpoint);
-        if let Some(mark) = mark {
-            mark.seen(now);
-        }
-        let Some(transition) = attempt.transition() else { return Settlement::nothing() };
-        let pinned = match transition {
-            Transition::Lent { pin, .. } => pools.mark(pin.endpoint),
-            Transition::Kept(_) | Transition::Created { .. } | Transition::Moved { .. } => mark,
-        };
-        if let Some(pinned) = pinned {
-            census::note(pinned, transition, self.policy.life(), now);
-        }
-        let mut served = Served::new(transition, scheme, now);
-        if let Some(key) = session_key {
-            served = served.with_session(key, session.record());
-        }
-        let mut settlement = self.policy.remember(&served);
-        settlement.cache_guard = self.rules.cache_guard;
-        settlement
     }
 }
 

@@ -14,7 +14,7 @@
 //! | the request goes upstream | [`Affinity::strip_changes`] |
 //! | the head of a response has come from the endpoint | [`Flow::answered`] |
 //! | the endpoint broke off | [`Flow::broke_off`] |
-//! | the head of a response goes to the client | [`Flow::settle`], [`Settlement::changes`], the store |
+//! | the head of a response goes to the client | [`Flow::settle_response`], [`Settlement::changes`], the store |
 //! | the request is over | [`Flow::outcome`] |
 //!
 //! A response that comes from the stack's own cache is settled by the same callback, and gets
@@ -89,7 +89,7 @@
 //! | `fail_to_connect` | [`Flow::failover`] and `set_retry`, unless `e.root_cause()` is an `io::Error` of our own side |
 //! | `upstream_request_filter` | [`Affinity::strip_changes`] by `remove_header`, `append_header` |
 //! | `upstream_response_filter` | [`Flow::answered`], before the cache |
-//! | `response_filter` | [`Flow::settle`] and its changes, after the cache |
+//! | `response_filter` | [`Flow::settle_response`] and its changes, after the cache |
 //! | `logging` | [`Flow::broke_off`] for an error of `ErrorSource::Upstream`, then [`Flow::outcome`] |
 //!
 //! The example `pingora`, in the repository and not in the package, is a whole proxy with a cache.

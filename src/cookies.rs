@@ -3,10 +3,12 @@
 
 mod attributes;
 mod cache_guard;
+mod cut;
 mod date;
 mod field_change;
 mod name;
 mod needle;
+mod response_cookie;
 mod scope;
 mod set_cookie;
 
@@ -14,6 +16,7 @@ pub use attributes::{CookieAttributes, InvalidAttributes, Lifetime, SameSite, Se
 pub use cache_guard::CacheGuard;
 pub use field_change::FieldChange;
 pub use name::{CookieName, InvalidCookieName};
+pub(crate) use response_cookie::ResponseCookie;
 pub use scope::{CookieDomain, CookiePath, InvalidCookieDomain, InvalidCookiePath};
 pub(crate) use set_cookie::Lines;
 pub use set_cookie::SetCookie;

@@ -172,7 +172,7 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
                 Ok(early) if is_interim(early.status()) => return Ok(early),
                 Ok(mut response) => {
                     response.extensions_mut().insert(attempt.trace());
-                    let settlement = affinity.settle(attempt, pools);
+                    let settlement = affinity.settle_response(attempt, pools, &response);
                     store.commit(settlement.apply(&mut response)).await;
                     return Ok(response);
                 }

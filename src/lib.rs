@@ -93,7 +93,7 @@
 //! | live | its endpoint takes it, its pool sheds, and the session is in the percentage | moved to the next open pool, else the fallback, else kept | a new pin |
 //! | live | its endpoint takes it and is suspect | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
 //! | live | its endpoint takes it and is full, and another one has [`Room`](steering::Room) | `none`: kept; `temporary`: lent; `sticky`: moved | by the outcome |
-//! | live | its endpoint takes it | kept | cookie: nothing; header: the idle timer restarts |
+//! | live | its endpoint takes it | kept; migrated where another system's cookie has named it | cookie: nothing; header: the idle timer restarts; migrated: a new pin |
 //! | live | otherwise, in every failover mode | moved to the first open pool; or lent or refused, as [`OnLoss`](failover::OnLoss) says | a new pin; lent: as kept; refused: nothing |
 //! | absent, or not usable | | created in the first open pool that does not shed it | a new pin |
 //! | to be created, moved, or lent from a lost endpoint | no pool is open, or every open pool sheds a new one | the fallback pool, itself enabled: an endpoint that takes new sessions; where there is no such endpoint, any enabled one with weight > 0, its health ignored; a new session without it: the first open pool | a new pin; lent: as kept |
@@ -202,6 +202,7 @@ mod pin;
 pub mod policy;
 pub mod pools;
 mod request;
+mod response;
 pub mod steering;
 pub mod store;
 mod sync;
@@ -224,6 +225,7 @@ pub use policy::{
 };
 pub use pools::{Pool, Pools};
 pub use request::{RequestMeta, Scheme};
+pub use response::ResponseMeta;
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
 pub use store::{MemoryStore, Record, SessionStore, StoreWrite};

@@ -157,6 +157,11 @@ bounded! {
     Weight(u8): 0..=100, "weight", " hundredths", default 100
 }
 bounded! {
+    /// The share of its life after which a session in a cookie or an issued header is renewed by
+    /// use, in percent: 0 to 99, by default 50. At 0 each response renews it.
+    RenewAfter(u8): 0..=99, "renew_after", " percent", default 50
+}
+bounded! {
     /// The time that one call to a store across the network may take, in milliseconds: 1 to 1 000,
     /// by default 20. It is the most that a store which does not answer delays a request.
     StoreDeadline(u64): 1..=1_000, "store_deadline_ms", " milliseconds", default 20

@@ -11,6 +11,7 @@ use crate::token::Rejected;
 /// | label | meaning |
 /// |---|---|
 /// | `kept` | the pinned endpoint serves the request |
+/// | `migrated` | the endpoint that another system's cookie names serves the request, and the client gets our cookie in its place |
 /// | `created:…` | a new session begins: see [`Created`] |
 /// | `moved:…` | a live session is pinned to another endpoint: see [`Moved`] |
 /// | `lent:…` | another endpoint serves this request, the pin is unchanged: see [`Lent`] |
@@ -30,6 +31,9 @@ use crate::token::Rejected;
 pub enum Outcome {
     /// The pinned endpoint serves the request.
     Kept,
+    /// The endpoint that another system's cookie names serves the request, and the session is
+    /// pinned to it: see [`MigratingPolicy`](crate::policy::MigratingPolicy).
+    Migrated,
     /// A new session begins.
     Created(Created),
     /// A live session is pinned to another endpoint.
@@ -131,6 +135,7 @@ impl Outcome {
     /// Every outcome.
     pub const ALL: &'static [Self] = &[
         Self::Kept,
+        Self::Migrated,
         Self::Created(Created::NoCookie),
         Self::Created(Created::NoHeader),
         Self::Created(Created::Expired),
@@ -168,6 +173,7 @@ impl Outcome {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Kept => "kept",
+            Self::Migrated => "migrated",
             Self::Created(Created::NoCookie) => "created:no_cookie",
             Self::Created(Created::NoHeader) => "created:no_header",
             Self::Created(Created::Expired) => "created:expired",

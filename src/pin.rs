@@ -29,10 +29,15 @@ impl Pin {
     /// The seed of every choice for this session when it is live. It is made of the endpoint and
     /// the issued time, so that concurrent requests of one session agree on every node.
     pub(crate) fn seed(&self) -> u64 {
+        self.seed_for(self.issued.as_secs())
+    }
+
+    /// The seed of every choice for a session at this endpoint that this number tells from others.
+    pub(crate) fn seed_for(&self, number: u64) -> u64 {
         let mut message = [0; 16];
-        let (endpoint, issued) = message.split_at_mut(8);
+        let (endpoint, rest) = message.split_at_mut(8);
         endpoint.copy_from_slice(&self.endpoint.as_u64().to_be_bytes());
-        issued.copy_from_slice(&self.issued.as_secs().to_be_bytes());
+        rest.copy_from_slice(&number.to_be_bytes());
         SipHasher24::new_with_key(b"session-affinity").hash(&message)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::carrier::Carrier;
+use crate::endpoint::EndpointId;
 use crate::failover::FailoverMode;
 use crate::limits::Ttl;
 use crate::names::LoadBalancer;
@@ -13,23 +14,33 @@ use crate::time::UnixTime;
 use crate::token::Rejected;
 
 mod cookie;
+mod foreign_cookie;
 mod forgotten;
 mod header;
+mod invalid_life;
 mod ip_cookie;
+mod learned;
+mod migrating;
 mod none;
 mod response_field;
 mod served;
 mod settlement;
+mod sliding;
 
 pub use cookie::CookiePolicy;
+pub use foreign_cookie::{CookieOwner, ForeignCookie, ForeignFormat};
 pub use forgotten::Forgotten;
 pub use header::{HeaderPolicy, InvalidHeaders, Require};
+pub use invalid_life::InvalidLife;
 pub use ip_cookie::IpCookiePolicy;
+pub use learned::LearnedPolicy;
+pub use migrating::MigratingPolicy;
 pub use none::NoAffinity;
 pub use response_field::ResponseField;
 pub use served::{Served, Transition};
 pub use settlement::Settlement;
 pub(crate) use settlement::is_interim;
+pub use sliding::SlidingPolicy;
 
 /// The place where sessions are remembered. A policy has two halves: [`read`](Self::read) finds
 /// the session of a request, and [`remember`](Self::remember) notes where it was served.
@@ -41,7 +52,11 @@ pub(crate) use settlement::is_interim;
 /// | [`CookiePolicy`] | the cookie, or an issued header | the client's address where the pool steers by `hash`, else entropy | absolute |
 /// | [`IpCookiePolicy`] | the cookie or an issued header; a valid one beats the address | the client's address, else entropy | absolute |
 /// | [`HeaderPolicy`] | the store, under the session key | the session key | idle |
+/// | [`LearnedPolicy`] | the store, under the application's own session cookie | the session key; entropy or the address before there is one | idle |
 /// | [`NoAffinity`] | nowhere | the client's address where the pool steers by `hash`, else entropy | – |
+///
+/// Two more wrap another policy: [`SlidingPolicy`] renews a session that is used, and
+/// [`MigratingPolicy`] takes over the sessions of another system by its cookies.
 ///
 /// # Laws
 /// `read` does no I/O, is a pure function of its arguments, and cannot fail: a cookie or key
@@ -53,7 +68,7 @@ pub(crate) use settlement::is_interim;
 ///
 /// ```
 /// use session_affinity::carrier::Carrier;
-/// use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
+/// use session_affinity::policy::{Claim, ForeignCookie, Forgotten, Life, Recall, Served};
 /// use session_affinity::{
 ///     AffinityPolicy, CookiePolicy, FailoverMode, LoadBalancer, RequestMeta, Settlement, UnixTime,
 /// };
@@ -83,6 +98,10 @@ pub(crate) use settlement::is_interim;
 ///
 ///     fn carrier(&self) -> Option<&Carrier> {
 ///         self.0.carrier()
+///     }
+///
+///     fn foreign_cookies(&self) -> &[ForeignCookie] {
+///         self.0.foreign_cookies()
 ///     }
 ///
 ///     fn life(&self) -> Life {
@@ -115,6 +134,13 @@ pub trait AffinityPolicy: Send + Sync {
     /// requests. `None` for a policy that gives the client nothing. A policy that wraps another one
     /// must forward it, or the endpoints see the token.
     fn carrier(&self) -> Option<&Carrier>;
+
+    /// The cookies of other systems that the policy accepts: see [`MigratingPolicy`]. What those
+    /// systems have put into them is stripped from upstream requests. A policy that wraps another one
+    /// must forward it, or the endpoints see the cookies.
+    fn foreign_cookies(&self) -> &[ForeignCookie] {
+        &[]
+    }
 
     /// The life of this policy's sessions. A drain is measured by it, and a stored session idles
     /// out after it.
@@ -152,6 +178,9 @@ impl From<Claim> for Recall {
 pub enum Claim {
     /// The request carries a pin that is valid now.
     Carried(Pin),
+    /// The request carries no pin, but the cookie of another system that keeps its session at this
+    /// endpoint. The session is live; its beginning and its end are unknown.
+    Foreign(EndpointId),
     /// The request carries no pin, or none that is valid, for this reason.
     New(Option<Rejected>),
     /// The pin, if it exists, is in the store under this key.
@@ -209,6 +238,10 @@ macro_rules! forward {
 
             fn carrier(&self) -> Option<&Carrier> {
                 (**self).carrier()
+            }
+
+            fn foreign_cookies(&self) -> &[ForeignCookie] {
+                (**self).foreign_cookies()
             }
 
             fn life(&self) -> Life {

@@ -83,8 +83,12 @@ fn with_cookie(endpoint: &str) -> HeaderMap {
 /// A kept request of the cookie policies allocates nothing.
 #[test]
 fn a_kept_cookie_request_allocates_nothing() {
-    let policies: [Box<dyn AffinityPolicy>; 2] =
-        [Box::new(cookie_policy()), Box::new(IpCookiePolicy::new(cookie_policy()))];
+    let policies: [Box<dyn AffinityPolicy>; 4] = [
+        Box::new(cookie_policy()),
+        Box::new(IpCookiePolicy::new(cookie_policy())),
+        Box::new(support::sliding(&keyring())),
+        Box::new(support::migrating(&keyring())),
+    ];
     for policy in policies {
         let affinity = Affinity::new(policy).with_cooling_off(CoolingOff::new(10).unwrap());
         let (pools, headers) = (two_pools(), with_cookie("eu-1"));

@@ -2,6 +2,7 @@
 
 use session_affinity::config::gateway_api::{GatewayDuration, SessionPersistence};
 use session_affinity::cookies::CookieName;
+use session_affinity::policy::{Served, Transition};
 use session_affinity::store::SessionKey;
 use session_affinity::token::{Pin, Rejected, TokenCodec};
 use session_affinity::*;
@@ -21,6 +22,11 @@ fn debug_names_what_helps_and_hides_the_rest() {
         expires: NOW.saturating_add(60),
     };
     let token = TokenCodec::new(&shop(), CookieName::default(), &keyring()).seal(&pin);
+    let mut response = http::Response::new(());
+    response.headers_mut().insert("set-cookie", "SID=secret".parse().unwrap());
+    let created = Transition::Created { endpoint: EndpointId::from_u64(0xab) };
+    let served = Served::new(created, Scheme::Https, NOW).with_foreign_session();
+    let served = served.with_response(&response);
     let shown = [
         format!("{secret:?}"),
         format!("{:?}", key(2)),
@@ -33,6 +39,7 @@ fn debug_names_what_helps_and_hides_the_rest() {
         format!("{:?}", Affinity::new(NoAffinity::new(&shop()))),
         format!("{:?}", Pools::builder().pool(Pool::<()>::new("eu"))),
         format!("{:?}", callbacks::Flow::<()>::default()),
+        format!("{served:?}"),
     ];
     let expected = [
         "Secret(..)",
@@ -50,6 +57,8 @@ fn debug_names_what_helps_and_hides_the_rest() {
         "PoolsBuilder { in_order: [Pool { name: \"eu\", endpoints: [], state: None, weight: None, minimum_origins: None, \
          shedding: None, room: None, .. }], fallback: None, order: AsGiven, initial_health: Healthy, before: None }",
         "Flow { stage: \"unrouted\", outcome: None }",
+        "Served { transition: Created { endpoint: EndpointId(00000000000000ab) }, session_key: None, \
+         record: Absent, is_foreign: true, response: Some(200), scheme: Https, now: UnixTime(1800000000) }",
     ];
     assert_eq!(shown.each_ref().map(String::as_str), expected);
     assert_eq!(token.to_string(), token.as_str());

@@ -7,6 +7,7 @@ mod support;
 use std::cell::Cell;
 use std::time::Instant;
 
+use http::header::COOKIE;
 use naive::{
     Ask, NaiveEndpoint, NaivePool, Service, Session, Step, Walk, World, Write, shedding_hash,
     shedding_hash_of_key, write_of,
@@ -488,7 +489,7 @@ impl Bench {
                 panic!("{}", explain(&law, &[], &taken));
             }
         };
-        if matches!(case.session, Session::Live(_)) {
+        if case.session.pinned().is_some() {
             assert!(
                 !drawn.get(),
                 "{}",
@@ -536,6 +537,13 @@ impl Bench {
         let written = written(&settlement, self.kind, endpoint, key, now);
         let expected = write_of(outcome, self.kind.has_token(), case.record);
         assert_eq!(written, expected, "{}", explain("what is written", &permitted, &taken));
+        let takes_back = matches!(case.session, Session::Foreign(_)) && written == Write::SetCookie;
+        assert_eq!(
+            settlement.removals().len(),
+            usize::from(takes_back),
+            "{}",
+            explain("the other cookie is taken back when ours is set", &permitted, &taken)
+        );
         self.settled += 1;
         Some(taken)
     }
@@ -552,18 +560,26 @@ impl Bench {
         let stored =
             |session, record| Case { session, record, client: client.clone().with_user("ann") };
         match self.kind {
-            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
+            Kind::Cookie
+            | Kind::IpCookie
+            | Kind::IssuedHeader
+            | Kind::Sliding
+            | Kind::Migrating => {
                 let early = Pin { issued: at(now + 900_000), expires: at(now + 980_000), ..pin };
                 let late = Pin { issued: at(now - 90_000), expires: at(now - 10_000), ..pin };
                 let forger = Keyring::from(Key::new(1, Secret::new([77; 32]).unwrap()));
                 let version_2 =
                     format!("Ag{}", &self.kind.codec(&keyring()).seal(&pin).as_str()[2..]);
-                vec![
-                    Case {
-                        session: Session::Live(pin_id()),
-                        record: Record::Absent,
-                        client: with_token(pin, keyring()),
-                    },
+                let (live, client) = match self.kind {
+                    Kind::Migrating => {
+                        (Session::Foreign(pin_id()), client.clone().with_old_cookie("a.pin"))
+                    }
+                    _ => (Session::Live(pin_id()), with_token(pin, keyring())),
+                };
+                let live = Case { session: live, record: Record::Absent, client };
+                let client = Client::number(7);
+                let cases = vec![
+                    live,
                     new(self.kind.missing(), client.clone()),
                     new(self.kind.missing(), Client::without_address()),
                     new(Created::Expired, with_token(late, keyring())),
@@ -572,7 +588,18 @@ impl Bench {
                     new(Created::Forged, with_token(pin, forger)),
                     new(Created::UnknownKey, with_token(pin, Keyring::from(key(5)))),
                     new(Created::UnknownVersion, carry(&version_2)),
-                ]
+                ];
+                // A cookie of ours that is not valid does not fall back to the other one.
+                let with_old = |mut case: Case| {
+                    if case.session.pinned().is_none() && case.client.headers.contains_key(COOKIE) {
+                        case.client = case.client.with_old_cookie("a.pin");
+                    }
+                    case
+                };
+                match self.kind {
+                    Kind::Migrating => cases.into_iter().map(with_old).collect(),
+                    _ => cases,
+                }
             }
             Kind::Header => vec![
                 stored(
@@ -610,7 +637,7 @@ impl Bench {
             // What is left out is spread over all conditions.
             let mut spread = Random(number as u64);
             let (live, new): (Vec<&Case>, Vec<_>) =
-                cases.iter().partition(|case| matches!(case.session, Session::Live(_)));
+                cases.iter().partition(|case| case.session.pinned().is_some());
             for (mode, every) in modes {
                 if spread.next().is_multiple_of(*every) {
                     let retries = 1 + spread.below(2);
@@ -699,6 +726,14 @@ fn every_combination_of_the_tables_for_an_issued_header() {
     let modes =
         [(FailoverMode::None, 49), (FailoverMode::Temporary, 49), (FailoverMode::Sticky, 49)];
     Bench::run(Kind::IssuedHeader, &modes, 25);
+}
+
+/// The tables of manual::tables, for sessions that another proxy has pinned.
+#[test]
+fn every_combination_of_the_tables_for_sessions_of_another_system() {
+    let modes =
+        [(FailoverMode::None, 25), (FailoverMode::Temporary, 25), (FailoverMode::Sticky, 25)];
+    Bench::run(Kind::Migrating, &modes, 25);
 }
 
 /// manual::tables, The session: "unbound: steering chooses each time, in the same pools | nothing"

@@ -18,8 +18,9 @@ use support::{NOW, PinnedTo, cookie_policy, header, key, request, shop};
 
 /// manual::tables, Every outcome, and what to do: "There are no others, and none will be added
 /// without a breaking release."
-const LABELS: [&str; 32] = [
+const LABELS: [&str; 33] = [
     "kept",
+    "migrated",
     "created:no_cookie",
     "created:no_header",
     "created:expired",
@@ -139,6 +140,22 @@ fn labels_of_new_sessions() {
     );
     let attempt = case.route(None, NOW).unwrap();
     assert_eq!(case.failover(attempt).unwrap().outcome().label(), "created:connect_failed");
+}
+
+#[test]
+fn labels_of_sessions_that_another_system_has_pinned() {
+    let affinity = Affinity::new(support::migrating(&support::keyring()));
+    let pools = Pools::builder().pool(Pool::new("a").with_endpoint(Endpoint::new("1", ())));
+    let pools = pools.build().unwrap();
+    let label = |server| {
+        let client = support::Client::number(7).with_old_cookie(server);
+        let visit = affinity.recall(&client.request(), NOW);
+        let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || 0).unwrap();
+        attempt.outcome().label()
+    };
+    assert_eq!(label("a.1"), "migrated");
+    assert_eq!(label("a.2"), "moved:removed");
+    assert_eq!(label("another"), "created:no_cookie");
 }
 
 #[test]

@@ -21,6 +21,7 @@ const CLIENTS: usize = 60;
 fn possible(kind: Kind) -> HashSet<&'static str> {
     let can = |outcome: &&Outcome| match (kind, outcome) {
         (_, Outcome::NoEndpoint | Outcome::GaveUp) => true,
+        (_, Outcome::Migrated) => kind == Kind::Migrating,
         (Kind::NoAffinity, _) => matches!(outcome, Outcome::Unbound),
         (Kind::Header, Outcome::Created(reason)) => {
             matches!(
@@ -40,8 +41,8 @@ fn possible(kind: Kind) -> HashSet<&'static str> {
         (_, Outcome::Created(reason)) => {
             !matches!(reason, Created::NoRecord | Created::Unreadable | Created::StoreUnreachable)
         }
-        (Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader, Outcome::Unbound) => false,
-        (Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader, _) => true,
+        (_, Outcome::Unbound) => false,
+        (_, _) => true,
     };
     Outcome::ALL.iter().filter(can).map(|outcome| outcome.label()).collect()
 }

@@ -203,6 +203,6 @@ fn request(headers: &HeaderMap) -> RequestMeta<'_> {
 fn carried(claim: Claim) -> Option<Pin> {
     match claim {
         Claim::Carried(pin) => Some(pin),
-        Claim::New(_) | Claim::Stored(_) | Claim::Unbound => None,
+        Claim::Foreign(_) | Claim::New(_) | Claim::Stored(_) | Claim::Unbound => None,
     }
 }

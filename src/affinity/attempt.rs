@@ -88,10 +88,7 @@ impl Attempt {
     /// The endpoint that the session was pinned to when the request arrived; `None` without a live
     /// session.
     pub fn pinned(&self) -> Option<EndpointId> {
-        match &self.session {
-            Session::Live(pin) => Some(pin.endpoint),
-            Session::New(_) | Session::Unbound => None,
-        }
+        self.session.pin().map(|pin| pin.endpoint)
     }
 
     /// The endpoints that could not be connected to for this request, in the order in which they
@@ -135,14 +132,15 @@ impl Attempt {
     /// The change of the session if the endpoint answers; `None` when there is no session.
     pub(super) fn transition(&self) -> Option<Transition> {
         let endpoint = self.endpoint;
-        match (self.course, &self.session) {
-            (Course::Created(_), _) => Some(Transition::Created { endpoint }),
-            (Course::Kept, Session::Live(pin)) => Some(Transition::Kept(*pin)),
-            (Course::Moved(_), Session::Live(pin)) => {
-                Some(Transition::Moved { from: *pin, endpoint })
+        match (self.course, self.session.pin()) {
+            // No policy of ours has pinned it before.
+            (Course::Created(_) | Course::Migrated, _) => Some(Transition::Created { endpoint }),
+            (Course::Kept, Some(pin)) => Some(Transition::Kept(*pin)),
+            (Course::Moved(_), Some(pin)) => Some(Transition::Moved { from: *pin, endpoint }),
+            (Course::Lent(_), Some(pin)) => Some(Transition::Lent { pin: *pin, endpoint }),
+            (Course::Unbound, _) | (Course::Kept | Course::Moved(_) | Course::Lent(_), None) => {
+                None
             }
-            (Course::Lent(_), Session::Live(pin)) => Some(Transition::Lent { pin: *pin, endpoint }),
-            (Course::Unbound | Course::Kept | Course::Moved(_) | Course::Lent(_), _) => None,
         }
     }
 
@@ -165,12 +163,8 @@ impl Attempt {
 
     /// The pinned endpoint, if it was passed over and has not been tried since.
     pub(super) fn passed_over(&self) -> Option<EndpointId> {
-        match &self.session {
-            Session::Live(pin) if self.passed_over => {
-                Some(pin.endpoint).filter(|pinned| !self.tried().contains(pinned))
-            }
-            _ => None,
-        }
+        let pinned = self.pinned().filter(|_| self.passed_over);
+        pinned.filter(|pinned| !self.tried().contains(pinned))
     }
 }
 
@@ -178,6 +172,8 @@ impl Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Course {
     Kept,
+    /// As kept, by the cookie of another system.
+    Migrated,
     Created(Created),
     Moved(Moved),
     Lent(Lent),
@@ -188,6 +184,7 @@ impl Course {
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Kept => Outcome::Kept,
+            Self::Migrated => Outcome::Migrated,
             Self::Created(reason) => Outcome::Created(reason),
             Self::Moved(reason) => Outcome::Moved(reason),
             Self::Lent(reason) => Outcome::Lent(reason),
@@ -197,7 +194,7 @@ impl Course {
 
     pub(super) fn standing(self) -> Standing {
         match self {
-            Self::Kept | Self::Lent(_) => Standing::Pinned,
+            Self::Kept | Self::Migrated | Self::Lent(_) => Standing::Pinned,
             Self::Created(_) | Self::Moved(_) | Self::Unbound => Standing::Unpinned,
         }
     }
@@ -213,7 +210,7 @@ impl Course {
     /// The course after a passive failure which leaves the pin unchanged.
     pub(super) fn lent(self) -> Self {
         match self {
-            Self::Kept | Self::Lent(_) => Self::Lent(Lent::ConnectFailed),
+            Self::Kept | Self::Migrated | Self::Lent(_) => Self::Lent(Lent::ConnectFailed),
             Self::Created(_) | Self::Moved(_) | Self::Unbound => self,
         }
     }
@@ -221,17 +218,23 @@ impl Course {
     /// The course after a passive failure which pins the session to another endpoint.
     pub(super) fn rebound(self) -> Self {
         match self {
-            Self::Kept | Self::Lent(_) | Self::Moved(_) => Self::Moved(Moved::ConnectFailed),
+            Self::Kept | Self::Migrated | Self::Lent(_) | Self::Moved(_) => {
+                Self::Moved(Moved::ConnectFailed)
+            }
             Self::Created(_) => Self::Created(Created::ConnectFailed),
             Self::Unbound => Self::Unbound,
         }
     }
 
-    /// The course on the way to this endpoint: a session that returns to its pin is kept.
+    /// The course on the way to this endpoint: a session that returns to its pin is kept, or
+    /// migrated.
     pub(super) fn towards(self, endpoint: EndpointId, session: &Session) -> Self {
         match (self, session) {
             (Self::Moved(_) | Self::Lent(_), Session::Live(pin)) if pin.endpoint == endpoint => {
                 Self::Kept
+            }
+            (Self::Moved(_) | Self::Lent(_), Session::Foreign(pin)) if pin.endpoint == endpoint => {
+                Self::Migrated
             }
             _ => self,
         }

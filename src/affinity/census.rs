@@ -1,12 +1,20 @@
 //! The note of a session in the census of its endpoint.
 
 use crate::endpoint::mark::Mark;
-use crate::policy::{Life, Transition};
+use crate::policy::{Life, Settlement, Transition};
 use crate::time::UnixTime;
 
-/// Notes a session that was served at `now` under the endpoint that it is pinned to.
-pub(super) fn note(pinned: &Mark, transition: Transition, life: Life, now: UnixTime) {
+/// Notes a session that was served at `now` under the endpoint that it is pinned to. A kept session
+/// whose client gets a token is renewed: it lasts as long as one that begins now.
+pub(super) fn note(
+    pinned: &Mark,
+    transition: Transition,
+    settlement: &Settlement,
+    life: Life,
+    now: UnixTime,
+) {
     let kept = match transition {
+        Transition::Kept(_) if settlement.response.is_some() => None,
         Transition::Kept(pin) | Transition::Lent { pin, .. } => Some(pin),
         Transition::Created { .. } | Transition::Moved { .. } => None,
     };

@@ -13,6 +13,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// | issued header | nothing: no field makes a client forget a header. The client drops it by itself, or sends it until the token expires |
     /// | store (`header`) | the write [`Remove`](crate::store::WriteKind::Remove), for a request with a session key |
     /// | policy `none` | nothing |
+    /// | cookies of another system ([`MigratingPolicy`](crate::policy::MigratingPolicy)) | these too, or the next request would begin with one |
     ///
     /// A copy of a token stays valid until it expires: a cookie session ends with the client's
     /// cookie, a header session with its record.

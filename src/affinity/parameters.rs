@@ -1,6 +1,9 @@
 //! The setters of the parameters that hold for every policy, and the names that the policy brings.
 
+use std::iter;
+
 use http::HeaderMap;
+use http::header::COOKIE;
 
 use super::Affinity;
 use crate::carrier::Carrier;
@@ -90,8 +93,9 @@ impl<P: AffinityPolicy> Affinity<P> {
     }
 
     /// Removes the cookie or the issued header of the policy from the headers of a request that goes
-    /// to an endpoint: other fields and other cookies stay as they are. Call it after
-    /// [`recall`](Self::recall), which reads it.
+    /// to an endpoint, and what another system has put into its cookies
+    /// ([`AffinityPolicy::foreign_cookies`]): other fields and other cookies stay as they are. Call it
+    /// after [`recall`](Self::recall), which reads them.
     ///
     /// ```
     /// # use session_affinity::{Affinity, AffinityPolicy};
@@ -102,6 +106,9 @@ impl<P: AffinityPolicy> Affinity<P> {
     pub fn strip(&self, headers: &mut HeaderMap) {
         if let Some(carrier) = self.carrier() {
             carrier.strip(headers);
+        }
+        for cookie in self.policy.foreign_cookies() {
+            cookie.strip(headers);
         }
     }
 
@@ -119,7 +126,28 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// }
     /// ```
     pub fn strip_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<P> {
-        self.carrier().map(|carrier| carrier.strip_changes(headers)).into_iter().flatten()
+        let foreign = self.policy.foreign_cookies();
+        let carrier = self.carrier().filter(|carrier| {
+            // Two lists of changes of one field would undo each other.
+            foreign.is_empty() || matches!(carrier, Carrier::Header(_))
+        });
+        let by_carrier = carrier.map(|carrier| carrier.strip_changes(headers));
+        let cookies = (!foreign.is_empty()).then(|| self.cookie_changes(headers));
+        by_carrier.into_iter().flatten().chain(cookies.into_iter().flatten())
+    }
+
+    /// The changes of [`Affinity::strip`] in the field `Cookie`.
+    fn cookie_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<P> {
+        let lines =
+            |headers: &HeaderMap| -> Vec<_> { headers.get_all(COOKIE).iter().cloned().collect() };
+        let before = lines(headers);
+        let mut stripped: HeaderMap = before.iter().map(|line| (COOKIE, line.clone())).collect();
+        self.strip(&mut stripped);
+        let after = lines(&stripped);
+        let has_changed = before != after;
+        let appended = after.into_iter().map(|line| FieldChange::Append(COOKIE, line));
+        let changes = has_changed.then(|| iter::once(FieldChange::Remove(COOKIE)).chain(appended));
+        changes.into_iter().flatten()
     }
 
     /// The cookie or the header that carries the token; `None` for a policy that gives the client

@@ -22,6 +22,9 @@ use crate::pools::{EndpointView, PoolView};
 /// | 7 | new | | created in the first open pool that does not shed it, else in the fallback pool, else in the first open pool |
 /// | 8 | unbound | | chosen as a new one |
 ///
+/// A session that another system has pinned is live in each row, and migrated where another one would
+/// be kept.
+///
 /// In the fallback pool, itself enabled, an endpoint that takes new sessions is chosen; where there
 /// is no such endpoint, any enabled one with a weight above 0, its health ignored. Without that the
 /// error is [`NoRoute::NoEndpoint`].
@@ -31,7 +34,8 @@ pub(super) fn route<'p, T>(
 ) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let new = || search.for_new().ok_or(NoRoute::no_endpoint(None));
     match session {
-        Session::Live(pin) => live(pin, search),
+        Session::Live(pin) => live(pin, Course::Kept, search),
+        Session::Foreign(pin) => live(pin, Course::Migrated, search),
         Session::New(reason) => Ok((new()?, Course::Created(*reason))), // row 7
         Session::Unbound => Ok((new()?, Course::Unbound)),              // row 8
     }
@@ -39,13 +43,14 @@ pub(super) fn route<'p, T>(
 
 fn live<'p, T>(
     pin: &Pin,
+    home: Course,
     search: &Search<'p, '_, T>,
 ) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
     let Some(endpoint) = search.pools.endpoint(pin.endpoint) else {
         let own = search.pools.pool_of_removed(pin.endpoint);
         return lost(pin, Lost::Removed, own, search); // row 6
     };
-    let kept = (endpoint, Course::Kept);
+    let kept = (endpoint, home);
     if search.is_last_resort(endpoint) {
         return Ok(kept); // row 1
     }

@@ -43,9 +43,19 @@ pub(super) enum Chooser<'s> {
 }
 
 impl<'s> Chooser<'s> {
-    pub(super) fn of(session: &'s Session, is_stored: bool, seed: ChoiceSeed) -> Self {
+    /// `client` is the hash of the client's address. The pin of a foreign session tells the sessions
+    /// of one endpoint apart by the second of the request alone, so they would leave it together.
+    pub(super) fn of(
+        session: &'s Session,
+        is_stored: bool,
+        seed: ChoiceSeed,
+        client: impl FnOnce() -> Option<u64>,
+    ) -> Self {
         match (session, seed) {
             (Session::Live(_), ChoiceSeed::Fixed(seed)) if is_stored => Self::Key(seed),
+            (Session::Foreign(pin), _) => {
+                client().map_or(Self::Pin(pin), |client| Self::Key(pin.seed_for(client)))
+            }
             (Session::Live(pin), _) => Self::Pin(pin),
             (Session::New(_) | Session::Unbound, seed) => Self::Policy(seed),
         }

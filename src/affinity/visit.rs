@@ -70,7 +70,7 @@ impl Visit {
     pub(super) fn session_key(&self) -> Option<&SessionKey> {
         match &self.claim {
             Claim::Stored(key) => Some(key),
-            Claim::Carried(_) | Claim::New(_) | Claim::Unbound => None,
+            Claim::Carried(_) | Claim::Foreign(_) | Claim::New(_) | Claim::Unbound => None,
         }
     }
 }
@@ -102,6 +102,8 @@ impl Asked {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Session {
     Live(Pin),
+    /// Live, and pinned by another system. The pin was issued now, and its end is unknown.
+    Foreign(Pin),
     New(Created),
     Unbound,
 }
@@ -117,6 +119,9 @@ impl Session {
             // A policy that is late with its expiry does not keep a session alive.
             (Claim::Carried(pin), _) if pin.expires > visit.now => Self::Live(pin),
             (Claim::Carried(_), _) => Self::New(Created::Expired),
+            (Claim::Foreign(endpoint), _) => {
+                Self::Foreign(Pin { endpoint, issued: visit.now, expires: UnixTime::MAX })
+            }
             (Claim::New(None), _) => Self::New(visit.missing),
             (Claim::New(Some(reason)), _) => Self::New(Created::rejected(reason)),
             (Claim::Stored(_), Record::Found { endpoint, issued }) => stored(endpoint, issued),
@@ -127,13 +132,21 @@ impl Session {
         }
     }
 
+    /// The pin of a live session, whichever system has made it.
+    pub(super) fn pin(&self) -> Option<&Pin> {
+        match self {
+            Self::Live(pin) | Self::Foreign(pin) => Some(pin),
+            Self::New(_) | Self::Unbound => None,
+        }
+    }
+
     /// The answer that the store gave, for a session with a key.
     pub(super) fn record(&self) -> Record {
         match *self {
             Self::Live(Pin { endpoint, issued, .. }) => Record::Found { endpoint, issued },
             Self::New(Created::Unreadable) => Record::Unreadable,
             Self::New(Created::StoreUnreachable) => Record::Unreachable,
-            Self::New(_) | Self::Unbound => Record::Absent,
+            Self::Foreign(_) | Self::New(_) | Self::Unbound => Record::Absent,
         }
     }
 }

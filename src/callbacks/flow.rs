@@ -10,6 +10,7 @@ use crate::affinity::{Affinity, Attempt, NoRoute, Trace, Visit};
 use crate::outcome::Outcome;
 use crate::policy::{AffinityPolicy, Settlement, is_interim};
 use crate::pools::Pools;
+use crate::response::ResponseMeta;
 use crate::store::Record;
 
 /// One request on its way through the callbacks of a stack: put it into the context that the stack
@@ -225,10 +226,42 @@ impl<T> Flow<T> {
         affinity: &Affinity<P>,
         status: StatusCode,
     ) -> Settlement {
+        self.settled(status, |attempt, pools| affinity.settle(attempt, pools))
+    }
+
+    /// Does as [`Flow::settle`], and shows the response to the policy, as
+    /// [`Affinity::settle_response`] does: for policies that learn from responses.
+    ///
+    /// ```
+    /// # use session_affinity::callbacks::Flow;
+    /// # use session_affinity::{Affinity, AffinityPolicy, ResponseMeta, SessionStore};
+    /// # struct Response { status: http::StatusCode, headers: http::HeaderMap }
+    /// # fn on_response<P: AffinityPolicy, S: SessionStore>(affinity: &Affinity<P>, store: &S, response: &mut Response, flow: &mut Flow<&str>) -> Result<(), S::Error> {
+    /// let meta = ResponseMeta::new(response.status, &response.headers);
+    /// let settlement = flow.settle_response(affinity, meta);
+    /// store.commit(settlement.apply_to(response.status, &mut response.headers))
+    /// # }
+    /// ```
+    pub fn settle_response<'r, P: AffinityPolicy>(
+        &mut self,
+        affinity: &Affinity<P>,
+        response: impl Into<ResponseMeta<'r>>,
+    ) -> Settlement {
+        let response = response.into();
+        self.settled(response.status, |attempt, pools| {
+            affinity.settle_response(attempt, pools, response)
+        })
+    }
+
+    fn settled(
+        &mut self,
+        status: StatusCode,
+        settle: impl FnOnce(Attempt, &Pools<T>) -> Settlement,
+    ) -> Settlement {
         match mem::take(&mut self.stage) {
             Stage::Answered(attempt, pools) if !is_interim(status) => {
                 self.stage = Stage::Over(attempt.trace());
-                affinity.settle(attempt, &pools).for_status(status)
+                settle(attempt, &pools).for_status(status)
             }
             other => {
                 self.stage = other;

@@ -1,4 +1,4 @@
-//! The dates of `Expires`, written without an allocation.
+//! The dates of `Expires`, written and read without an allocation.
 
 use crate::time::UnixTime;
 
@@ -66,6 +66,72 @@ fn digit(number: u64) -> u8 {
     b'0'.saturating_add((number % 10) as u8)
 }
 
+/// Reads a date as RFC 6265 section 5.1.1 does, in whatever order its parts are; `None` for what
+/// is no date. A time before 1970 becomes the epoch.
+pub(super) fn read_date(text: &[u8]) -> Option<UnixTime> {
+    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b':' || !byte.is_ascii();
+    for part in text.split(|byte| !is_part(byte)).filter(|part| !part.is_empty()) {
+        // Each part of a date is taken by the first of these that it fits and that is missing.
+        if time.is_none() && read_time(part).is_some() {
+            time = read_time(part);
+        } else if day.is_none() && leading_number(part, 1, 2).is_some() {
+            day = leading_number(part, 1, 2);
+        } else if month.is_none() && read_month(part).is_some() {
+            month = read_month(part);
+        } else if year.is_none() {
+            year = leading_number(part, 2, 4);
+        }
+    }
+    let year = match year? {
+        year @ 70..=99 => year.saturating_add(1_900),
+        year @ 0..=69 => year.saturating_add(2_000),
+        year => year,
+    };
+    let (day, time) = (day?, time?);
+    if !(1..=31).contains(&day) || year < 1_601 {
+        return None;
+    }
+    let days = days_since_epoch(year, month?, day);
+    Some(UnixTime::from_secs(days.saturating_mul(86_400)).saturating_add(time))
+}
+
+/// Returns the seconds since midnight of `8:49:37`.
+fn read_time(part: &[u8]) -> Option<u64> {
+    let mut fields = part.splitn(3, |byte| *byte == b':');
+    let mut field = |most: u64| -> Option<u64> {
+        leading_number(fields.next()?, 1, 2).filter(|number| *number <= most)
+    };
+    let (hour, minute, second) = (field(23)?, field(59)?, field(59)?);
+    Some(
+        hour.saturating_mul(3_600).saturating_add(minute.saturating_mul(60)).saturating_add(second),
+    )
+}
+
+/// Returns the number that a part begins with, if it has that many digits.
+fn leading_number(part: &[u8], least: usize, most: usize) -> Option<u64> {
+    let count = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = part.get(..count).filter(|_| (least..=most).contains(&count))?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Returns the month of the year: 0 is March.
+fn read_month(part: &[u8]) -> Option<u64> {
+    let name = part.get(..3)?;
+    (0..12).find(|month| {
+        name.eq_ignore_ascii_case(&self::name(b"MarAprMayJunJulAugSepOctNovDecJanFeb", *month))
+    })
+}
+
+/// Returns the days from 1970-01-01 to a date, 0 for one before it: [`civil`] the other way.
+#[expect(clippy::arithmetic_side_effects, reason = "years are 1 601 to 9 999, days 1 to 31")]
+fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - month / 10;
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
+    days.saturating_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +158,37 @@ mod tests {
         fn dates_are_those_of_a_calendar(seconds in 0_u64..253_402_300_800) {
             let date = imf_fixdate(UnixTime::from_secs(seconds));
             prop_assert_eq!(String::from_utf8(date.to_vec()).unwrap(), plain(seconds));
+        }
+
+        #[test]
+        fn a_date_that_was_written_is_read_again(seconds in 0_u64..253_402_300_800) {
+            let time = UnixTime::from_secs(seconds);
+            prop_assert_eq!(read_date(&imf_fixdate(time)), Some(time));
+        }
+
+        #[test]
+        fn any_text_is_a_date_or_none(text in "[ -~]{0,40}|[0-9: JanFebMar,-]{0,30}") {
+            read_date(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_every_form_that_servers_write() {
+        let date = UnixTime::from_secs(784_111_777);
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "6 nov 1994 8:49:37",
+            "1994 06 NOVEMBER 08:49:37 GMT+1",
+        ] {
+            assert_eq!(read_date(text.as_bytes()), Some(date), "{text}");
+        }
+        assert_eq!(read_date(b"Thu, 01-Jan-1970 00:00:01 GMT"), Some(UnixTime::from_secs(1)));
+        assert_eq!(read_date(b"Fri, 01 Jan 1960 00:00:00 GMT"), Some(UnixTime::EPOCH));
+        for text in ["", "0", "Thu, 00 Jan 1970 00:00:00 GMT", "1 Jan 1970", "1 Jan 1970 24:00:00"]
+        {
+            assert_eq!(read_date(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::names::checked_text;
 /// Browsers refuse a cookie whose name begins with `__Host-`, `__Secure-` or `__Http-` unless its
 /// attributes meet the rules of the prefix, which [`SetCookie::new`](super::SetCookie::new) checks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CookieName(Needle);
+pub struct CookieName(pub(super) Needle);
 
 impl CookieName {
     /// The greatest length of a name, in bytes.

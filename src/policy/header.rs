@@ -22,7 +22,7 @@ mod entry;
 
 pub use entry::Require;
 
-use entry::{HeaderEntry, number};
+use entry::{HeaderEntry, bytes, number};
 
 /// Keeps the pin in a store, under a key made of the configured headers. A session ends after
 /// an idle time, which use restarts. Cloudflare: `header`.
@@ -85,13 +85,31 @@ impl HeaderPolicy {
             }
             seen.push(lowercase);
         }
+        Ok(Self::of_entries(load_balancer, session_secret, entries))
+    }
+
+    /// Creates the policy with the one entry `cookie:NAME`.
+    pub(super) fn of_cookie(
+        load_balancer: &LoadBalancer,
+        session_secret: &Secret,
+        name: CookieName,
+    ) -> Self {
+        let entry = HeaderEntry::NamedCookies(vec![name]);
+        Self::of_entries(load_balancer, session_secret, vec![entry])
+    }
+
+    fn of_entries(
+        load_balancer: &LoadBalancer,
+        session_secret: &Secret,
+        entries: Vec<HeaderEntry>,
+    ) -> Self {
         let label = b"session-affinity v1 header";
         let key = Boxed::new(|| {
             let mut key = Box::default();
             session_secret.derive_into(&mut key, &[label, &[0], load_balancer.as_str().as_bytes()]);
             key
         });
-        Ok(Self {
+        Self {
             load_balancer: load_balancer.clone(),
             key,
             entries,
@@ -99,7 +117,7 @@ impl HeaderPolicy {
             own_cookie: CookieName::default(),
             carrier: CookieName::default().into(),
             ttl: Self::DEFAULT_TTL,
-        })
+        }
     }
 
     /// Sets the number of headers that a request must have.
@@ -145,6 +163,32 @@ impl HeaderPolicy {
     }
 }
 
+impl HeaderPolicy {
+    /// Returns the session key of a request that has one cookie of the one entry `cookie:NAME`, with
+    /// this value.
+    pub(super) fn key_of_cookie(&self, value: &[u8]) -> SessionKey {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        // The first entry, one cookie of it, the first of its names, one value.
+        for it in [0, 1, 0, 1] {
+            number(&mut hasher, it);
+        }
+        bytes(&mut hasher, value);
+        SessionKey(hasher.finish128().as_bytes())
+    }
+
+    /// Returns the answer for a request with this session key.
+    pub(super) fn recall(key: SessionKey) -> Recall {
+        let [a, b, c, d, e, f, g, h, ..] = key.0;
+        let seed = ChoiceSeed::Fixed(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        Recall { claim: Claim::Stored(key), seed }
+    }
+
+    /// Returns a write to the record of this key.
+    pub(super) fn write(&self, key: &SessionKey, kind: WriteKind, now: UnixTime) -> Settlement {
+        Settlement::store(StoreWrite { key: *key, ttl: self.ttl, now, kind })
+    }
+}
+
 /// Leaves the key out.
 impl fmt::Debug for HeaderPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,10 +207,7 @@ impl AffinityPolicy for HeaderPolicy {
     }
 
     fn read(&self, request: &RequestMeta<'_>, _: UnixTime) -> Recall {
-        let Some(key) = self.session_key(request) else { return Recall::from(Claim::Unbound) };
-        let [a, b, c, d, e, f, g, h, ..] = key.0;
-        let seed = ChoiceSeed::Fixed(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-        Recall { claim: Claim::Stored(key), seed }
+        self.session_key(request).map_or(Recall::from(Claim::Unbound), Self::recall)
     }
 
     fn remember(&self, served: &Served<'_>) -> Settlement {
@@ -181,14 +222,13 @@ impl AffinityPolicy for HeaderPolicy {
                 WriteKind::Replace(endpoint)
             }
         };
-        Settlement::store(StoreWrite { key: *key, ttl: self.ttl, now: served.now, kind })
+        self.write(key, kind, served.now)
     }
 
     /// Removes the record.
     fn forget(&self, forgotten: &Forgotten<'_>) -> Settlement {
         let Some(key) = forgotten.session_key else { return Settlement::nothing() };
-        let kind = WriteKind::Remove;
-        Settlement::store(StoreWrite { key: *key, ttl: self.ttl, now: forgotten.now, kind })
+        self.write(key, WriteKind::Remove, forgotten.now)
     }
 
     /// The cookie that the entry `cookie` leaves out: clients may have it from another policy.

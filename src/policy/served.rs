@@ -1,8 +1,11 @@
 //! A session that an endpoint has served, as a policy is told of it.
 
+use std::fmt;
+
 use crate::endpoint::EndpointId;
 use crate::pin::Pin;
 use crate::request::Scheme;
+use crate::response::ResponseMeta;
 use crate::store::{Record, SessionKey};
 use crate::time::UnixTime;
 
@@ -21,7 +24,7 @@ use crate::time::UnixTime;
 /// assert_eq!(policy.remember(&served).response, None);
 /// # Ok::<(), session_affinity::InvalidName>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Served<'a> {
     /// The change of the session.
@@ -31,6 +34,13 @@ pub struct Served<'a> {
     pub session_key: Option<&'a SessionKey>,
     /// The answer of the store; [`Record::Absent`] for a request without a key.
     pub record: Record,
+    /// The session was live by the cookie of another system:
+    /// [`Claim::Foreign`](super::Claim::Foreign). At its own endpoint it is
+    /// [`Transition::Created`], because the client has no pin of ours.
+    pub is_foreign: bool,
+    /// The response of the endpoint; `None` where the embedder does not show it, by
+    /// [`Affinity::settle`](crate::Affinity::settle).
+    pub response: Option<ResponseMeta<'a>>,
     /// The scheme of the request.
     pub scheme: Scheme,
     /// The time of the request.
@@ -40,7 +50,15 @@ pub struct Served<'a> {
 impl<'a> Served<'a> {
     /// Describes a session without a key, for which no store was asked.
     pub fn new(transition: Transition, scheme: Scheme, now: UnixTime) -> Self {
-        Self { transition, session_key: None, record: Record::Absent, scheme, now }
+        Self {
+            transition,
+            session_key: None,
+            record: Record::Absent,
+            is_foreign: false,
+            response: None,
+            scheme,
+            now,
+        }
     }
 
     /// Sets the key of a stored session, and the answer of the store.
@@ -49,10 +67,37 @@ impl<'a> Served<'a> {
         Self { session_key: Some(key), record, ..self }
     }
 
+    /// Sets the response of the endpoint.
+    #[must_use]
+    pub fn with_response(self, response: impl Into<ResponseMeta<'a>>) -> Self {
+        Self { response: Some(response.into()), ..self }
+    }
+
+    /// Describes a session that was live by the cookie of another system.
+    #[must_use]
+    pub fn with_foreign_session(self) -> Self {
+        Self { is_foreign: true, ..self }
+    }
+
     /// Sets another transition, for a policy that wraps another one.
     #[must_use]
     pub fn with_transition(self, transition: Transition) -> Self {
         Self { transition, ..self }
+    }
+}
+
+/// Shows the status of the response alone: its fields may hold the application's own cookies.
+impl fmt::Debug for Served<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served")
+            .field("transition", &self.transition)
+            .field("session_key", &self.session_key)
+            .field("record", &self.record)
+            .field("is_foreign", &self.is_foreign)
+            .field("response", &self.response.map(|response| response.status))
+            .field("scheme", &self.scheme)
+            .field("now", &self.now)
+            .finish()
     }
 }
 

@@ -32,6 +32,8 @@ use crate::store::StoreWrite;
 pub struct Settlement {
     /// The field for the response: a `Set-Cookie` line or an issued header.
     pub response: Option<ResponseField>,
+    /// The `Set-Cookie` lines that take the cookies of another system back.
+    removals: Vec<HeaderValue>,
     /// The write for the session store.
     pub store_write: Option<StoreWrite>,
     /// The treatment of the response's cacheability when it gets that field.
@@ -60,15 +62,27 @@ impl Settlement {
         Self { store_write: Some(write), ..Self::default() }
     }
 
+    /// Adds a `Set-Cookie` line that takes a cookie of another system back. It is written after the
+    /// cookie or the issued header, and by itself where the settlement has neither.
+    pub fn with_removal(mut self, set_cookie: HeaderValue) -> Self {
+        self.removals.push(set_cookie);
+        self
+    }
+
+    /// Returns the `Set-Cookie` lines that take the cookies of another system back.
+    pub fn removals(&self) -> &[HeaderValue] {
+        &self.removals
+    }
+
     /// Returns the `Set-Cookie` line; `None` for a settlement without one, such as one with an
     /// issued header.
     pub fn set_cookie(&self) -> Option<&HeaderValue> {
         self.response.as_ref()?.set_cookie()
     }
 
-    /// Puts the field into the response, and keeps shared caches from storing the response; both
-    /// only when there is a field. A cookie is appended and never replaces another; an issued
-    /// header replaces the response's own field of that name. Returns the write for the store, for
+    /// Puts the field into the response, takes the cookies of another system back, and keeps shared
+    /// caches from storing the response; all of it only when there is a field. A cookie is appended
+    /// and never replaces another; an issued header replaces the response's own field of that name. Returns the write for the store, for
     /// [`SessionStore::commit`](crate::SessionStore::commit).
     ///
     /// A 304 gets no field: a shared cache may copy its fields into the response that it has
@@ -94,10 +108,19 @@ impl Settlement {
     /// that keep them apart.
     #[must_use = "the session is forgotten unless the store commits the write"]
     pub fn apply_to(self, status: StatusCode, headers: &mut HeaderMap) -> Option<StoreWrite> {
-        let Self { response, store_write, cache_guard } = self.for_status(status);
-        // The guard may add a field. In a map without room for both, no token is better than one
-        // without the guard, and better than a panic.
-        if response.and_then(|field| field.put(headers, 1)).is_some() {
+        let Self { response, removals, store_write, cache_guard } = self.for_status(status);
+        let removals = removals.into_iter().map(ResponseField::SetCookie);
+        // The guard may add a field. In a map without room for all, no token is better than one
+        // without the guard, and better than a panic; and a session that has no token keeps the
+        // cookie that it came with.
+        let mut has_changed = false;
+        for field in response.into_iter().chain(removals) {
+            if field.put(headers, 1).is_none() {
+                break;
+            }
+            has_changed = true;
+        }
+        if has_changed {
             cache_guard.apply(headers);
         }
         store_write
@@ -108,6 +131,7 @@ impl Settlement {
     pub fn for_status(mut self, status: StatusCode) -> Self {
         if status == StatusCode::NOT_MODIFIED || is_interim(status) {
             self.response = None;
+            self.removals.clear();
         }
         self
     }
@@ -116,8 +140,9 @@ impl Settlement {
     /// for a stack that lends no `&mut HeaderMap`, and the write for the store. Call
     /// [`Settlement::for_status`] first; [`Flow::settle`](crate::callbacks::Flow::settle) has done so.
     ///
-    /// The cookie or the issued header is the last change, so a response that refuses an earlier one
-    /// gets no token without the guard, if the caller stops there.
+    /// The cookie or the issued header comes after those of the guard, so a response that refuses an
+    /// earlier one gets no token without the guard, if the caller stops there. Cookies of another
+    /// system are taken back by the last changes.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::{CACHE_CONTROL, SET_COOKIE}};
@@ -134,10 +159,13 @@ impl Settlement {
         self,
         headers: &HeaderMap,
     ) -> (impl Iterator<Item = FieldChange> + use<>, Option<StoreWrite>) {
-        let changes = self
-            .response
-            .map(|field| self.cache_guard.changes(headers).chain(field.changes(headers)));
-        (changes.into_iter().flatten(), self.store_write)
+        let Self { response, removals, store_write, cache_guard } = self;
+        let has_field = response.is_some() || !removals.is_empty();
+        let guard = has_field.then(|| cache_guard.changes(headers)).into_iter().flatten();
+        let token = response.map(|field| field.changes(headers)).into_iter().flatten();
+        let removals = removals.into_iter().map(ResponseField::SetCookie);
+        let removed = removals.flat_map(|line| line.changes(&HeaderMap::new()));
+        (guard.chain(token).chain(removed), store_write)
     }
 }
 

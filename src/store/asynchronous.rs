@@ -51,7 +51,7 @@ pub trait AsyncSessionStore: Send + Sync {
 /// The store of policies that have none: `cookie`, `ip_cookie` and `none`.
 ///
 /// # Panics
-/// In debug builds, when it is asked for a header session: the session would be created again by
+/// In debug builds, when it is asked for a header session or is to write one: the session would be created again by
 /// every request. In release builds it answers [`Record::Absent`].
 /// [`AnyStore::none`](super::AnyStore::none) does that in every build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +68,10 @@ impl AsyncSessionStore for NoStore {
     }
 
     async fn commit(&self, write: Option<StoreWrite>) {
-        // Only after a record was asked for, which is found out there.
-        let _ = write;
+        debug_assert!(
+            write.is_none(),
+            "a header session has no store: pass one, or `AnyStore::none()` to go without"
+        );
     }
 }
 

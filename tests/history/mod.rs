@@ -46,8 +46,20 @@ struct Jar {
 struct User {
     client: Client,
     jar: Option<Jar>,
+    /// The server that the other proxy's cookie names.
+    old: Option<String>,
     /// The endpoint that it was pinned to when it was lent last.
     lent_from: Option<EndpointId>,
+}
+
+impl User {
+    /// The client with the other proxy's cookie, if it has one.
+    fn sends(&self, client: Client) -> Client {
+        match &self.old {
+            Some(server) => client.with_old_cookie(server),
+            None => client,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -382,9 +394,13 @@ impl<C: Chance> History<C> {
         match self.kind {
             Kind::NoAffinity => (client, Session::Unbound),
             Kind::Header => (client, Session::Unbound), // Until the store has said more.
-            Kind::Cookie | Kind::IpCookie | Kind::IssuedHeader => {
-                let missing = Session::New(self.kind.missing());
-                let Some(jar) = &user.jar else { return (client, missing) };
+            _ => {
+                let old = user.old.as_ref().map(|server| {
+                    let (pool, name) = server.split_once('.').unwrap();
+                    Session::Foreign(EndpointId::new(pool, name))
+                });
+                let missing = old.unwrap_or(Session::New(self.kind.missing()));
+                let Some(jar) = &user.jar else { return (user.sends(client), missing) };
                 let (token, broken) = match self.random.below(100) {
                     0 => (jar.token[..47].into(), Some(Created::Malformed)),
                     1 => (format!("Ag{}", &jar.token[2..]), Some(Created::UnknownVersion)),
@@ -402,8 +418,20 @@ impl<C: Chance> History<C> {
                     None if pin.expires.as_secs() <= now => Session::New(Created::Expired),
                     None => Session::Live(pin.endpoint),
                 };
-                (self.kind.with_token(client, &token), session)
+                (user.sends(self.kind.with_token(client, &token)), session)
             }
+        }
+    }
+
+    /// The client begins anew at the other proxy, perhaps with our cookie still there.
+    fn comes_from_elsewhere(&mut self, number: usize) {
+        let (pool, endpoints) = MEMBERS[self.random.below(MEMBERS.len())];
+        let server = format!("{pool}.{}", self.random.one_of(endpoints));
+        let keeps_ours = self.random.percent(30);
+        let user = &mut self.users[number];
+        user.old = Some(server);
+        if !keeps_ours {
+            (user.jar, user.lent_from) = (None, None);
         }
     }
 
@@ -412,6 +440,9 @@ impl<C: Chance> History<C> {
         self.now += self.random.number(6);
         self.latest = self.latest.max(self.now);
         let number = self.random.below(self.users.len());
+        if self.kind == Kind::Migrating && self.random.percent(4) {
+            self.comes_from_elsewhere(number);
+        }
         let user = self.users[number].clone();
         let (client, mut session) = self.ask(&user);
         let now = at(self.now);
@@ -435,7 +466,7 @@ impl<C: Chance> History<C> {
                 Record::Unreachable => Session::New(Created::StoreUnreachable),
             };
         }
-        if let (Some(pinned), Session::Live(pin)) = (user.lent_from, session) {
+        if let (Some(pinned), Some(pin)) = (user.lent_from, session.pinned()) {
             self.law("a lent session comes back", pinned == pin, &(pinned, pin));
         }
         let ask = Ask {
@@ -465,7 +496,7 @@ impl<C: Chance> History<C> {
                 && (!pool.default_by_hash || ask.hash.is_none())
         });
         let stable = match (ask.session, self.kind) {
-            (Session::Live(_), _) => true,
+            (Session::Live(_) | Session::Foreign(_), _) => true,
             (Session::New(_), Kind::IpCookie) => ask.hash.is_some() && !by_chance,
             (Session::New(_), Kind::Header) => !by_chance,
             _ => false,
@@ -501,7 +532,7 @@ impl<C: Chance> History<C> {
         let agrees = second.endpoint() == step.endpoint && second.outcome() == step.outcome;
         self.law("two nodes agree", agrees, &(ask, &first, &second));
         self.law("the session table", permitted.contains(&step), &(ask, step, &permitted));
-        if let Session::Live(pin) = ask.session {
+        if let Some(pin) = ask.session.pinned() {
             self.law("a kept request draws no entropy", draws.get() == 0, &ask);
             let good = self.world.find(pin).is_some_and(|(pool, e)| {
                 let shed = self.world.sheds_session(pool, &ask);
@@ -510,7 +541,7 @@ impl<C: Chance> History<C> {
                     && !self.world.is_full(pool, &e)
                     && !shed
             });
-            let kept = step == Step { endpoint: pin, outcome: Outcome::Kept };
+            let kept = step == Step { endpoint: pin, outcome: ask.session.at_home() };
             self.law("a live session of a good endpoint never moves", !good || kept, &(ask, step));
         }
         Some(([first, second], Walk::begin(ask, step)))
@@ -525,7 +556,9 @@ impl<C: Chance> History<C> {
             && enabled
             && !own.endpoints.iter().any(|e| own.takes_new(e));
         match step.outcome {
-            Outcome::Kept => self.world.takes_pinned(pool, &e, now) || last_resort,
+            Outcome::Kept | Outcome::Migrated => {
+                self.world.takes_pinned(pool, &e, now) || last_resort
+            }
             _ => e.weight > 0 && enabled && (e.is_healthy() || last_resort),
         }
     }
@@ -609,6 +642,7 @@ impl<C: Chance> History<C> {
         if let Some(jar) = &self.users[number].jar {
             client = self.kind.with_token(client, &jar.token);
         }
+        client = self.users[number].sends(client);
         let visit = self.nodes[0].0.recall(&client.request(), at(ask.now));
         let same = match (visit.lookup(), visit.claim()) {
             (Some(lookup), _) => {
@@ -617,7 +651,8 @@ impl<C: Chance> History<C> {
             (None, Claim::Carried(pin)) => {
                 self.users[number].jar.as_ref().is_some_and(|jar| jar.pin == pin)
             }
-            (None, _) => !matches!(ask.session, Session::Live(_)),
+            (None, Claim::Foreign(pin)) => ask.session == Session::Foreign(pin),
+            (None, _) => ask.session.pinned().is_none(),
         };
         self.law("giving up writes nothing", same, &(ask, record));
     }
@@ -638,7 +673,10 @@ impl<C: Chance> History<C> {
         let two: Settlement = self.nodes[1].0.settle(second, &self.nodes[1].1);
         self.law("two nodes write the same", one == two, &(&one, &two));
         self.world.answered(endpoint);
-        let expected = write_of(outcome, self.kind.has_token(), record);
+        let mut expected = write_of(outcome, self.kind.has_token(), record);
+        if outcome == Outcome::Kept && self.kind == Kind::Sliding && self.is_due(number) {
+            expected = Write::SetCookie;
+        }
         let written = match (&one.response, one.store_write.map(|write| write.kind)) {
             (None, None) => Write::Nothing,
             (Some(_), None) => Write::SetCookie,
@@ -652,14 +690,26 @@ impl<C: Chance> History<C> {
         if self.world.rules.mode == FailoverMode::Temporary
             && matches!(began, Outcome::Kept | Outcome::Lent(_))
         {
-            let stays = matches!(outcome, Outcome::Kept | Outcome::Lent(_))
-                && matches!(written, Write::Nothing | Write::Touch);
+            let stays = match outcome {
+                Outcome::Kept => ask.session == Session::Live(endpoint),
+                Outcome::Lent(_) => matches!(written, Write::Nothing | Write::Touch),
+                _ => false,
+            };
             self.law("temporary never changes a pin", stays, &(ask, began, outcome));
         }
 
+        let is_foreign = matches!(ask.session, Session::Foreign(_));
+        self.law(
+            "the other cookie is taken back when ours takes its place",
+            one.removals().len() == usize::from(is_foreign && written == Write::SetCookie),
+            &(outcome, &one),
+        );
         let user = &mut self.users[number];
-        user.lent_from = match (outcome, ask.session) {
-            (Outcome::Lent(_), Session::Live(pin)) => Some(pin),
+        if !one.removals().is_empty() {
+            user.old = None;
+        }
+        user.lent_from = match (outcome, ask.session.pinned()) {
+            (Outcome::Lent(_), Some(pin)) => Some(pin),
             _ => None,
         };
         if let Some(token) = token_of(&one) {
@@ -692,6 +742,12 @@ impl<C: Chance> History<C> {
                 self.users[number].lent_from = None;
             }
         }
+    }
+
+    /// Half of the session's life is over.
+    fn is_due(&self, number: usize) -> bool {
+        let jar = self.users[number].jar.as_ref();
+        jar.is_some_and(|jar| self.now.saturating_sub(jar.pin.issued.as_secs()) >= 82_800 / 2)
     }
 
     fn count(&mut self, outcome: Outcome) {

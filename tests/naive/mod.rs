@@ -134,8 +134,27 @@ pub(crate) struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Session {
     Live(EndpointId),
+    /// Live, by the cookie of another system.
+    Foreign(EndpointId),
     New(Created),
     Unbound,
+}
+
+impl Session {
+    pub(crate) fn pinned(self) -> Option<EndpointId> {
+        match self {
+            Self::Live(pin) | Self::Foreign(pin) => Some(pin),
+            Self::New(_) | Self::Unbound => None,
+        }
+    }
+
+    /// The outcome at its own endpoint.
+    pub(crate) fn at_home(self) -> Outcome {
+        match self {
+            Self::Foreign(_) => Outcome::Migrated,
+            _ => Outcome::Kept,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -602,9 +621,10 @@ impl World {
         let pinned = match ask.session {
             Session::Unbound => return all(self.all_for_new(ask), Outcome::Unbound),
             Session::New(reason) => return all(self.all_for_new(ask), Outcome::Created(reason)),
-            Session::Live(pinned) => pinned,
+            Session::Live(pinned) | Session::Foreign(pinned) => pinned,
         };
-        let kept = Ok(vec![Step { endpoint: pinned, outcome: Outcome::Kept }]);
+        // manual::tables, The session: "where another one is kept, it is migrated".
+        let kept = Ok(vec![Step { endpoint: pinned, outcome: ask.session.at_home() }]);
         let Some((pool, e)) = self.find(pinned) else {
             let own = self.removed.iter().find(|(id, _)| *id == pinned).map(|(_, pool)| *pool);
             return self.lost(Lost::Removed, own, now);
@@ -700,17 +720,14 @@ impl Walk {
         let (now, Step { endpoint: failed, outcome }) = (self.ask.now, self.step);
         world.failed(failed, now);
         self.tried.push(failed);
-        let pinned = matches!(outcome, Outcome::Kept | Outcome::Lent(_));
+        let pinned = matches!(outcome, Outcome::Kept | Outcome::Migrated | Outcome::Lent(_));
         if self.tried.len() > world.rules.retries
             || (pinned && world.rules.mode == FailoverMode::None)
         {
             return Vec::new();
         }
         let Some((own, _)) = world.find(failed) else { return Vec::new() };
-        let live = match self.ask.session {
-            Session::Live(pin) => Some(pin),
-            Session::New(_) | Session::Unbound => None,
-        };
+        let live = self.ask.session.pinned();
         let mut next = world.first_of(&world.reachable(own), &self.tried, now);
         // manual::tables, Cooling off: "Where no other endpoint is left, the suspect is tried." A
         // suspect pin that was passed over comes after all trusted endpoints and before other
@@ -729,17 +746,19 @@ impl Walk {
             next = if better.is_empty() { vec![pin] } else { better };
         }
         let outcome = match outcome {
-            Outcome::Kept | Outcome::Lent(_) if world.rules.mode == FailoverMode::Temporary => {
+            Outcome::Kept | Outcome::Migrated | Outcome::Lent(_)
+                if world.rules.mode == FailoverMode::Temporary =>
+            {
                 Outcome::Lent(Lent::ConnectFailed)
             }
-            Outcome::Kept | Outcome::Lent(_) | Outcome::Moved(_) => {
+            Outcome::Kept | Outcome::Migrated | Outcome::Lent(_) | Outcome::Moved(_) => {
                 Outcome::Moved(Moved::ConnectFailed)
             }
             Outcome::Created(_) => Outcome::Created(Created::ConnectFailed),
             other => other,
         };
         let step = |endpoint| match live {
-            Some(pin) if pin == endpoint => Step { endpoint, outcome: Outcome::Kept },
+            Some(pin) if pin == endpoint => Step { endpoint, outcome: self.ask.session.at_home() },
             _ => Step { endpoint, outcome },
         };
         next.into_iter().map(step).collect()
@@ -751,7 +770,7 @@ impl Walk {
 pub(crate) fn write_of(outcome: Outcome, in_cookie: bool, record: Record) -> Write {
     match (outcome, in_cookie) {
         (Outcome::Kept | Outcome::Lent(_), true) => Write::Nothing,
-        (Outcome::Created(_) | Outcome::Moved(_), true) => Write::SetCookie,
+        (Outcome::Migrated | Outcome::Created(_) | Outcome::Moved(_), true) => Write::SetCookie,
         (Outcome::Kept | Outcome::Lent(_), false) => Write::Touch,
         (Outcome::Moved(_), false) => Write::Replace,
         (Outcome::Created(_), false) => match record {

@@ -10,7 +10,10 @@ use session_affinity::carrier::{Carrier, IssuedHeader};
 use session_affinity::cookies::{CookieName, SetCookie};
 use session_affinity::limits::Ttl;
 use session_affinity::outcome::Created;
-use session_affinity::policy::{Claim, Forgotten, Life, Recall, Served};
+use session_affinity::policy::{
+    Claim, ForeignCookie, ForeignFormat, Forgotten, Life, MigratingPolicy, Recall, Served,
+    SlidingPolicy,
+};
 use session_affinity::token::{Pin, TokenCodec};
 use session_affinity::{
     AffinityPolicy, CookiePolicy, Endpoint, EndpointId, HeaderPolicy, IpCookiePolicy, Key, Keyring,
@@ -69,6 +72,26 @@ pub fn header() -> HeaderPolicy {
     HeaderPolicy::new(&shop(), &secret, &["x-user"]).unwrap()
 }
 
+/// The cookie of another proxy: `SERVERID=a.1|…|…` names the endpoint `1` of the pool `a`.
+pub fn old_cookie() -> ForeignCookie {
+    let names = ["1", "2", "3", "4", "pin", "s1", "s2"];
+    let paths = ["a", "b", "c", "f"].into_iter().flat_map(|pool| names.map(|name| (pool, name)));
+    let value = |(pool, name)| (format!("{pool}.{name}"), EndpointId::new(pool, name));
+    ForeignCookie::new(CookieName::new("SERVERID").unwrap())
+        .with_format(ForeignFormat::HAPROXY_INSERT)
+        .with_endpoints(paths.map(value))
+}
+
+/// The policy `cookie`, which takes over the sessions of [`old_cookie`].
+pub fn migrating(keyring: &Keyring) -> MigratingPolicy<CookiePolicy> {
+    MigratingPolicy::new(cookie(keyring)).unwrap().with_cookie(old_cookie())
+}
+
+/// The policy `cookie`, whose sessions are renewed after half of their life.
+pub fn sliding(keyring: &Keyring) -> SlidingPolicy<CookiePolicy> {
+    SlidingPolicy::new(cookie(keyring)).unwrap()
+}
+
 /// A request with these headers over http, without a client address.
 pub fn request(headers: &HeaderMap) -> RequestMeta<'_> {
     RequestMeta::new(headers, Scheme::Http)
@@ -82,7 +105,7 @@ pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
     Pools::builder().pool(pool).build().unwrap()
 }
 
-/// The four policies of the crate, one of them with its other carrier too.
+/// The policies of the crate that a request alone decides, one of them with its other carrier too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Cookie,
@@ -91,11 +114,22 @@ pub enum Kind {
     NoAffinity,
     /// The policy `cookie`, its token in the header `x-session-affinity`.
     IssuedHeader,
+    /// The policy `cookie`, its sessions renewed by use.
+    Sliding,
+    /// The policy `cookie`, with another proxy's sessions.
+    Migrating,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] =
-        [Self::Cookie, Self::IpCookie, Self::Header, Self::NoAffinity, Self::IssuedHeader];
+    pub const ALL: [Self; 7] = [
+        Self::Cookie,
+        Self::IpCookie,
+        Self::Header,
+        Self::NoAffinity,
+        Self::IssuedHeader,
+        Self::Sliding,
+        Self::Migrating,
+    ];
 
     pub fn policy(self, keyring: &Keyring) -> Box<dyn AffinityPolicy> {
         match self {
@@ -104,12 +138,14 @@ impl Kind {
             Self::Header => Box::new(header()),
             Self::NoAffinity => Box::new(NoAffinity::new(&shop())),
             Self::IssuedHeader => Box::new(in_header(keyring)),
+            Self::Sliding => Box::new(sliding(keyring)),
+            Self::Migrating => Box::new(migrating(keyring)),
         }
     }
 
     /// Returns whether the client carries the session.
     pub fn has_token(self) -> bool {
-        matches!(self, Self::Cookie | Self::IpCookie | Self::IssuedHeader)
+        !matches!(self, Self::Header | Self::NoAffinity)
     }
 
     /// The reason for which a session begins where the client carries nothing.
@@ -159,6 +195,13 @@ impl Client {
     /// Sends this token.
     pub fn with_token(mut self, token: &str) -> Self {
         self.headers.insert(COOKIE, HeaderValue::try_from(format!("__cflb={token}")).unwrap());
+        self
+    }
+
+    /// Sends the other proxy's cookie for this endpoint too: `a.1` for the endpoint `1` of `a`.
+    pub fn with_old_cookie(mut self, server: &str) -> Self {
+        let line = format!("theme=dark; SERVERID={server}|Zx8yA|Zx8x8");
+        self.headers.append(COOKIE, HeaderValue::try_from(line).unwrap());
         self
     }
 

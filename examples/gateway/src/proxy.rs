@@ -137,7 +137,7 @@ impl Gateway {
                     hop::remove(response.headers_mut());
                     self.remove_namesake(response.headers_mut(), &affinity, endpoint);
                     self.note(response.headers_mut(), attempt.outcome());
-                    let settlement = affinity.settle(attempt, &pools);
+                    let settlement = affinity.settle_response(attempt, &pools, &response);
                     self.store.commit(settlement.apply(&mut response)).await;
                     return self.pass_on(response, tunnel, in_flight);
                 }

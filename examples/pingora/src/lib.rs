@@ -35,7 +35,9 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session, http_proxy_service};
 use session_affinity::callbacks::Flow;
 use session_affinity::cookies::FieldChange;
-use session_affinity::{Affinity, MemoryStore, Pools, RequestMeta, Scheme, SessionStore};
+use session_affinity::{
+    Affinity, MemoryStore, Pools, RequestMeta, ResponseMeta, Scheme, SessionStore,
+};
 
 /// Caches a response for as long as its own fields allow, and not at all without such fields.
 const CACHED: CacheMetaDefaults = CacheMetaDefaults::new(|_| None, 0, 0);
@@ -183,7 +185,8 @@ impl ProxyHttp for StickyProxy {
         response: &mut ResponseHeader,
         flow: &mut Flow<SocketAddr>,
     ) -> Result<()> {
-        let settlement = flow.settle(&self.affinity, response.status);
+        let meta = ResponseMeta::new(response.status, &response.headers);
+        let settlement = flow.settle_response(&self.affinity, meta);
         let (changes, write) = settlement.changes(&response.headers);
         for change in changes {
             match change {

@@ -126,7 +126,8 @@ pub(super) fn number(hasher: &mut SipHasher24, number: usize) {
     hasher.write(&(number as u64).to_le_bytes());
 }
 
-fn bytes(hasher: &mut SipHasher24, bytes: &[u8]) {
+/// Hashes bytes after their length.
+pub(super) fn bytes(hasher: &mut SipHasher24, bytes: &[u8]) {
     number(hasher, bytes.len());
     hasher.write(bytes);
 }
