@@ -68,7 +68,8 @@ fn a_password_is_sent_and_never_shown() {
         format!("{:?}", client.store),
         format!(
             "RedisStore {{ address: \"{address}\", keys: \"session-affinity:1:shop.example.com:\", \
-             deadline: StoreDeadline(1000), touch_interval: TouchInterval(0), .. }}"
+             deadline: StoreDeadline(1000), write_deadline: StoreDeadline(1000), \
+             touch_interval: TouchInterval(0), outage_sessions: OutageSessions(20000), .. }}"
         )
     );
 }
@@ -116,16 +117,26 @@ fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
         "redis://:hunter2@127.0.0.1:6379/database",
         "redis://:hunter2@127.0.0.1:99999",
         "redis://:hunter2@0.0.0.0",
-        "rediss://:hunter2@127.0.0.1",
+        "rediss://:hunter2@127.0.0.1#insecure",
         "redis+unix://?pass=hunter2&db=x",
         "redis://127.0.0.1/?protocol=hunter2",
     ] {
         let error = RedisStore::new(shop(), url).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database] and \
-             redis+unix:///path, and rediss:// where the crate redis is built with TLS"
+            "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database], \
+             rediss:// for the same with TLS, and redis+unix:///path"
         );
         assert!(!format!("{error:?}").contains("hunter2"));
     }
+}
+
+#[cfg(not(feature = "redis-tls"))]
+#[test]
+fn tls_needs_its_feature_and_the_error_says_so() {
+    let error = RedisStore::new(shop(), "rediss://:hunter2@127.0.0.1").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the URL asks for TLS, and the feature redis-tls is off; allowed: redis:// and redis+unix://"
+    );
 }
