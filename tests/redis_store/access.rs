@@ -106,6 +106,31 @@ fn a_user_needs_no_more_than_five_commands_and_the_keys() {
 }
 
 #[test]
+fn a_user_of_another_database_or_of_a_cluster_of_one_shard_needs_one_command_more() {
+    let server = RedisServer::start();
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    node.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    wait_until("the cluster", || {
+        node.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+    });
+    let user = ["ACL", "SETUSER", "gateway", "on", ">hunter2", "~*", "+get", "+set", "+ping"];
+    for (server, database, command, refusal) in [
+        (&server, "/3", "+select", "the server refused the database, or requires a password"),
+        (&node, "", "+cluster|info", "a cluster of shards that CLUSTER INFO does not tell"),
+    ] {
+        server.ask::<()>(&user);
+        let url = format!("redis://gateway:hunter2@127.0.0.1:{}{database}", server.port());
+        let refused = Client::at(&url).connect().unwrap_err().to_string();
+        assert!(refused.contains(refusal), "{refused}");
+        server.ask::<()>(&["ACL", "SETUSER", "gateway", command]);
+        let client = Client::at(&url);
+        assert_eq!(client.connect(), Ok(()));
+        client.save(create(1, 7)).unwrap();
+        assert_eq!(client.pinned(1), Some(endpoint(7)));
+    }
+}
+
+#[test]
 fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
     for url in [
         "",

@@ -45,8 +45,12 @@ pub enum RedisError {
     /// The server is a node of a Redis Cluster with this many shards. It would refuse the sessions
     /// of the other shards.
     #[error(
-        "Redis is a cluster of {shards} shards, and redirections are not followed; allowed: a \
-         single server, a cluster of one shard, or a proxy in front of the cluster"
+        "Redis is a cluster of {}, and redirections are not followed; allowed: a single server, a \
+         cluster of one shard, or a proxy in front of the cluster",
+        match shards {
+            0 => "shards that CLUSTER INFO does not tell".into(),
+            count => format!("{count} shards"),
+        }
     )]
     Cluster {
         /// The number of primaries that serve keys; 0 if the server does not say.
