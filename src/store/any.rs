@@ -171,7 +171,7 @@ impl AnyStore {
     }
 
     /// Connects to Redis now rather than at the first request, and checks that the server can be
-    /// used. Takes a second at most. After an error the store goes on trying to connect. The
+    /// used. Takes little more than a second at most. After an error the store goes on trying to connect. The
     /// other stores do nothing here.
     ///
     /// # Errors

@@ -183,8 +183,8 @@ impl RedisStore {
         })
     }
 
-    /// Connects now rather than at the first call, and checks that the server can be used. Takes a
-    /// second at most. After an error the background task goes on trying to connect.
+    /// Connects now rather than at the first call, and checks that the server can be used. Takes
+    /// little more than a second at most. After an error the background task goes on trying to connect.
     ///
     /// # Errors
     /// [`RedisError`] if the server is out of reach or refuses the connection.

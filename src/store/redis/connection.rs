@@ -19,6 +19,10 @@ use crate::limits::StoreDeadline;
 /// cannot serve for a while: a replica, a node of a cluster, one that loads its data.
 const CHANGED: [&str; 6] = ["READONLY", "MOVED", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "NOAUTH"];
 
+/// The time to wait for the end of an attempt: longer than the attempt may take, so that its own
+/// reason is told.
+const ATTEMPTED: Duration = ATTEMPT.saturating_add(Duration::from_millis(100));
+
 /// The connection that all calls share. Commands follow each other on it without waiting for
 /// answers. A background task, the supervisor, connects and connects again.
 pub(super) struct Connection {
@@ -95,7 +99,7 @@ impl Connection {
         let mut states = self.state.subscribe();
         // The next call returns the result of the attempt.
         let _ =
-            timeout(ATTEMPT, states.wait_for(|state| !matches!(state, State::Connecting { .. })))
+            timeout(ATTEMPTED, states.wait_for(|state| !matches!(state, State::Connecting { .. })))
                 .await;
         Ok(())
     }
