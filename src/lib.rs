@@ -148,6 +148,8 @@
 //!
 //! - `redis`: `RedisStore` keeps header sessions in Redis or Valkey, for gateways on more than
 //!   one machine. The only part that does I/O; it needs Tokio. Off by default.
+//! - `redis-tls`: `rediss://` URLs, with certificates in `store::RedisTls`. TLS is that of rustls
+//!   with the provider ring, which needs a C compiler. Off by default.
 //! - `serde`: [`config::Config`] and [`config::PoolConfig`] are read and written under the
 //!   names of Cloudflare's API, [`config::Extensions`] under ours,
 //!   [`config::gateway_api::SessionPersistence`] under those of the Gateway API; `config::read_strict`
@@ -253,4 +255,6 @@ const _: () = {
     is_shared::<steering::Room<()>>();
     #[cfg(feature = "redis")]
     is_shared::<RedisStore>();
+    #[cfg(feature = "redis-tls")]
+    is_shared::<store::RedisTls>();
 };

@@ -163,8 +163,14 @@ bounded! {
 }
 bounded! {
     /// The time that one call to a store across the network may take, in milliseconds: 1 to 1 000,
-    /// by default 20. It is the most that a store which does not answer delays a request.
+    /// by default 20. It is the most that a store which does not answer delays a request. Of a write,
+    /// for which no request waits, the default is [`MAX`](Self::MAX).
     StoreDeadline(u64): 1..=1_000, "store_deadline_ms", " milliseconds", default 20
+}
+bounded! {
+    /// The number of sessions that a store across the network remembers for an outage: 0 to
+    /// 10 000 000, by default 20 000. Each takes about 45 bytes.
+    OutageSessions(u64): 0..=10_000_000, "outage_sessions", " sessions", default 20_000
 }
 bounded! {
     /// The time for which a store across the network need not be told that a session is in use
@@ -195,6 +201,11 @@ impl CoolingOff {
 
 impl TouchInterval {
     /// No interval: the store is told of each use.
+    pub const OFF: Self = Self::MIN;
+}
+
+impl OutageSessions {
+    /// No sessions: nothing is remembered for an outage.
     pub const OFF: Self = Self::MIN;
 }
 

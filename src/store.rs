@@ -11,6 +11,7 @@ use crate::time::UnixTime;
 
 mod any;
 mod asynchronous;
+mod health;
 mod key;
 mod memory;
 #[cfg(feature = "redis")]
@@ -18,8 +19,11 @@ mod redis;
 
 pub use any::{AnyStore, InvalidStore};
 pub use asynchronous::{AsyncSessionStore, NoStore};
+pub use health::{StoreConnection, StoreHealth};
 pub use key::{InvalidSessionKey, SessionKey};
 pub use memory::{InvalidCapacity, MemoryStore};
+#[cfg(feature = "redis-tls")]
+pub use redis::{InvalidRedisTls, RedisTls};
 #[cfg(feature = "redis")]
 pub use redis::{InvalidRedisUrl, RedisError, RedisStore};
 

@@ -25,6 +25,10 @@ fn a_range_includes_both_ends_and_nothing_beyond() {
             TouchInterval::new(3_601).unwrap_err(),
             "touch_interval is 3601; allowed: 0 to 3600 seconds",
         ),
+        (
+            OutageSessions::new(10_000_001).unwrap_err(),
+            "outage_sessions is 10000001; allowed: 0 to 10000000 sessions",
+        ),
         (Percent::new(101).unwrap_err(), "load_shedding is 101; allowed: 0 to 100 percent"),
         (Weight::new(101).unwrap_err(), "weight is 101; allowed: 0 to 100 hundredths"),
     ];
@@ -59,6 +63,7 @@ fn defaults_are_those_of_the_parameter_table() {
     assert_eq!(ClockSkew::default().get(), 300);
     assert_eq!(CoolingOff::default().get(), 0);
     assert_eq!(TouchInterval::default().get(), 0);
+    assert_eq!((OutageSessions::default().get(), OutageSessions::OFF.get()), (20_000, 0));
     assert_eq!(Percent::default().get(), 0);
     assert_eq!(Weight::default().get(), 100);
     assert_eq!(Retries::DEFAULT, Retries::default());

@@ -4,10 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AsyncSessionStore, Lookup, MemoryStore, NoStore, Record, SessionStore, StoreWrite};
+use super::{
+    AsyncSessionStore, Lookup, MemoryStore, NoStore, Record, SessionStore, StoreHealth, StoreWrite,
+};
 #[cfg(feature = "redis")]
 use super::{RedisStore, redis::Writes};
-use crate::limits::{StoreDeadline, TouchInterval};
+use crate::limits::{OutageSessions, StoreDeadline, TouchInterval};
 use crate::names::LoadBalancer;
 use crate::time::UnixTime;
 
@@ -102,15 +104,25 @@ impl AnyStore {
         }
     }
 
-    /// Sets the deadline of each call to Redis. By default 20 ms. The other stores have no deadline
-    /// and stay as they are.
+    /// Sets the deadline of each call to Redis that a request waits for. By default 20 ms. The other
+    /// stores have no deadline and stay as they are.
     #[must_use]
-    #[cfg_attr(not(feature = "redis"), expect(unused_mut, unused_variables))]
-    pub fn with_deadline(mut self, deadline: StoreDeadline) -> Self {
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables))]
+    pub fn with_deadline(self, deadline: StoreDeadline) -> Self {
         #[cfg(feature = "redis")]
-        if let Backend::Redis(writes) = &mut self.backend {
-            writes.set_deadline(deadline);
-        }
+        return self.with_redis(|store| store.with_deadline(deadline));
+        #[cfg(not(feature = "redis"))]
+        self
+    }
+
+    /// Sets the deadline of each write to Redis. By default a second. See
+    /// `RedisStore::with_write_deadline`. The other stores stay as they are.
+    #[must_use]
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables))]
+    pub fn with_write_deadline(self, deadline: StoreDeadline) -> Self {
+        #[cfg(feature = "redis")]
+        return self.with_redis(|store| store.with_write_deadline(deadline));
+        #[cfg(not(feature = "redis"))]
         self
     }
 
@@ -118,17 +130,37 @@ impl AnyStore {
     /// sent. See `RedisStore::with_touch_interval` for what it saves and costs. The other stores
     /// stay as they are.
     #[must_use]
-    #[cfg_attr(not(feature = "redis"), expect(unused_mut, unused_variables))]
-    pub fn with_touch_interval(mut self, interval: TouchInterval) -> Self {
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables))]
+    pub fn with_touch_interval(self, interval: TouchInterval) -> Self {
         #[cfg(feature = "redis")]
-        if let Backend::Redis(writes) = &mut self.backend {
-            writes.set_touch_interval(interval);
-        }
+        return self.with_redis(|store| store.with_touch_interval(interval));
+        #[cfg(not(feature = "redis"))]
         self
     }
 
-    /// Sets the function that is told each error. It is called for every request of an outage, so
-    /// limit what it prints.
+    /// Sets the number of sessions to remember for an outage of Redis. By default 20,000. See
+    /// `RedisStore::with_outage_sessions`. The other stores stay as they are.
+    #[must_use]
+    #[cfg_attr(not(feature = "redis"), expect(unused_variables))]
+    pub fn with_outage_sessions(self, sessions: OutageSessions) -> Self {
+        #[cfg(feature = "redis")]
+        return self.with_redis(|store| store.with_outage_sessions(sessions));
+        #[cfg(not(feature = "redis"))]
+        self
+    }
+
+    #[cfg(feature = "redis")]
+    fn with_redis(mut self, change: impl FnOnce(RedisStore) -> RedisStore) -> Self {
+        self.backend = match self.backend {
+            Backend::Redis(writes) => Backend::Redis(writes.set(change)),
+            other => other,
+        };
+        self
+    }
+
+    /// Sets the function that is told each error, and each counts: [`AnyStore::health`] has their
+    /// numbers. It is called by every request of an outage, up to twice, so limit what it prints,
+    /// and return from it soon.
     #[must_use]
     pub fn with_report(
         mut self,
@@ -139,7 +171,7 @@ impl AnyStore {
     }
 
     /// Connects to Redis now rather than at the first request, and checks that the server can be
-    /// used. Takes a second at most. After an error the store goes on trying to connect. The
+    /// used. Takes little more than a second at most. After an error the store goes on trying to connect. The
     /// other stores do nothing here.
     ///
     /// # Errors
@@ -166,6 +198,15 @@ impl AnyStore {
     pub fn redis(&self) -> Option<&RedisStore> {
         match &self.backend {
             Backend::Redis(writes) => Some(writes.store()),
+            _ => None,
+        }
+    }
+
+    /// Returns the health of a store in Redis; `None` for the others, which do not fail.
+    pub fn health(&self) -> Option<StoreHealth> {
+        match &self.backend {
+            #[cfg(feature = "redis")]
+            Backend::Redis(writes) => Some(writes.store().health()),
             _ => None,
         }
     }
@@ -201,11 +242,8 @@ impl AsyncSessionStore for AnyStore {
             (_, None) | (Backend::None, _) => Record::Absent,
             (Backend::Memory(memory), lookup) => memory.record(lookup),
             #[cfg(feature = "redis")]
-            (Backend::Redis(writes), Some(lookup)) => {
-                writes.store().load(&lookup).await.unwrap_or_else(|error| {
-                    (self.report)(&error);
-                    Record::Unreachable
-                })
+            (Backend::Redis(writes), lookup) => {
+                writes.store().record_or(lookup, |error| (self.report)(error)).await
             }
         }
     }

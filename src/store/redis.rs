@@ -1,27 +1,44 @@
 //! The store of several machines: Redis or Valkey, behind the feature `redis`.
 
 use std::fmt;
+use std::time::Instant;
 
-use ::redis::{Client, Cmd, IntoConnectionInfo, Value, cmd};
+use ::redis::{Cmd, Value, cmd};
 
-use crate::limits::StoreDeadline;
+use crate::limits::{OutageSessions, StoreDeadline};
 use crate::names::LoadBalancer;
-use crate::store::{Lookup, Record, StoreWrite};
+use crate::store::{Lookup, Record, StoreConnection, StoreHealth, StoreWrite};
 
+mod address;
+mod answers;
 mod census;
 mod connection;
+mod counts;
 mod error;
 mod layout;
 mod parameters;
+mod remembered;
+mod server;
 mod state;
+mod stream;
 mod supervisor;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod touches;
+mod unfinished;
 mod writes;
 
-use connection::Connection;
+use address::Address;
+use connection::{Call, Connection, Patience};
+use counts::Counts;
 pub use error::{InvalidRedisUrl, RedisError};
 use layout::Layout;
+use remembered::{Remembered, Since};
+use state::State;
+#[cfg(feature = "redis-tls")]
+pub use tls::{InvalidRedisTls, RedisTls};
 use touches::Touches;
+use unfinished::Unfinished;
 pub(super) use writes::Writes;
 
 /// Header sessions in Redis 7 or Valkey, for gateways on several machines. Share the store behind
@@ -41,21 +58,33 @@ pub(super) use writes::Writes;
 /// **Time** is the server's: the server drops a record when its idle time is over, and counts the
 /// idle time of a late write from its arrival.
 ///
-/// **Deadline.** Each call ends within 20 ms, or the deadline set, whatever the server does. After
-/// a failed call [`RedisStore::record`] returns [`Record::Unreachable`], and the session goes to
-/// its stable choice: only moves made by failovers and drains are forgotten. Calls do not wait for
-/// a server that is known to be down or silent, but fail at once. Meanwhile a background task
-/// connects again, after pauses of 50 ms to one second, and sends `PING` to a silent server.
+/// **Deadline.** A call that a request waits for ends within 20 ms, or the
+/// [deadline set](RedisStore::with_deadline), whatever the server does. After a failed call
+/// [`RedisStore::record`] returns the record that it
+/// [remembers](RedisStore::with_outage_sessions), and without one [`Record::Unreachable`]: the session
+/// goes to its stable choice, and only moves made by failovers and drains are forgotten. Reads do not
+/// wait for a server that is known to be down or silent, but fail at once. Meanwhile a background task
+/// connects again, after pauses of 50 ms to one second, and sends `PING` to a silent server. A server
+/// that is slow and goes on answering is not silent.
+///
+/// **Writes** have a [deadline of their own](RedisStore::with_write_deadline), a second, as no response
+/// has to wait for them, and a second try where the connection is lost.
 ///
 /// **Runtime.** The connection is made by the first call, or by [`RedisStore::connect`], and lives
 /// in the Tokio runtime of that call. Keep that runtime running, or drop it: the next call then
 /// connects in its own.
 ///
-/// **Server.** One server, or what looks like one: a proxy, or a name that follows the primary (the
-/// name is looked up again when a replica refuses a write). Redirections of Redis Cluster are not
-/// followed. The user needs the commands `GET`, `SET`, `EXPIRE`, `DEL` and `PING`, for shared
-/// censuses too, and the keys below. Set `maxmemory` and the eviction policy `volatile-ttl` on the server: made-up
-/// headers create sessions there too.
+/// **Server.** One server, or what looks like one: a proxy, a cluster of one shard, or a name that
+/// follows the primary (the name is looked up again when a replica refuses a write). Redirections of
+/// Redis Cluster are not followed, and Sentinels are not asked for the primary: a node of a cluster of
+/// several shards, a Sentinel and a replica are refused each time they are connected
+/// ([`RedisError::is_wrong_server`]), and all sessions go to their stable choice. A server that answers
+/// `PING` with an error, such as `NOAUTH` or `LOADING`, is down. The manual has the commands that the
+/// user needs and the settings of the server in
+/// [one table](crate::manual::gateways#what-redis-needs): set `maxmemory`, and the eviction policy
+/// `volatile-lfu`, because made-up headers create sessions there too.
+///
+/// **Health.** [`RedisStore::health`] tells the state of the connection, and counts calls and errors.
 ///
 /// **Drains.** The nodes can share what they have seen of an endpoint's sessions here, for cookie
 /// sessions as well: [`RedisStore::publish_census`] and [`RedisStore::shared_census`].
@@ -64,15 +93,19 @@ pub(super) use writes::Writes;
 /// The key is `session-affinity:1:<load balancer>:<session key>`. In the name of the load balancer
 /// every byte other than letters, digits and `-._~` is written `%XX`. So no name can reach the keys
 /// of another, and none contains the braces that bind keys to one slot of a cluster. The session
-/// key is 32 hexadecimal digits. The value has 14 bytes:
+/// key is 32 hexadecimal digits. The value has 20 bytes:
 ///
 /// | offset | bytes | field |
 /// |---|---|---|
-/// | 0 | 1 | version = 1 |
+/// | 0 | 1 | version = 2 |
 /// | 1 | 8 | endpoint id, big-endian |
 /// | 9 | 5 | issued, Unix seconds, big-endian |
+/// | 14 | 6 | the last six bytes of the session key |
 ///
-/// A value of another version or length is [`Record::Unreadable`], and is replaced.
+/// A value of another version or length is [`Record::Unreadable`], and is replaced. So is one that
+/// names another key; the connection is then made again, as the answers may have come out of step with
+/// the commands. A connection is closed at an answer with a text of more than 64 KiB, a list of more
+/// than 1,024 elements, or more than a MiB in all.
 ///
 /// The key of a census is `session-affinity:1:<load balancer>:census:<endpoint id>:<node>`, the
 /// node's name written like the load balancer's. Its value has 26 bytes: version = 1, and five times
@@ -81,9 +114,10 @@ pub(super) use writes::Writes;
 ///
 /// # URL
 /// `redis://[user:password@]host[:port][/database]`, or
-/// `redis+unix:///path[?db=number&user=name&pass=password]`. `rediss://` (TLS) requires a TLS
-/// feature of the crate `redis`, such as `tokio-rustls-comp`: enable it by a direct dependency on
-/// that crate.
+/// `redis+unix:///path[?db=number&user=name&pass=password]`. `rediss://` (TLS) requires the
+/// feature `redis-tls`, and no preparation of the process. `RedisStore::with_tls` takes other
+/// authorities and a certificate of the gateway's own.
+///
 /// No error and no `Debug` output contains the URL or the password.
 ///
 /// # Example
@@ -122,7 +156,11 @@ pub struct RedisStore {
     connection: Connection,
     layout: Layout,
     deadline: StoreDeadline,
+    write_deadline: StoreDeadline,
     touches: Option<Touches>,
+    remembered: Option<Remembered>,
+    unfinished: Unfinished,
+    counts: Counts,
 }
 
 impl RedisStore {
@@ -130,31 +168,29 @@ impl RedisStore {
     /// affinity, or the name of the load balancer.
     ///
     /// # Errors
-    /// [`InvalidRedisUrl`] if `url` is not a Redis URL.
+    /// [`InvalidRedisUrl`] if `url` is not a Redis URL, or asks for TLS without the feature
+    /// `redis-tls`.
     pub fn new(load_balancer: impl Into<LoadBalancer>, url: &str) -> Result<Self, InvalidRedisUrl> {
-        let info = url.into_connection_info().map_err(|_| InvalidRedisUrl)?;
-        // Without it, a small command waits for the acknowledgement of the one before, and often
-        // misses the deadline.
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let redis = info.redis_settings().clone().set_skip_set_lib_name();
-        let client = Client::open(info.set_tcp_settings(tcp).set_redis_settings(redis))
-            .map_err(|_| InvalidRedisUrl)?;
         Ok(Self {
-            connection: Connection::new(client),
+            connection: Connection::new(Address::parse(url)?),
             layout: Layout::new(&load_balancer.into()),
             deadline: StoreDeadline::default(),
+            write_deadline: StoreDeadline::MAX,
             touches: None,
+            remembered: Remembered::new(OutageSessions::default()),
+            unfinished: Unfinished::default(),
+            counts: Counts::default(),
         })
     }
 
-    /// Connects now rather than at the first call, and checks that the server can be used. Takes a
-    /// second at most. After an error the background task goes on trying to connect.
+    /// Connects now rather than at the first call, and checks that the server can be used. Takes
+    /// little more than a second at most. After an error the background task goes on trying to connect.
     ///
     /// # Errors
     /// [`RedisError`] if the server is out of reach or refuses the connection.
     pub async fn connect(&self) -> Result<(), RedisError> {
         self.connection.attempted().await?;
-        accepted(self.ask(&cmd("PING")).await?)
+        self.ask(&cmd("PING")).await.map(|_| ())
     }
 
     /// Reads the record of a session by one `GET`. Errors take the place of
@@ -163,19 +199,27 @@ impl RedisStore {
     /// # Errors
     /// [`RedisError`] if the server did not answer in time, or answered with an error.
     pub async fn load(&self, lookup: &Lookup) -> Result<Record, RedisError> {
-        let value = match self.ask(&self.layout.get(lookup.key)).await? {
-            Value::Nil => return Ok(Record::Absent),
-            Value::BulkString(value) => value,
+        let since = self.remembered.as_ref().map(|remembered| remembered.load_begins(lookup.key));
+        let record = match self.ask(&self.layout.get(lookup.key)).await {
             // A list or a set: not written by a store.
-            Value::ServerError(error) if error.code() == "WRONGTYPE" => {
-                return Ok(Record::Unreadable);
-            }
-            other => return accepted(other).map(|()| Record::Unreadable),
+            Err(RedisError::Refused(code)) if code == "WRONGTYPE" => Record::Unreadable,
+            Err(error) => return Err(error),
+            Ok(Value::Nil) => Record::Absent,
+            Ok(Value::BulkString(value)) => match layout::read(lookup.key, &value) {
+                layout::Value::Record { endpoint, issued } => Record::Found { endpoint, issued },
+                layout::Value::Unreadable => Record::Unreadable,
+                layout::Value::Foreign => {
+                    // The answers may have come out of step with the commands.
+                    self.connection.distrust();
+                    Record::Unreadable
+                }
+            },
+            Ok(_) => Record::Unreadable,
         };
-        Ok(match layout::read(&value) {
-            None => Record::Unreadable,
-            Some((endpoint, issued)) => Record::Found { endpoint, issued },
-        })
+        if let (Some(remembered), Some(since)) = (&self.remembered, since) {
+            remembered.loaded(lookup, record, since);
+        }
+        Ok(record)
     }
 
     /// Carries out a write by one command, or by none where the
@@ -184,7 +228,11 @@ impl RedisStore {
     /// # Errors
     /// [`RedisError`]. The response is not affected: report the error and continue.
     pub async fn save(&self, write: &StoreWrite) -> Result<(), RedisError> {
-        if self.is_done(write) { Ok(()) } else { self.send(write).await }
+        if self.is_done(write) {
+            return Ok(());
+        }
+        let since = self.begin(write);
+        self.send(write, since).await
     }
 
     /// Returns whether a write is a touch that need not be sent.
@@ -192,23 +240,78 @@ impl RedisStore {
         self.touches.as_ref().is_some_and(|touches| touches.cover(write))
     }
 
-    async fn send(&self, write: &StoreWrite) -> Result<(), RedisError> {
-        let answer = self.ask(&self.layout.command(write)).await?;
-        if let Some(touches) = &self.touches
-            && has_changed(&answer)
-        {
-            touches.note(write);
+    /// Begins a write: from now on, what it replaces is not answered from memory.
+    fn begin(&self, write: &StoreWrite) -> Option<Since> {
+        self.remembered.as_ref().map(|remembered| remembered.write_begins(write))
+    }
+
+    /// Sends a write that has begun.
+    async fn send(&self, write: &StoreWrite, since: Option<Since>) -> Result<(), RedisError> {
+        let result = self.sent(write, since).await;
+        if result.is_err() {
+            self.counts.writes_failed.add();
         }
-        accepted(answer)
+        result
+    }
+
+    async fn sent(&self, write: &StoreWrite, since: Option<Since>) -> Result<(), RedisError> {
+        let unfinished = self.unfinished.begin(write).inspect_err(|it| self.counts.failed(it))?;
+        let may_repeat = || {
+            let is_last = unfinished.is_last();
+            if is_last {
+                self.counts.writes_retried.add();
+            }
+            is_last
+        };
+        let answer = self
+            .counted(Call {
+                command: &self.layout.command(write),
+                deadline: self.write_deadline,
+                patience: Patience::Waits,
+                may_repeat,
+            })
+            .await?;
+        if has_changed(&answer) {
+            if let Some(touches) = &self.touches {
+                touches.note(write);
+            }
+            if let (Some(remembered), Some(since)) = (&self.remembered, since) {
+                remembered.created(write, since);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the record for [`Affinity::route`](crate::Affinity::route):
-    /// [`Record::Absent`] without a lookup, [`Record::Unreachable`] for an error.
+    /// [`Record::Absent`] without a lookup. After an error the record is the one
+    /// [remembered](RedisStore::with_outage_sessions), or [`Record::Unreachable`].
     pub async fn record(&self, lookup: Option<Lookup>) -> Record {
-        match lookup {
-            None => Record::Absent,
-            Some(lookup) => self.load(&lookup).await.unwrap_or(Record::Unreachable),
+        self.record_or(lookup, |_| {}).await
+    }
+
+    /// Returns the record for a request, and reports the error.
+    pub(super) async fn record_or(
+        &self,
+        lookup: Option<Lookup>,
+        report: impl FnOnce(&RedisError),
+    ) -> Record {
+        let Some(lookup) = lookup else { return Record::Absent };
+        match self.load(&lookup).await {
+            Ok(record) => record,
+            Err(error) => {
+                report(&error);
+                self.recall(&lookup)
+            }
         }
+    }
+
+    /// Returns what is remembered of a session while the server is out of reach.
+    fn recall(&self, lookup: &Lookup) -> Record {
+        let record = self.remembered.as_ref().and_then(|remembered| remembered.record(lookup));
+        if record.is_some() {
+            self.counts.remembered.add();
+        }
+        record.unwrap_or(Record::Unreachable)
     }
 
     /// Carries out the write that [`Settlement::apply`](crate::Settlement::apply) returned, if
@@ -223,19 +326,48 @@ impl RedisStore {
         }
     }
 
+    /// Returns the state of the connection and the calls so far. Asks the server for nothing.
+    pub fn health(&self) -> StoreHealth {
+        let connection = self.connection.state(|state| match state {
+            State::Connecting { .. } => StoreConnection::Connecting,
+            State::Up(_) => StoreConnection::Up,
+            State::Silent(_) => StoreConnection::Silent,
+            State::Down(_) => StoreConnection::Down,
+        });
+        self.counts.health(connection)
+    }
+
+    /// Asks within the deadline of a request.
     async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
-        self.connection.ask(command, self.deadline).await
+        let (deadline, may_repeat) = (self.deadline, || true);
+        self.counted(Call { command, deadline, patience: Patience::None, may_repeat }).await
+    }
+
+    /// Returns any answer other than an error.
+    async fn counted(&self, call: Call<'_, impl Fn() -> bool>) -> Result<Value, RedisError> {
+        let begun = Instant::now();
+        let answer = match self.connection.ask(call).await {
+            Ok(Value::ServerError(error)) => Err(RedisError::refused(error.code())),
+            answer => answer,
+        };
+        match &answer {
+            Ok(_) => self.counts.answered(begun.elapsed()),
+            Err(error) => self.counts.failed(error),
+        }
+        answer
     }
 }
 
-/// Shows the address, the prefix of the keys, the deadline and the touch interval, not the user and the password.
+/// Shows the address, the prefix of the keys and the parameters, not the user and the password.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("address", &self.connection.address())
+            .field("address", &self.connection.address().place.to_string())
             .field("keys", &self.layout.prefix())
             .field("deadline", &self.deadline)
+            .field("write_deadline", &self.write_deadline)
             .field("touch_interval", &self.touch_interval())
+            .field("outage_sessions", &self.outage_sessions())
             .finish_non_exhaustive()
     }
 }
@@ -244,12 +376,4 @@ impl fmt::Debug for RedisStore {
 /// record that is gone, have not.
 fn has_changed(answer: &Value) -> bool {
     matches!(answer, Value::Okay | Value::Int(1))
-}
-
-/// Accepts any answer other than an error.
-fn accepted(answer: Value) -> Result<(), RedisError> {
-    match answer {
-        Value::ServerError(error) => Err(RedisError::refused(error.code())),
-        _ => Ok(()),
-    }
 }

@@ -68,7 +68,8 @@ fn a_password_is_sent_and_never_shown() {
         format!("{:?}", client.store),
         format!(
             "RedisStore {{ address: \"{address}\", keys: \"session-affinity:1:shop.example.com:\", \
-             deadline: StoreDeadline(1000), touch_interval: TouchInterval(0), .. }}"
+             deadline: StoreDeadline(1000), write_deadline: StoreDeadline(1000), \
+             touch_interval: TouchInterval(0), outage_sessions: OutageSessions(20000), .. }}"
         )
     );
 }
@@ -105,6 +106,31 @@ fn a_user_needs_no_more_than_five_commands_and_the_keys() {
 }
 
 #[test]
+fn a_user_of_another_database_or_of_a_cluster_of_one_shard_needs_one_command_more() {
+    let server = RedisServer::start();
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    node.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    wait_until("the cluster", || {
+        node.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+    });
+    let user = ["ACL", "SETUSER", "gateway", "on", ">hunter2", "~*", "+get", "+set", "+ping"];
+    for (server, database, command, refusal) in [
+        (&server, "/3", "+select", "the server refused the database, or requires a password"),
+        (&node, "", "+cluster|info", "a cluster of shards that CLUSTER INFO does not tell"),
+    ] {
+        server.ask::<()>(&user);
+        let url = format!("redis://gateway:hunter2@127.0.0.1:{}{database}", server.port());
+        let refused = Client::at(&url).connect().unwrap_err().to_string();
+        assert!(refused.contains(refusal), "{refused}");
+        server.ask::<()>(&["ACL", "SETUSER", "gateway", command]);
+        let client = Client::at(&url);
+        assert_eq!(client.connect(), Ok(()));
+        client.save(create(1, 7)).unwrap();
+        assert_eq!(client.pinned(1), Some(endpoint(7)));
+    }
+}
+
+#[test]
 fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
     for url in [
         "",
@@ -116,16 +142,26 @@ fn a_url_that_is_not_a_redis_url_is_refused_and_not_shown() {
         "redis://:hunter2@127.0.0.1:6379/database",
         "redis://:hunter2@127.0.0.1:99999",
         "redis://:hunter2@0.0.0.0",
-        "rediss://:hunter2@127.0.0.1",
+        "rediss://:hunter2@127.0.0.1#insecure",
         "redis+unix://?pass=hunter2&db=x",
         "redis://127.0.0.1/?protocol=hunter2",
     ] {
         let error = RedisStore::new(shop(), url).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database] and \
-             redis+unix:///path, and rediss:// where the crate redis is built with TLS"
+            "the URL is not a Redis URL; allowed: redis://[user:password@]host[:port][/database], \
+             rediss:// for the same with TLS, and redis+unix:///path"
         );
         assert!(!format!("{error:?}").contains("hunter2"));
     }
+}
+
+#[cfg(not(feature = "redis-tls"))]
+#[test]
+fn tls_needs_its_feature_and_the_error_says_so() {
+    let error = RedisStore::new(shop(), "rediss://:hunter2@127.0.0.1").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the URL asks for TLS, and the feature redis-tls is off; allowed: redis:// and redis+unix://"
+    );
 }

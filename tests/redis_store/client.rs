@@ -18,7 +18,8 @@ pub(crate) const TTL: u64 = 1_800;
 pub(crate) const RAW_KEY: &str =
     "session-affinity:1:shop.example.com:00000000000000000000000000000001";
 /// Endpoint 7, issued at `NOW`, by the table in the documentation.
-pub(crate) const RAW_VALUE: [u8; 14] = [1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0x6b, 0x49, 0xd2, 0];
+pub(crate) const RAW_VALUE: [u8; 20] =
+    [2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0x6b, 0x49, 0xd2, 0, 0, 0, 0, 0, 0, 1];
 
 /// A store and a runtime, for synchronous tests. The deadline is longer than a busy machine
 /// needs.

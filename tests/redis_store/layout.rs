@@ -73,12 +73,12 @@ fn a_load_is_one_get_and_a_write_one_command() {
 fn a_record_that_cannot_be_read_says_so_and_is_replaced() {
     let server = RedisServer::start();
     let client = Client::of(&server);
-    let newer = [&[2][..], &RAW_VALUE[1..], b"more"].concat();
-    let older = [&[0][..], &RAW_VALUE[1..]].concat();
+    let newer = [&[3][..], &RAW_VALUE[1..], b"more"].concat();
+    let older = [&[1][..], &RAW_VALUE[1..14]].concat();
     for bytes in [
         b"".as_slice(),
         b"eu-1",
-        &RAW_VALUE[..13],
+        &RAW_VALUE[..19],
         &[&RAW_VALUE[..], b"\0"].concat(),
         &newer,
         &older,

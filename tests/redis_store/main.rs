@@ -11,10 +11,17 @@ mod access;
 mod answers;
 mod census;
 mod client;
+mod eviction;
+mod health;
+mod kinds;
 mod laws;
 mod layout;
 mod nodes;
 mod outages;
+mod remembered;
 mod runtimes;
 mod stubs;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod touches;
+mod writes;

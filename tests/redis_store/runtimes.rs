@@ -1,6 +1,8 @@
 //! The runtimes that a store works in.
 
-use session_affinity::store::{Record, RedisError, RedisStore};
+use std::time::Duration;
+
+use session_affinity::store::{Record, RedisError, RedisStore, StoreConnection};
 
 use crate::client::*;
 use crate::redis_server::RedisServer;
@@ -34,6 +36,33 @@ fn in_a_runtime_without_io_a_call_fails_and_does_not_panic() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let store = RedisStore::new(shop(), &refusing()).unwrap();
     assert!(runtime.block_on(store.load(&lookup(1))).is_err());
+}
+
+/// Tokio panics where it should make a socket. The panic is that of the background task.
+#[cfg(unix)]
+#[test]
+fn after_a_panic_of_the_background_task_the_server_is_down_and_the_cause_is_told() {
+    let path = std::env::temp_dir().join(format!("session-affinity-{}.sock", std::process::id()));
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let url = format!("redis+unix://{}", path.display());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let client = Client { store: RedisStore::new(shop(), &url).unwrap().into(), runtime };
+    wait_until("the panic", || {
+        client.load(1).is_err() && client.store.health().connection == StoreConnection::Down
+    });
+    let ((), elapsed) = timed(|| {
+        for _ in 0..100 {
+            let error = client.load(1).unwrap_err().to_string();
+            let told = error.starts_with("there is no connection to Redis: a panic: ");
+            assert!(told && error.contains("IO is disabled"), "{error}");
+        }
+    });
+    assert!(elapsed < Duration::from_secs(1), "each waits for its deadline: {elapsed:?}");
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Servers that are not Redis: ports that refuse, hang, or answer as a test says.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -48,19 +48,20 @@ fn converse(
     answer: impl Fn(&[String]) -> Option<&'static str>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let mut line = move || {
+    /// The number in a line of the protocol, such as `*2` or `$5`.
+    fn number(reader: &mut impl BufRead, sign: char) -> std::io::Result<Option<usize>> {
         let mut line = String::new();
-        reader.read_line(&mut line).map(|_| line.trim_end().to_owned())
-    };
+        reader.read_line(&mut line)?;
+        Ok(line.trim_end().strip_prefix(sign).and_then(|count| count.parse().ok()))
+    }
     loop {
-        let Some(count) = line()?.strip_prefix('*').and_then(|count| count.parse::<usize>().ok())
-        else {
-            return Ok(());
-        };
+        let Some(count) = number(&mut reader, '*')? else { return Ok(()) };
         let mut words = Vec::new();
         for _ in 0..count {
-            line()?;
-            words.push(line()?);
+            let Some(length) = number(&mut reader, '$')? else { return Ok(()) };
+            let mut word = vec![0; length + 2];
+            reader.read_exact(&mut word)?;
+            words.push(String::from_utf8_lossy(&word[..length]).into_owned());
         }
         let Some(bytes) = answer(&words) else { return Ok(()) };
         stream.write_all(bytes.as_bytes())?;

@@ -11,9 +11,13 @@ use std::time::{Duration, Instant};
 /// No wait for a server is longer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// In the arguments of a server: a second free port.
+pub const SECOND_PORT: &str = "SECOND_PORT";
+
 /// It is killed when the test is done with it.
 pub struct RedisServer {
     port: u16,
+    second_port: u16,
     arguments: Vec<String>,
     credentials: String,
     directory: PathBuf,
@@ -38,11 +42,14 @@ impl RedisServer {
             let directory = parent(arguments)
                 .join(format!("session-affinity-redis-{}-{port}", std::process::id()));
             std::fs::create_dir_all(&directory).expect("a directory");
-            let arguments: Vec<String> =
-                arguments.iter().map(|argument| argument.to_string()).collect();
+            let second_port = free_port();
+            let arguments: Vec<String> = arguments
+                .iter()
+                .map(|argument| argument.replace(SECOND_PORT, &second_port.to_string()))
+                .collect();
             let child = spawn(port, &directory, &arguments);
-            let mut server =
-                Self { port, arguments, credentials: credentials.into(), directory, child };
+            let credentials = credentials.into();
+            let mut server = Self { port, second_port, arguments, credentials, directory, child };
             if server.is_ready() {
                 return server;
             }
@@ -54,6 +61,11 @@ impl RedisServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port that stands in its arguments as `SECOND_PORT`.
+    pub fn second_port(&self) -> u16 {
+        self.second_port
     }
 
     pub fn url(&self) -> String {
@@ -100,6 +112,13 @@ impl RedisServer {
         let line =
             stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// The ids of its connections other than the one that asks.
+    pub fn connections(&self) -> Vec<String> {
+        let list: String = self.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+        let others = list.lines().filter(|line| !line.contains("cmd=client"));
+        others.filter_map(|line| line.split(' ').next()).map(String::from).collect()
     }
 
     /// Lets all records grow older by this many seconds: its clock cannot be set, so their times
@@ -173,6 +192,13 @@ fn spawn(port: u16, directory: &PathBuf, arguments: &[String]) -> Child {
     // Another name, for Valkey or a build of one's own.
     let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
     let mut command = Command::new(&program);
+    if arguments.iter().any(|argument| argument == "--sentinel") {
+        // A Sentinel keeps its configuration in a file.
+        let file = directory.join("sentinel.conf");
+        std::fs::write(&file, "").expect("a file");
+        command.arg(file).arg("--sentinel");
+    }
+    let arguments = arguments.iter().filter(|argument| *argument != "--sentinel");
     command.args([
         "--bind",
         "127.0.0.1",

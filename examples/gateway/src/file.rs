@@ -11,6 +11,7 @@ use crate::flat::flat_object;
 use crate::forwarded::Network;
 use crate::json::{Object, some, some_count};
 use crate::keys::KeyEntry;
+use crate::store::StoreTls;
 
 /// The gateway's own keys of the configuration file. `load_balancer` and `pools` are read by the
 /// crate, as Cloudflare's API writes them. Beside these keys stand those of the crate's
@@ -51,6 +52,12 @@ pub(crate) struct File {
     pub(crate) store: Option<String>,
     #[serde(default, deserialize_with = "some_count")]
     pub(crate) store_deadline_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) store_write_deadline_ms: Option<u64>,
+    #[serde(default, deserialize_with = "some_count")]
+    pub(crate) store_outage_sessions: Option<u64>,
+    #[serde(default, deserialize_with = "some")]
+    pub(crate) store_tls: Option<Object<StoreTls>>,
     pub(crate) load_balancer: Config,
     pub(crate) pools: Vec<PoolConfig>,
 }

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use session_affinity::Health;
 use session_affinity::drain::{Drain, DrainPhase, DrainSessions};
 use session_affinity::pools::EndpointView;
+use session_affinity::store::{StoreConnection, StoreHealth};
 
 use crate::proxy::Gateway;
 use crate::upstream::{self, Upstream};
@@ -101,7 +102,51 @@ fn families(gateway: &Gateway) -> Vec<Family> {
             endpoints.iter().map(|endpoint| (endpoint.labels(), value(endpoint))),
         )
     });
-    families.into_iter().chain(gauges).collect()
+    let store = gateway.store.health().map(store).into_iter().flatten();
+    families.into_iter().chain(gauges).chain(store).collect()
+}
+
+/// The series of a store across the network.
+fn store(health: StoreHealth) -> Vec<Family> {
+    let labels = || vec![("store", "redis".to_owned())];
+    let one = |value| [(labels(), value)];
+    let states = StoreConnection::ALL.into_iter().map(|state| {
+        let state_label = [("state", state.label().to_owned())];
+        (labels().into_iter().chain(state_label).collect(), (state == health.connection).into())
+    });
+    let errors = health.errors.iter().map(|(kind, count)| {
+        (labels().into_iter().chain([("kind", (*kind).to_owned())]).collect(), *count)
+    });
+    let microseconds = u64::try_from(health.answer_time.as_micros()).unwrap_or(u64::MAX);
+    vec![
+        Family::gauge("store_connection", "Whether the connection is in this state", states),
+        Family::counter(
+            "store_answered",
+            "Calls that the server has answered",
+            one(health.answered),
+        ),
+        Family::counter(
+            "store_answer_microseconds",
+            "Time that the answered calls have taken together",
+            one(microseconds),
+        ),
+        Family::counter("store_errors", "Calls that have failed, by kind of error", errors),
+        Family::counter(
+            "store_writes_failed",
+            "Writes that have failed",
+            one(health.writes_failed),
+        ),
+        Family::counter(
+            "store_writes_retried",
+            "Writes that were sent again after their connection was lost",
+            one(health.writes_retried),
+        ),
+        Family::counter(
+            "store_remembered",
+            "Records answered from memory while the server was out of reach",
+            one(health.remembered),
+        ),
+    ]
 }
 
 /// The name, the help text and the value of each gauge of an endpoint.

@@ -14,7 +14,7 @@ use crate::json;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
-use crate::warning::Warnings;
+use crate::store;
 
 /// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
 pub struct Running {
@@ -51,9 +51,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let control = settings.control();
         let gateway = Arc::new(Gateway::new(settings, stopped.clone()));
-        if let Err(error) = gateway.store.connect().await {
-            Warnings::about("the session store").warn(&*error);
-        }
+        store::connect(&gateway.store).await?;
         let control = Arc::new(control(gateway.clone()));
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
         let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));

@@ -17,7 +17,7 @@ use crate::keys;
 use crate::limits::Limits;
 use crate::proxy::Gateway;
 use crate::proxy_protocol::ProxyProtocol;
-use crate::store;
+use crate::store::{self, StoreKeys};
 use crate::upstream::{self, Upstream};
 
 pub(crate) struct Settings {
@@ -58,8 +58,16 @@ impl Settings {
         let cookie = CookieName::new(config.extensions.cookie.name.clone())
             .map_err(|error| in_the_file(error.into()))?;
         let affinity = Affinity::from_config(&config, &keyring).map_err(in_the_file)?;
-        let store =
-            store::open(file.store.as_deref(), file.store_deadline_ms, affinity.load_balancer())?;
+        let store = store::open(
+            StoreKeys {
+                store: file.store.take(),
+                deadline: file.store_deadline_ms,
+                write_deadline: file.store_write_deadline_ms,
+                outage_sessions: file.store_outage_sessions,
+                tls: file.store_tls.take().map(|Object(tls)| tls),
+            },
+            affinity.load_balancer(),
+        )?;
         let ports = if file.forwarded_ports { Ports::Ignored } else { Ports::Refused };
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),

@@ -8,13 +8,18 @@ use session_affinity::pools::{EndpointView, PoolView, ShedBy};
 use session_affinity::{Health, Keyring, State, Weight};
 
 use crate::proxy::Gateway;
+use crate::store;
 use crate::upstream::Upstream;
 
 pub(crate) fn gateway(gateway: &Gateway) -> Value {
     let (pools, now) = (gateway.pools.load(), gateway.clock.now());
+    let mut store = json!({ "sessions": gateway.store.live(now) });
+    if let Some(health) = store::health(&gateway.store) {
+        store["redis"] = health;
+    }
     json!({
         "clock": now.as_secs(),
-        "store": { "sessions": gateway.store.live(now) },
+        "store": store,
         "outcomes": gateway.tally.to_json(),
         "pools": pools.iter().map(pool).collect::<Vec<_>>(),
     })

@@ -32,24 +32,24 @@ impl Layout {
 
     pub(super) fn command(&self, write: &StoreWrite) -> Cmd {
         let StoreWrite { key, ttl, now, kind } = *write;
-        let (key, seconds) = (self.key(key), ttl.get());
+        let (name, seconds) = (self.key(key), ttl.get());
         let mut command;
         match kind {
             WriteKind::Touch => {
                 command = cmd("EXPIRE");
-                command.arg(key).arg(seconds);
+                command.arg(name).arg(seconds);
             }
             WriteKind::Create(endpoint) => {
                 command = cmd("SET");
-                command.arg(key).arg(&value(endpoint, now)).arg("NX").arg("EX").arg(seconds);
+                command.arg(name).arg(&value(key, endpoint, now)).arg("NX").arg("EX").arg(seconds);
             }
             WriteKind::Replace(endpoint) => {
                 command = cmd("SET");
-                command.arg(key).arg(&value(endpoint, now)).arg("EX").arg(seconds);
+                command.arg(name).arg(&value(key, endpoint, now)).arg("EX").arg(seconds);
             }
             WriteKind::Remove => {
                 command = cmd("DEL");
-                command.arg(key);
+                command.arg(name);
             }
         }
         command
@@ -75,23 +75,53 @@ pub(super) fn escaped(name: &str) -> String {
     text
 }
 
-/// Reads a value. `None` if it has another version or length.
-pub(super) fn read(value: &[u8]) -> Option<(EndpointId, UnixTime)> {
-    let [version, a, b, c, d, e, f, g, h, i, j, k, l, m] =
-        *<&[u8; LENGTH]>::try_from(value).ok()?;
-    let endpoint = EndpointId::from_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    let issued = UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, i, j, k, l, m]));
-    (version == VERSION).then_some((endpoint, issued))
+/// A value, as far as it can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Record {
+        endpoint: EndpointId,
+        issued: UnixTime,
+    },
+    /// One of another version or length.
+    Unreadable,
+    /// The record of another key.
+    Foreign,
 }
 
-const VERSION: u8 = 1;
-const LENGTH: usize = 14;
+/// Reads the value of a key.
+pub(super) fn read(key: SessionKey, value: &[u8]) -> Value {
+    let Ok([version, a, b, c, d, e, f, g, h, i, j, k, l, m, name @ ..]) =
+        <[u8; LENGTH]>::try_from(value)
+    else {
+        return Value::Unreadable;
+    };
+    if version != VERSION {
+        return Value::Unreadable;
+    }
+    if name != self::name(key) {
+        return Value::Foreign;
+    }
+    let endpoint = EndpointId::from_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    let issued = UnixTime::from_secs(u64::from_be_bytes([0, 0, 0, i, j, k, l, m]));
+    Value::Record { endpoint, issued }
+}
 
-fn value(endpoint: EndpointId, issued: UnixTime) -> [u8; LENGTH] {
+const VERSION: u8 = 2;
+const LENGTH: usize = 20;
+
+fn value(key: SessionKey, endpoint: EndpointId, issued: UnixTime) -> [u8; LENGTH] {
     let [a, b, c, d, e, f, g, h] = endpoint.as_u64().to_be_bytes();
     // Times have 40 bits.
     let [.., i, j, k, l, m] = issued.as_secs().to_be_bytes();
-    [VERSION, a, b, c, d, e, f, g, h, i, j, k, l, m]
+    let [n, o, p, q, r, s] = name(key);
+    [VERSION, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s]
+}
+
+/// The part of a key that its value repeats. Keys of clients are hashes, so two of them have the
+/// same part once in 2^48.
+fn name(key: SessionKey) -> [u8; 6] {
+    let [.., n, o, p, q, r, s] = key.0;
+    [n, o, p, q, r, s]
 }
 
 #[cfg(test)]
@@ -107,34 +137,51 @@ mod tests {
         Layout::new(&LoadBalancer::new(name).unwrap())
     }
 
+    fn record(endpoint: EndpointId, issued: UnixTime) -> Value {
+        Value::Record { endpoint, issued }
+    }
+
     #[test]
-    fn a_value_has_14_bytes_version_endpoint_and_issued() {
-        let golden = *b"\x01\xbf\x54\xfd\x3b\x4b\x4e\xa9\xdb\x01\x6b\x49\xd2\x00";
-        assert_eq!(value(EndpointId::from_u64(EU_1), NOW), golden);
-        assert_eq!(read(&golden), Some((EndpointId::from_u64(EU_1), NOW)));
-        let last = value(EndpointId::from_u64(u64::MAX), UnixTime::MAX);
-        assert_eq!(read(&last), Some((EndpointId::from_u64(u64::MAX), UnixTime::MAX)));
+    fn a_value_has_20_bytes_version_endpoint_issued_and_the_end_of_the_key() {
+        let golden =
+            *b"\x02\xbf\x54\xfd\x3b\x4b\x4e\xa9\xdb\x01\x6b\x49\xd2\x00\x0a\x0b\x0c\x0d\x0e\xff";
+        let eu_1 = EndpointId::from_u64(EU_1);
+        assert_eq!(value(KEY, eu_1, NOW), golden);
+        assert_eq!(read(KEY, &golden), record(eu_1, NOW));
+        let last = EndpointId::from_u64(u64::MAX);
+        assert_eq!(read(KEY, &value(KEY, last, UnixTime::MAX)), record(last, UnixTime::MAX));
     }
 
     #[test]
     fn a_value_of_another_version_or_length_is_not_read() {
-        let good = value(EndpointId::from_u64(EU_1), NOW);
-        for version in (0..=u8::MAX).filter(|version| *version != 1) {
+        let good = value(KEY, EndpointId::from_u64(EU_1), NOW);
+        for version in (0..=u8::MAX).filter(|version| *version != 2) {
             let mut other = good;
             other[0] = version;
-            assert_eq!(read(&other), None);
+            assert_eq!(read(KEY, &other), Value::Unreadable);
         }
         for length in 0..LENGTH {
-            assert_eq!(read(&good[..length]), None);
+            assert_eq!(read(KEY, &good[..length]), Value::Unreadable);
         }
-        assert_eq!(read(&[&good[..], &[0]].concat()), None);
+        assert_eq!(read(KEY, &[&good[..], &[0]].concat()), Value::Unreadable);
+    }
+
+    #[test]
+    fn a_value_of_another_key_is_not_believed() {
+        let value = value(KEY, EndpointId::from_u64(EU_1), NOW);
+        for byte in 0..16 {
+            let mut other = KEY;
+            other.0[byte] ^= 1;
+            let is_repeated = byte >= 10;
+            assert_eq!(read(other, &value) == Value::Foreign, is_repeated, "byte {byte}");
+        }
     }
 
     #[test]
     fn each_write_is_one_command_and_these_are_its_words() {
         let (key, endpoint, now) = (KEY, EndpointId::from_u64(EU_1), NOW);
         let name = "session-affinity:1:shop.example.com:000102030405060708090a0b0c0d0eff";
-        let value = String::from_utf8_lossy(&value(endpoint, now)).into_owned();
+        let value = String::from_utf8_lossy(&value(key, endpoint, now)).into_owned();
         let commands: [(WriteKind, u64, &[&str]); 6] = [
             (WriteKind::Touch, 1_800, &["EXPIRE", name, "1800"]),
             (WriteKind::Create(endpoint), 30, &["SET", name, &value, "NX", "EX", "30"]),

@@ -7,8 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{RedisError, RedisStore, Touches};
-use crate::limits::{StoreDeadline, TouchInterval};
+use super::{RedisError, RedisStore};
 use crate::store::StoreWrite;
 
 /// The longest time to wait for the writes that are running: each has a deadline of at most one
@@ -31,18 +30,14 @@ impl Writes {
         &self.store
     }
 
-    /// Sets the deadline of each call, before the first write.
-    pub(in crate::store) fn set_deadline(&mut self, deadline: StoreDeadline) {
-        if let Some(store) = Arc::get_mut(&mut self.store) {
-            store.deadline = deadline;
-        }
-    }
-
-    /// Sets the time for which a touch is not repeated, before the first write.
-    pub(in crate::store) fn set_touch_interval(&mut self, interval: TouchInterval) {
-        if let Some(store) = Arc::get_mut(&mut self.store) {
-            store.touches = Touches::new(interval);
-        }
+    /// Changes the store by one of its `with_*`, before the first write.
+    pub(in crate::store) fn set(self, change: impl FnOnce(RedisStore) -> RedisStore) -> Self {
+        let Self { store, running } = self;
+        let store = match Arc::try_unwrap(store) {
+            Ok(store) => Arc::new(change(store)),
+            Err(shared) => shared,
+        };
+        Self { store, running }
     }
 
     /// Carries out a write in a task of the current runtime, and passes on its error.
@@ -57,8 +52,10 @@ impl Writes {
         }
         let Ok(runtime) = Handle::try_current() else { return report(&RedisError::NoRuntime) };
         let (store, running) = (self.store.clone(), Running::new(self.running.clone()));
+        // Here and not in the task: what is replaced is not answered from memory from now on.
+        let since = store.begin(&write);
         runtime.spawn(async move {
-            if let Err(error) = store.send(&write).await {
+            if let Err(error) = store.send(&write, since).await {
                 report(&error);
             }
             drop(running);

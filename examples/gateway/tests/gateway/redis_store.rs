@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::metrics::scrape;
 use crate::redis_server::RedisServer;
 use crate::support::{
     Answer, Config, Connection, Endpoint, Gate, Gateway, Request, get, run_to_its_end, shop,
@@ -187,7 +188,7 @@ fn a_record_that_cannot_be_read_is_replaced() {
     let key = redis.keys().remove(0);
     redis.set(&key, b"\x02 of a later version");
     assert_eq!(gateway.fetch(&of(1)).outcome(), "created:unreadable");
-    wait_until("the replacement", || redis.ask::<usize>(&["STRLEN", &key]) == 14);
+    wait_until("the replacement", || redis.ask::<usize>(&["STRLEN", &key]) == 20);
     assert_eq!(gateway.fetch(&of(1)).outcome(), "kept");
     assert_eq!(warnings(&gateway), [""; 0]);
 }
@@ -212,7 +213,68 @@ fn sessions_in_redis_are_not_counted() {
     let redis = RedisServer::start();
     let gateway = Gateway::start(&shared(&[&a], &redis));
     gateway.fetch(&of(1)).assert_ok();
-    assert_eq!(gateway.state()["store"], json!({ "sessions": Value::Null }));
+    assert_eq!(gateway.state()["store"]["sessions"], Value::Null);
+}
+
+#[test]
+fn during_an_outage_sessions_go_where_their_gateway_knew_them_a_second_ago() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let mut redis = RedisServer::start();
+    let gateway = Gateway::start(&shared(&[&a, &b], &redis).set("store_outage_sessions", 20_000));
+    a.go_down();
+    for user in 0..8 {
+        assert_eq!(gateway.fetch(&of(user)).served_by(), "b");
+    }
+    wait_for_sessions(&redis, 8);
+    a.come_back();
+    assert_eq!(gateway.fetch(&of(0)).outcome(), "kept");
+    redis.go_down();
+    for user in 0..8 {
+        let served = gateway.fetch(&of(user));
+        assert_eq!((served.served_by(), served.outcome()), ("b".into(), "kept".into()));
+    }
+    assert_eq!(gateway.fetch(&of(8)).outcome(), "created:store_unreachable");
+    assert_eq!(gateway.state()["store"]["redis"]["remembered"], 8);
+}
+
+#[test]
+fn the_health_of_the_store_is_told() {
+    let a = Endpoint::start("a");
+    let mut redis = RedisServer::start();
+    let gateway = Gateway::start(&shared(&[&a], &redis));
+    gateway.fetch(&of(1)).assert_ok();
+    wait_for_sessions(&redis, 1);
+    let health = || gateway.state()["store"]["redis"].clone();
+    wait_until("the answers to PING, GET and SET", || health()["answered"] == 3);
+    let of_store = |series: &str, labels: &str| {
+        scrape(&gateway)[&format!("affinity_store_{series}{{store=\"redis\"{labels}}}")]
+    };
+    assert_eq!((&health()["connection"], &health()["last_error"]), (&json!("up"), &Value::Null));
+    assert!(health()["answer_time_us"].as_u64() > Some(0), "{}", health());
+    assert_eq!(of_store("connection", ",state=\"up\""), 1);
+    assert_eq!(of_store("connection", ",state=\"down\""), 0);
+    assert_eq!(of_store("answered_total", ""), 3);
+
+    redis.go_down();
+    gateway.fetch(&of(1)).assert_ok();
+    wait_until("the failed write", || health()["writes_failed"] == 1);
+    assert_eq!(health()["connection"], "down");
+    assert_eq!(health()["errors"]["unconnected"], 2, "{}", health());
+    let told = health()["last_error"].as_str().unwrap().contains("no connection to Redis");
+    assert!(told, "{}", health());
+    assert_eq!(of_store("errors_total", ",kind=\"unconnected\""), 2);
+    assert_eq!(of_store("writes_failed_total", ""), 1);
+    assert_eq!(of_store("connection", ",state=\"down\""), 1);
+}
+
+#[test]
+fn a_server_that_cannot_keep_the_sessions_is_refused_at_the_start() {
+    let a = Endpoint::start("a");
+    let sentinel = RedisServer::start_with(&["--sentinel"]);
+    let refused = run_to_its_end(Some(&shared(&[&a], &sentinel).to_string()), &[]);
+    assert!(refused.status.is_some_and(|status| status != 0), "{refused:?}");
+    assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1), "{refused:?}");
+    assert!(refused.stderr.contains("store: Redis is a Sentinel"), "{refused:?}");
 }
 
 #[test]
@@ -291,6 +353,23 @@ fn a_store_that_cannot_be_is_refused_and_its_password_not_shown() {
         (
             file().set("store", "redis://127.0.0.1").set("store_deadline_ms", 1_001),
             "store_deadline_ms is 1001; allowed: 1 to 1000 milliseconds",
+        ),
+        (
+            file().set("store", "redis://127.0.0.1").set("store_write_deadline_ms", 1_001),
+            "store_write_deadline_ms is 1001; allowed: 1 to 1000 milliseconds",
+        ),
+        (
+            file().set("store", "redis://127.0.0.1").set("store_outage_sessions", 10_000_001_u64),
+            "store_outage_sessions is 10000001; allowed: 0 to 10000000 sessions",
+        ),
+        (file().set("store_outage_sessions", 1), "store_outage_sessions is set, and a store in"),
+        (
+            file().set("store", "redis://:hunter2@127.0.0.1").set("store_tls", json!({})),
+            "store_tls: ",
+        ),
+        (
+            file().set("store", "redis://127.0.0.1").set("store_tls", json!({ "ca": "x" })),
+            "store_tls",
         ),
     ] {
         let refused = run_to_its_end(Some(&file.to_string()), &[]);
