@@ -15,6 +15,7 @@ use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
 use crate::store;
+use crate::warning::Warnings;
 
 /// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
 pub struct Running {
