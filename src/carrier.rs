@@ -67,6 +67,31 @@ impl Carrier {
         cookie.into_iter().flatten().chain(header.into_iter().flatten())
     }
 
+    /// Removes what an endpoint's response says under this name, before the gateway says it, and
+    /// returns the number of field lines that are gone. Two gateways of one name, one behind the
+    /// other, would each replace the cookie of the other in the client, so that neither keeps a
+    /// session: count these lines, and give each gateway a name of its own.
+    ///
+    /// ```
+    /// use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+    /// use session_affinity::carrier::Carrier;
+    /// use session_affinity::cookies::CookieName;
+    /// let mut response = HeaderMap::new();
+    /// response.append(SET_COOKIE, HeaderValue::from_static("__cflb=of-another-gateway"));
+    /// assert_eq!(Carrier::from(CookieName::default()).strip_response(&mut response), 1);
+    /// assert!(response.is_empty());
+    /// ```
+    pub fn strip_response(&self, headers: &mut HeaderMap) -> usize {
+        match self {
+            Self::Cookie(name) => name.strip_response(headers),
+            Self::Header(header) => {
+                let count = headers.get_all(header.name()).iter().count();
+                headers.remove(header.name());
+                count
+            }
+        }
+    }
+
     /// Returns the part of a token's scope that names the carrier. No name of a cookie has a colon,
     /// so a cookie and a header never open each other's tokens.
     pub(crate) fn scope(&self) -> String {

@@ -171,6 +171,7 @@ impl<'a, P: AffinityPolicy, T, S: AsyncSessionStore> Exchange<'a, P, T, S> {
             match connect(attempt.endpoint(), target, request).await {
                 Ok(early) if is_interim(early.status()) => return Ok(early),
                 Ok(mut response) => {
+                    affinity.strip_response(response.headers_mut());
                     response.extensions_mut().insert(attempt.trace());
                     let settlement = affinity.settle_response(attempt, pools, &response);
                     store.commit(settlement.apply(&mut response)).await;

@@ -81,6 +81,27 @@ fn a_session_is_created_kept_and_its_cookie_stripped() {
 }
 
 /// manual::tables, A failed connection. The trace tells the way.
+/// manual::security, Two gateways of one name: "What the endpoint's response says under the
+/// gateway's own name is dropped".
+#[test]
+fn behind_a_gateway_of_the_same_name_the_session_of_the_one_in_front_is_kept() {
+    let (affinity, pools) = (sticky(), pools(&["eu-1"]));
+    let serve = |sent: Option<&HeaderValue>| {
+        let mut request = Request::new("body");
+        request.headers_mut().extend(sent.map(|line| (COOKIE, line.clone())));
+        now(exchange(&affinity, &pools).run(request, async |name, _| {
+            let mut response = answer(name, 200);
+            let theirs = HeaderValue::from_static("__cflb=of-the-one-behind; Path=/");
+            response.headers_mut().append(SET_COOKIE, theirs);
+            Ok::<_, Failed<&str, Error>>(response)
+        }))
+        .unwrap()
+    };
+    let first = serve(None);
+    assert_eq!(first.headers().get_all(SET_COOKIE).iter().count(), 1);
+    assert_eq!(serve(cookie(&first).as_ref()).headers().get(SET_COOKIE), None);
+}
+
 #[test]
 fn the_request_goes_to_the_next_endpoint_whole_and_the_trace_names_those_tried() {
     let (affinity, pools) = (sticky(), pools(&["eu-1", "eu-2", "eu-3"]));

@@ -112,6 +112,24 @@ impl<P: AffinityPolicy> Affinity<P> {
         }
     }
 
+    /// Removes from an endpoint's response the cookie or the header that has the name of the policy's
+    /// own, as [`Carrier::strip_response`] does, and returns the number of field lines that are gone.
+    /// [`Exchange`](crate::Exchange) and the layer do it by themselves.
+    ///
+    /// ```
+    /// # use session_affinity::{Affinity, AffinityPolicy, Attempt, Pools, SessionStore};
+    /// # fn serve<P: AffinityPolicy>(affinity: &Affinity<P>, attempt: Attempt, pools: &Pools<&str>, mut response: http::Response<()>) {
+    /// if affinity.strip_response(response.headers_mut()) > 0 {
+    ///     println!("{:?} sets the gateway's own cookie, which is dropped", attempt.endpoint());
+    /// }
+    /// let settlement = affinity.settle_response(attempt, pools, &response);
+    /// # drop(settlement);
+    /// # }
+    /// ```
+    pub fn strip_response(&self, headers: &mut HeaderMap) -> usize {
+        self.carrier().map_or(0, |carrier| carrier.strip_response(headers))
+    }
+
     /// Returns the changes of [`Affinity::strip`], for a request without a `&mut HeaderMap`.
     ///
     /// ```

@@ -1,7 +1,6 @@
 //! A cookie that an endpoint sets in its response.
 
-use http::HeaderMap;
-use http::header::SET_COOKIE;
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::date::read_date;
 use super::name::CookieName;
@@ -44,6 +43,38 @@ impl<'a> ResponseCookie<'a> {
     }
 }
 
+impl CookieName {
+    /// Removes the `Set-Cookie` lines of this name from the headers of an endpoint's response, and
+    /// returns their number. The other lines stay as they are.
+    ///
+    /// ```
+    /// use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+    /// use session_affinity::cookies::CookieName;
+    /// let mut response = HeaderMap::new();
+    /// response.append(SET_COOKIE, HeaderValue::from_static("theirs=1"));
+    /// response.append(SET_COOKIE, HeaderValue::from_static("__cflb=2; Path=/"));
+    /// assert_eq!(CookieName::default().strip_response(&mut response), 1);
+    /// assert_eq!(response[SET_COOKIE], "theirs=1");
+    /// ```
+    pub fn strip_response(&self, headers: &mut HeaderMap) -> usize {
+        let is_ours = |line: &HeaderValue| {
+            let (name, value) = pair(parts(line.as_bytes()).next().unwrap_or_default());
+            value.is_some() && name == self.as_str().as_bytes()
+        };
+        let lines = headers.get_all(SET_COOKIE);
+        let count = lines.iter().filter(|line| is_ours(line)).count();
+        if count > 0 {
+            let others: Vec<_> = lines.iter().filter(|line| !is_ours(line)).cloned().collect();
+            headers.remove(SET_COOKIE);
+            for line in others {
+                // The map has room: fewer lines return than were removed.
+                let _ = headers.try_append(SET_COOKIE, line);
+            }
+        }
+        count
+    }
+}
+
 /// Returns the name before the first `=`, and the value after it, trimmed.
 fn pair(part: &[u8]) -> (&[u8], Option<&[u8]>) {
     let equals = part.iter().position(|byte| *byte == b'=');
@@ -64,7 +95,6 @@ fn is_over(max_age: &[u8]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn of(lines: &[&'static str]) -> Option<String> {
         let headers: HeaderMap =

@@ -38,7 +38,6 @@ mod keys;
 mod limits;
 mod listener;
 mod metrics;
-mod namesake;
 mod own;
 mod paced;
 mod places;

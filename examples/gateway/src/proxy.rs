@@ -21,7 +21,6 @@ use crate::failed::Failed;
 use crate::forwarded::{Client, TrustedProxies};
 use crate::hop;
 use crate::limits::Limits;
-use crate::namesake;
 use crate::own::{self, Own};
 use crate::paced::Paced;
 use crate::proxy_protocol::ProxyProtocol;
@@ -188,7 +187,7 @@ impl Gateway {
     /// gateway sets it.
     fn remove_namesake(&self, headers: &mut HeaderMap, affinity: &Affinity, endpoint: &Upstream) {
         let Some(carrier) = affinity.carrier() else { return };
-        if namesake::remove(carrier, headers) {
+        if affinity.strip_response(headers) > 0 {
             endpoint.count_namesake();
             self.namesake.give(|| {
                 let (address, name) = (endpoint.address(), carrier.as_str());
