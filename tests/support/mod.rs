@@ -83,7 +83,7 @@ pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
 }
 
 /// The four policies of the crate, one of them with its other carrier too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Cookie,
     IpCookie,
