@@ -135,7 +135,7 @@ impl Crowd {
         self.loads.lock().unwrap().get(&id).copied().unwrap_or(0)
     }
 
-    fn room(&self) -> Room<EndpointId> {
+    pub(crate) fn room(&self) -> Room<EndpointId> {
         let crowd = self.clone();
         match self.bound {
             None => Room::full_when(move |id| crowd.has(*id)),
