@@ -57,6 +57,7 @@ fn random_histories_keep_the_laws() {
     let (mut steps, mut requests) = (0, 0);
     for kind in Kind::ALL {
         let mut of_kind: HashSet<&'static str> = HashSet::new();
+        let mut met = HashSet::new();
         for mode in [FailoverMode::None, FailoverMode::Temporary, FailoverMode::Sticky] {
             if kind == Kind::Header && mode == FailoverMode::Sticky {
                 continue;
@@ -67,6 +68,7 @@ fn random_histories_keep_the_laws() {
             steps += STEPS;
             requests += history.requests;
             of_kind.extend(history.counts.keys());
+            met.extend(history.met);
             for (label, count) in history.counts {
                 *all.entry(label).or_default() += count;
             }
@@ -76,6 +78,8 @@ fn random_histories_keep_the_laws() {
             possible(kind),
             "{kind:?}: the outcomes that occurred and those that can"
         );
+        // `on_loss` and `move_within` have three values each, the order of the pools and room two.
+        assert_eq!(met.len(), 3 * 3 * 2 * 2, "{kind:?}: the combinations of rules");
     }
     assert!(steps >= 100_000);
     assert_eq!(all.len(), Outcome::ALL.len());

@@ -1,6 +1,6 @@
 //! The order of pools of manual::tables, The order of pools, in every combination of weights,
-//! health, shedding, `move_within` and failover, against the naive model. The order itself is worked
-//! out here a second time, in floating-point numbers.
+//! health, shedding, `move_within` and failover, against the naive model, which works the order itself
+//! out a second time, in floating-point numbers.
 
 mod naive;
 mod support;
@@ -8,16 +8,14 @@ mod support;
 use std::time::Instant;
 
 use naive::{
-    Ask, NaivePool, Service, Session, Step, Walk, World, shedding_hash, shedding_hash_of_key,
+    Ask, NaivePool, Service, Session, Sources, Step, Walk, World, drawn, shedding_hash,
+    shedding_hash_of_key,
 };
 use session_affinity::failover::{FailoverScope, MoveWithin, OnLoss};
 use session_affinity::limits::{CoolingOff, Retries};
 use session_affinity::outcome::Created;
-use session_affinity::steering::Random as ByWeight;
-use session_affinity::store::SessionKey;
 use session_affinity::token::Pin;
 use session_affinity::{Affinity, AffinityPolicy, EndpointId, FailoverMode, Health, Pools, Record};
-use siphasher::sip::SipHasher24;
 use support::{Chance, Client, Kind, NOW, PinnedTo, Random, at, keyring};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "f"];
@@ -181,39 +179,6 @@ fn empty_world(fallback: Fallback) -> World {
     world
 }
 
-/// All pools in the order of this seed: of each the logarithm of a number between 0 and 1, divided by
-/// the weight, in floating-point numbers.
-fn drawn(seed: u64, world: &World) -> Vec<usize> {
-    let sip = SipHasher24::new_with_key(b"session-affinity");
-    let own = sip.hash(&[&b"session-affinity v1 pool\0"[..], &seed.to_be_bytes()].concat());
-    // The finaliser of SplitMix64.
-    let mix = |x: u64| {
-        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    };
-    let score = |pool: &usize| {
-        let pool = &world.pools[*pool];
-        let part = mix(own ^ sip.hash(pool.name.as_bytes())) as f64 / 2_f64.powi(64);
-        -part.ln() / f64::from(pool.weight)
-    };
-    let mut order: Vec<usize> = (0..world.pools.len()).collect();
-    order.sort_by(|one, other| score(one).total_cmp(&score(other)));
-    order
-}
-
-/// The seed of a live session's choices: its pin, or its key.
-fn seed_of(pin: &Pin, key: Option<SessionKey>) -> u64 {
-    match key {
-        Some(key) => u64::from_be_bytes(key.0[..8].try_into().unwrap()),
-        None => {
-            let (endpoint, issued) = (pin.endpoint.as_u64(), pin.issued.as_secs());
-            let message = [endpoint.to_be_bytes(), issued.to_be_bytes()].concat();
-            SipHasher24::new_with_key(b"session-affinity").hash(&message)
-        }
-    }
-}
-
 /// A world without conditions, its snapshot, and the one without the pinned endpoint.
 type Topology = (World, Pools<EndpointId>, Pools<EndpointId>);
 
@@ -230,20 +195,15 @@ struct Bench {
 
 impl Bench {
     fn new(kind: Kind) -> Self {
-        let steer = |builder: session_affinity::pools::PoolsBuilder<_>, is_steered| match is_steered
-        {
-            true => builder.with_pool_steering(ByWeight),
-            false => builder,
-        };
         let topology = |number: usize| {
             let mut digits = Digits(number);
             use Fallback::*;
-            let world = empty_world(digits.take([None, Own, Apart, OwnApart]));
-            let is_steered = digits.take([true, false]);
-            let whole = world.describe(steer(Pools::builder(), is_steered));
+            let mut world = empty_world(digits.take([None, Own, Apart, OwnApart]));
+            world.is_steered = digits.take([true, false]);
+            let whole = world.describe(Pools::builder());
             let mut without = world.clone();
             without.pools[0].endpoints.remove(0);
-            let without = without.describe(steer(whole.rebuild(), is_steered));
+            let without = without.describe(whole.rebuild());
             (world, whole, without)
         };
         let node = |number: usize| {
@@ -320,9 +280,9 @@ impl Bench {
         let key = visit.lookup().map(|lookup| lookup.key);
         let entropy = self.random.next();
         if place.is_steered {
-            let is_stable = is_live || key.is_some();
-            let seed = if is_stable { seed_of(&pin, key) } else { entropy };
-            world.drawn = Some(drawn(seed, &world));
+            let pin = is_live.then_some(pin);
+            let sources = Sources { key, pin, drawn: Some(entropy), ..Sources::default() };
+            world.drawn = Some(drawn(sources.seed(), &world));
         }
         let ask = Ask {
             now,

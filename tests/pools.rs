@@ -10,7 +10,7 @@ use session_affinity::steering::{Random, Room};
 use session_affinity::*;
 
 mod support;
-use support::{NOW, cookie_policy, request, shop};
+use support::{NOW, at, cookie_policy, request, shop};
 
 /// A target that cannot be cloned.
 struct Peer(u32);
@@ -733,4 +733,30 @@ fn an_endpoint_is_suspect_until_it_has_cooled_off_or_has_answered() {
         let _ = affinity.settle(answered, &pools);
         assert!(!endpoint.is_suspect(NOW));
     }
+}
+
+/// manual::draining, When it is drained: "The census begins with its first request", of endpoints that
+/// were in snapshots before it too: discovery often finds more before the first request arrives.
+#[test]
+fn the_first_request_begins_the_census_of_endpoints_that_were_rebuilt_before_it() {
+    let with = |names: &[&'static str], before: &Pools<&'static str>| {
+        let pool = names
+            .iter()
+            .fold(Pool::new("eu"), |pool, name| pool.with_endpoint(Endpoint::new(*name, *name)));
+        before.rebuild().pool(pool).build().unwrap()
+    };
+    let began = |pools: &Pools<_>, name| {
+        pools.endpoint(EndpointId::new("eu", name)).unwrap().census().began
+    };
+    let first = with(&["eu-1"], &Pools::builder().build().unwrap());
+    let second = with(&["eu-1", "eu-2"], &first);
+    second.begin_census(at(100));
+    assert_eq!(began(&second, "eu-1"), Some(at(100)));
+    assert_eq!(began(&second, "eu-2"), Some(at(100)));
+
+    let third = with(&["eu-1", "eu-2", "eu-3"], &second);
+    assert_eq!(began(&third, "eu-3"), None, "an endpoint that is new has a census of its own");
+    third.begin_census(at(200));
+    assert_eq!(began(&third, "eu-1"), Some(at(100)));
+    assert_eq!(began(&third, "eu-3"), Some(at(200)));
 }

@@ -79,6 +79,11 @@ impl Client {
         asks
     }
 
+    /// Waits for the answer; the looks begin after it.
+    pub fn wait(&mut self, seconds: u64) {
+        self.next += seconds;
+    }
+
     /// Returns whether that was the last page.
     pub fn leaves(&mut self) -> bool {
         self.random.below(PAGES) == 0

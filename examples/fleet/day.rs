@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 use session_affinity::cookies::SetCookie;
-use session_affinity::limits::{CoolingOff, DrainDuration, Ttl};
+use session_affinity::limits::{BoundedLoad, CoolingOff, DrainDuration, Ttl};
 use session_affinity::policy::Claim;
+use session_affinity::steering::{InFlight, InFlightGuard, Room};
 use session_affinity::token::Pin;
 use session_affinity::{
     Affinity, CookiePolicy, FailoverMode, Key, Keyring, LoadBalancer, Outcome, Pools, Record,
@@ -12,7 +13,7 @@ use session_affinity::{
 
 use crate::Error;
 use crate::clients::{Client, Door, Jar, Random};
-use crate::fleet::{self, JOIN, SCALE_UP, SERVERS};
+use crate::fleet::{self, JOIN, SCALE_UP, SERVERS, SLOW};
 use crate::operator::{HealthChecks, RollingRestart};
 use crate::tally::{LIVE_EVERY, Tally};
 
@@ -34,12 +35,17 @@ pub struct Row {
     pub name: &'static str,
     pub mode: FailoverMode,
     pub cooling_off: CoolingOff,
+    pub bound: Option<BoundedLoad>,
 }
 
 /// The load balancer with its operator, its health checks and its clients.
 pub struct Day {
     affinity: Affinity<CookiePolicy>,
     pools: Pools<usize>,
+    room: Option<Room<usize>>,
+    /// The requests in flight, by server, and when each of them ends.
+    in_flight: Vec<InFlight>,
+    busy: Vec<(u64, InFlightGuard)>,
     operator: RollingRestart,
     checks: HealthChecks,
     clients: Vec<Client>,
@@ -59,10 +65,17 @@ impl Day {
             .with_failover_mode(row.mode)?
             .with_cooling_off(row.cooling_off)
             .with_drain_duration(DrainDuration::new(DRAIN)?);
+        let in_flight: Vec<InFlight> = SERVERS.iter().map(|_| InFlight::default()).collect();
+        let counts = in_flight.clone();
+        let load = move |server: &usize| counts.get(*server).map_or(0, InFlight::count);
+        let room = row.bound.map(|bound| Room::bounded(bound, load));
         let mut door = Door::new(1);
         Ok(Self {
             affinity,
-            pools: fleet::morning()?,
+            pools: fleet::morning(room.clone())?,
+            room,
+            in_flight,
+            busy: Vec::new(),
             operator: RollingRestart::new(
                 (0..SERVERS.len()).filter(|server| !JOIN.contains(server)).collect(),
             ),
@@ -91,13 +104,15 @@ impl Day {
             if second == SCALE_UP {
                 self.scale_up()?;
             }
+            self.busy.retain(|(end, _)| *end > second);
             self.clients.extend(self.door.arrivals(second));
             let mut clients = std::mem::take(&mut self.clients);
             clients.retain_mut(|client| {
                 if !client.asks(second) {
                     return true;
                 }
-                self.serve(&mut client.jar);
+                let seconds = self.serve(&mut client.jar);
+                client.wait(seconds);
                 !client.leaves()
             });
             self.clients = clients;
@@ -111,8 +126,9 @@ impl Day {
         Ok(self.tally)
     }
 
-    /// Serves one request: recall, route, connect, and settle once an endpoint has answered.
-    fn serve(&mut self, jar: &mut Jar) {
+    /// Serves one request: recall, route, connect, and settle once an endpoint has answered. Returns
+    /// the seconds that the answer takes.
+    fn serve(&mut self, jar: &mut Jar) -> u64 {
         let now = self.now();
         let visit = self.affinity.recall(&request(jar.headers(now)), now);
         let before = carried(visit.claim());
@@ -120,7 +136,7 @@ impl Day {
             self.affinity.route(visit, Record::Absent, &self.pools, || self.entropy.draw());
         let (mut attempt, mut server) = match routed {
             Ok((attempt, &server)) => (attempt, server),
-            Err(no_endpoint) => return self.tally.request(self.second, no_endpoint.outcome()),
+            Err(no_endpoint) => return self.fails(no_endpoint.outcome()),
         };
         let first = attempt.outcome();
         let mut refused = false;
@@ -128,7 +144,7 @@ impl Day {
             refused = true;
             (attempt, server) = match self.affinity.failover(attempt, &self.pools) {
                 Ok((attempt, &server)) => (attempt, server),
-                Err(gave_up) => return self.tally.request(self.second, gave_up.outcome()),
+                Err(gave_up) => return self.fails(gave_up.outcome()),
             };
         }
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome());
@@ -147,6 +163,27 @@ impl Day {
         if refused && first == Outcome::Kept {
             self.tally.pins_changed_by_refusal += u64::from(self.pin(jar) != before);
         }
+        self.answer(server)
+    }
+
+    fn fails(&mut self, outcome: Outcome) -> u64 {
+        self.tally.request(self.second, outcome);
+        0
+    }
+
+    /// Counts the request as in flight until its answer is there. Returns the seconds that this takes.
+    fn answer(&mut self, server: usize) -> u64 {
+        let guard = self.in_flight[server].begin();
+        let in_flight = self.in_flight[server].count();
+        let seconds = fleet::seconds(server, self.second, in_flight);
+        if seconds > 0 {
+            self.busy.push((self.second + seconds, guard));
+        }
+        if server == SLOW.0 {
+            self.tally.most_at_slow = self.tally.most_at_slow.max(in_flight);
+        }
+        self.tally.answer(self.second, seconds);
+        seconds
     }
 
     /// Returns whether a server accepts a connection. If it does not, a client has waited for it.
@@ -161,7 +198,7 @@ impl Day {
     /// Adds two endpoints, and compares where each live session is served before and after. An
     /// attempt that is not settled promises nothing, so asking is free.
     fn scale_up(&mut self) -> Result<(), Error> {
-        let after = fleet::scaled_up(&self.pools)?;
+        let after = fleet::scaled_up(&self.pools, self.room.clone())?;
         let now = self.now();
         for client in &mut self.clients {
             let headers = client.jar.headers(now);

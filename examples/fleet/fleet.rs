@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use session_affinity::limits::Percent;
 use session_affinity::pools::{LoadShedding, PoolsBuilder};
+use session_affinity::steering::Room;
 use session_affinity::{Endpoint, EndpointId, Pool, Pools};
 
 use crate::Error;
@@ -32,6 +33,10 @@ pub const CRASH: (usize, Range<u64>) = (1, 45_617..48_000);
 /// health check, and the time for which it does.
 pub const FLAP: (usize, Range<u64>) = (2, 54_000..61_200);
 
+/// The server that is slow without being down, the time for which it is, and the seconds that an answer
+/// takes for each request in flight there.
+pub const SLOW: (usize, Range<u64>, u64) = (3, 63_000..68_400, 2);
+
 /// The time at which two endpoints join.
 pub const SCALE_UP: u64 = 72_000;
 
@@ -49,21 +54,28 @@ pub fn is_up(server: usize, second: u64) -> bool {
     !crashed && !flapping
 }
 
-/// Builds the fleet of the morning.
-pub fn morning() -> Result<Pools<usize>, Error> {
-    describe(Pools::builder(), |server| {
+/// Returns the seconds that an answer takes, with so many requests in flight.
+pub fn seconds(server: usize, second: u64, in_flight: u32) -> u64 {
+    let is_slow = server == SLOW.0 && SLOW.1.contains(&second);
+    if is_slow { SLOW.2 * u64::from(in_flight) } else { 0 }
+}
+
+/// Builds the fleet of the morning, with this rule of room in the first pool.
+pub fn morning(room: Option<Room<usize>>) -> Result<Pools<usize>, Error> {
+    describe(Pools::builder(), room, |server| {
         (!JOIN.contains(&server)).then(|| Endpoint::new(SERVERS[server].1, server))
     })
 }
 
-/// Builds the whole fleet. Endpoints that stay keep their health, state, weight and marks, which
+/// Builds the whole fleet, with this rule of room again. Endpoints that stay keep their health, state, weight and marks, which
 /// [`Pools::rebuild`] passes on.
-pub fn scaled_up(before: &Pools<usize>) -> Result<Pools<usize>, Error> {
-    describe(before.rebuild(), |server| Some(Endpoint::new(SERVERS[server].1, server)))
+pub fn scaled_up(before: &Pools<usize>, room: Option<Room<usize>>) -> Result<Pools<usize>, Error> {
+    describe(before.rebuild(), room, |server| Some(Endpoint::new(SERVERS[server].1, server)))
 }
 
 fn describe(
     builder: PoolsBuilder<usize>,
+    room: Option<Room<usize>>,
     endpoint: impl Fn(usize) -> Option<Endpoint<usize>>,
 ) -> Result<Pools<usize>, Error> {
     let pool = |name: &str| {
@@ -73,7 +85,8 @@ fn describe(
     // Three in ten new sessions go to the second pool, which takes them only while both of its
     // endpoints are in service. Otherwise they go to the fallback pool.
     let shedding = LoadShedding { default_percent: Percent::new(30)?, ..LoadShedding::default() };
-    let eu = pool("eu").with_shedding(shedding);
+    let mut eu = pool("eu").with_shedding(shedding);
+    eu.room = room;
     let us = pool("us").with_minimum_origins(2);
     Ok(builder.pool(eu).pool(us).fallback_apart(pool("spare")).build()?)
 }

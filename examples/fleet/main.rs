@@ -1,15 +1,16 @@
-//! One day of a fleet, played once in each failover mode.
+//! One day of a fleet, played once in each failover mode, and with a bound on the load.
 //!
 //! Clients with cookie jars come, browse and leave, while an operator drains and restarts
 //! every endpoint in turn, one endpoint crashes, another refuses connections on and off
-//! between health checks, and two more join. The lessons:
+//! between health checks, a third is slow for a while, and two more join. The lessons:
 //!
 //! - `day.rs`: the way of a request through `Affinity::recall`, `route`, `failover`, `settle` and
 //!   `Settlement::apply`, and the other events of the day;
 //! - `operator.rs`: a rolling restart that breaks no session, by `Pools::edited`,
 //!   `EndpointView::census` and `Affinity::drain`;
 //! - `fleet.rs`: pools described by `Pools::builder`, and again by `Pools::rebuild` when
-//!   endpoints join;
+//!   endpoints join, one of them with a bound on the load of each endpoint (`Room::bounded`, with
+//!   the counts of `InFlight`);
 //! - `clients.rs`: the cookie jar of a browser.
 //!
 //! The only I/O is to write the picture. The example reads no clock and draws its own numbers, so
@@ -19,11 +20,13 @@
 //! cargo run --example fleet [-- picture.svg]
 //! ```
 //!
-//! Without a path the picture is written to cargo's target directory, as `fleet.svg`.
+//! Without a path the picture is written to cargo's target directory, as `fleet.svg`. The picture that is
+//! checked in is drawn again by `cargo run --example fleet -- examples/fleet/fleet.svg`.
 
 mod clients;
 mod day;
 mod fleet;
+mod legend;
 mod operator;
 mod paper;
 mod picture;
@@ -34,20 +37,24 @@ use std::{env, fs, io, thread};
 
 use day::{Day, Row};
 use session_affinity::FailoverMode;
-use session_affinity::limits::CoolingOff;
+use session_affinity::limits::{BoundedLoad, CoolingOff};
 
 /// An error in the description of the fleet, or in writing the picture.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Error> {
+    let row = |name, mode| Row { name, mode, cooling_off: CoolingOff::OFF, bound: None };
     let rows = [
-        Row { name: "none", mode: FailoverMode::None, cooling_off: CoolingOff::OFF },
-        Row { name: "temporary", mode: FailoverMode::Temporary, cooling_off: CoolingOff::OFF },
-        Row { name: "sticky", mode: FailoverMode::Sticky, cooling_off: CoolingOff::OFF },
+        row("none", FailoverMode::None),
+        row("temporary", FailoverMode::Temporary),
+        row("sticky", FailoverMode::Sticky),
         Row {
-            name: "temporary, cooling off",
-            mode: FailoverMode::Temporary,
             cooling_off: CoolingOff::new(30)?,
+            ..row("temporary, cooling off", FailoverMode::Temporary)
+        },
+        Row {
+            bound: Some(BoundedLoad::new(150, 4)?),
+            ..row("temporary, bounded load", FailoverMode::Temporary)
         },
     ];
     // The same clients on the same day each time: only the mode differs.

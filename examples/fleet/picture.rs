@@ -1,20 +1,19 @@
-//! The day as a picture: an SVG of three panels above one time axis, written by hand.
+//! The day as a picture: an SVG of four panels above one time axis, written by hand.
 
 use std::fmt::Write;
 use std::ops::Range;
 
 use crate::day::{CHECK_EVERY, LIFETIME};
-use crate::fleet::{CRASH, FLAP, JOIN, SCALE_UP, SERVERS};
+use crate::fleet::{CRASH, FLAP, JOIN, SCALE_UP, SERVERS, SLOW};
+use crate::legend::{MODES, endpoints_legend, modes_legend};
 use crate::paper::{
-    Colour, ENTRY, EVENT, HEAD, HEADLINE, HOUR, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE,
-    style_sheet, text, x,
+    Colour, EVENT, HEADLINE, HOUR, LEFT, Panel, REMARK, RIGHT, TITLE, UNIT, VALUE, style_sheet,
+    text, x,
 };
-use crate::tally::{BIN, Counts, LIVE_EVERY, Tally, grouped};
+use crate::tally::{BIN, Counts, LIVE_EVERY, PATIENCE, Tally, grouped};
 
 const WIDTH: u64 = 960;
-const HEIGHT: u64 = 866;
-/// The left edge of the legends.
-const LEGEND: f64 = 782.0;
+const HEIGHT: u64 = 1_068;
 
 /// The colours of the servers, of the classes `server0`, `server1` and so on. The hues of the two
 /// pools are distinct with every kind of colour vision; the shades within a pool follow the order of
@@ -31,16 +30,6 @@ const SERVER_COLOURS: [Colour; SERVERS.len()] = [
     ("#6e7781", "#8b949e"),
 ];
 
-/// The line colours (of Okabe and Ito, the last of Tol; lighter on dark paper), of the classes
-/// `mode0` and so on, with the widths and dashes of the modes. Where lines coincide, the wide one
-/// shows beneath the narrow one.
-const MODES: [(Colour, f64, &str); 4] = [
-    (("#d55e00", "#f0883e"), 4.0, ""),
-    (("#0072b2", "#58a6ff"), 2.4, ""),
-    (("#009e73", "#3fce9f"), 1.8, ""),
-    (("#aa4499", "#e58fd6"), 1.8, "4 3"),
-];
-
 /// Draws the whole picture. The first panel shows one of the days, the others show all.
 pub fn draw(days: &[Tally], shown: &Tally) -> String {
     let mut svg = String::new();
@@ -51,12 +40,19 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
     let sessions = Panel::new(104.0, 374.0, 0.0, most_live as f64);
     let errors = Panel::new(436.0, 566.0, 0.0, most(Counts::errors) as f64);
     let changes =
-        Panel::new(628.0, 808.0, -(most(|bin| bin.moved) as f64), most(|bin| bin.lent) as f64);
+        Panel::new(640.0, 820.0, -(most(|bin| bin.moved) as f64), most(|bin| bin.lent) as f64);
+    let slow = Panel::new(882.0, 1_010.0, 0.0, most(|bin| bin.slow) as f64);
 
     open(&mut svg);
-    text(&mut svg, 16.0, 26.0, &HEADLINE, "One day of a fleet, played once in each failover mode");
+    text(
+        &mut svg,
+        16.0,
+        26.0,
+        &HEADLINE,
+        "One day of a fleet, played once in each failover mode, and with a bound on the load",
+    );
     let line = format!(
-        "{} requests in each mode; cookie sessions of {} minutes; health checked every {} seconds.",
+        "{} requests in the day of the first panel; cookie sessions of {} minutes; health checked every {} seconds.",
         grouped(shown.requests),
         LIFETIME / 60,
         CHECK_EVERY
@@ -68,21 +64,15 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
         shown.name
     );
     let unit = format!("requests per {} minutes", BIN / 60);
-    title(&mut svg, &sessions, 34.0, &live);
-    title(
-        &mut svg,
-        &errors,
-        15.0,
-        &format!("Errors seen by users (gave_up and no_endpoint), {unit}"),
-    );
-    title(
-        &mut svg,
-        &changes,
-        15.0,
-        &format!("Sessions lent (upwards) and moved (downwards), {unit}"),
-    );
+    title(&mut svg, &sessions, 39.0, &live);
+    let line = format!("Errors seen by users (gave_up and no_endpoint), {unit}");
+    title(&mut svg, &errors, 15.0, &line);
+    let line = format!("Sessions lent (upwards) and moved (downwards), {unit}");
+    title(&mut svg, &changes, 15.0, &line);
+    let line = format!("Answers that took more than {PATIENCE} seconds, {unit}");
+    title(&mut svg, &slow, 15.0, &line);
     let events = events(shown);
-    let panels = [&sessions, &errors, &changes];
+    let panels = [&sessions, &errors, &changes, &slow];
     bands(&mut svg, &panels, &events);
     for panel in panels {
         grid(&mut svg, panel);
@@ -93,16 +83,20 @@ pub fn draw(days: &[Tally], shown: &Tally) -> String {
         steps(&mut svg, &errors, mode, day.bins.iter().map(|bin| bin.errors() as f64));
         steps(&mut svg, &changes, mode, day.bins.iter().map(|bin| bin.lent as f64));
         steps(&mut svg, &changes, mode, day.bins.iter().map(|bin| -(bin.moved as f64)));
+        steps(&mut svg, &slow, mode, day.bins.iter().map(|bin| bin.slow as f64));
     }
     for panel in panels {
         axis(&mut svg, panel);
     }
-    text(&mut svg, (LEFT + RIGHT) / 2.0, changes.bottom + 38.0, &UNIT, "time of day, hours");
+    text(&mut svg, (LEFT + RIGHT) / 2.0, slow.bottom + 38.0, &UNIT, "time of day, hours");
 
     endpoints_legend(&mut svg, &sessions);
     modes_legend(&mut svg, &errors, days, |day| format!("{} errors", grouped(day.total.errors())));
     modes_legend(&mut svg, &changes, days, |day| {
         format!("{} lent, {} moved", grouped(day.total.lent), grouped(day.total.moved))
+    });
+    modes_legend(&mut svg, &slow, days, |day| {
+        format!("{} slow, {} at once", grouped(day.total.slow), day.most_at_slow)
     });
     svg + "</svg>\n"
 }
@@ -119,9 +113,9 @@ fn open(svg: &mut String) {
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
          role=\"img\" font-family=\"system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif\">\n\
-         <title>One day of a fleet, played once in each failover mode</title>\n\
-         <desc>Live sessions by endpoint, errors seen by users, and sessions lent and moved, over 24 hours with a rolling \
-         restart, a crash, a flapping endpoint and two endpoints that join.</desc>\n\
+         <title>One day of a fleet, played once in each failover mode, and with a bound on the load</title>\n\
+         <desc>Live sessions by endpoint, errors seen by users, sessions lent and moved, and slow answers, over 24 hours with a rolling \
+         restart, a crash, a flapping endpoint, a slow one and two endpoints that join.</desc>\n\
          {style}<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\" class=\"paper\"/>",
         WIDTH - 1,
         HEIGHT - 1,
@@ -137,12 +131,14 @@ fn events(shown: &Tally) -> Vec<(Vec<Range<u64>>, String)> {
         (drains, "rolling restart".into()),
         (vec![CRASH.1], format!("{} crashes", name(CRASH.0))),
         (vec![FLAP.1], format!("{} flaps", name(FLAP.0))),
+        (vec![SLOW.1], format!("{} is slow", name(SLOW.0))),
         (std::iter::once(SCALE_UP..SCALE_UP).collect(), format!("{} join", joined.join(" and "))),
     ]
 }
 
 fn bands(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String)]) {
-    for (ranges, name) in events {
+    // Neighbours have their names at different heights.
+    for ((ranges, name), above) in events.iter().zip([8.0, 20.5].into_iter().cycle()) {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { continue };
         for panel in panels {
             for (range, class) in ranges.iter().zip(["band", "shade"].iter().cycle()) {
@@ -158,7 +154,7 @@ fn bands(svg: &mut String, panels: &[&Panel], events: &[(Vec<Range<u64>>, String
         }
         let middle = (x(first.start) + x(last.end)) / 2.0;
         if let Some(panel) = panels.first() {
-            text(svg, middle, panel.top - 8.0, &EVENT, name);
+            text(svg, middle, panel.top - above, &EVENT, name);
         }
     }
 }
@@ -245,40 +241,4 @@ fn steps(svg: &mut String, panel: &Panel, mode: usize, values: impl Iterator<Ite
         svg,
         "<path d=\"{path}\" fill=\"none\" class=\"mode{mode}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>"
     );
-}
-
-fn endpoints_legend(svg: &mut String, panel: &Panel) {
-    text(svg, LEGEND, panel.top + 4.0, &HEAD, "endpoint");
-    for (line, server) in (0..SERVERS.len()).rev().enumerate() {
-        let y = panel.top + 24.0 + 19.0 * line as f64;
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{LEGEND}\" y=\"{:.1}\" width=\"14\" height=\"12\" class=\"server{server}\"/>",
-            y - 10.0,
-        );
-        let name = match SERVERS[server] {
-            ("spare", name) => format!("{name} (fallback pool)"),
-            (pool, name) => format!("{name} (pool {pool})"),
-        };
-        text(svg, LEGEND + 22.0, y, &ENTRY, &name);
-    }
-}
-
-fn modes_legend(
-    svg: &mut String,
-    panel: &Panel,
-    days: &[Tally],
-    numbers: impl Fn(&Tally) -> String,
-) {
-    text(svg, LEGEND, panel.top + 4.0, &HEAD, "in the whole day");
-    for (mode, (day, (_, width, dash))) in days.iter().zip(MODES).enumerate() {
-        let y = panel.top + 26.0 + 31.0 * mode as f64;
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{LEGEND} {:.1}h16\" class=\"mode{mode}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\"/>",
-            y - 4.0
-        );
-        text(svg, LEGEND + 22.0, y, &ENTRY, day.name);
-        text(svg, LEGEND + 22.0, y + 14.0, &REMARK, &numbers(day));
-    }
 }

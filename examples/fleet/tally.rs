@@ -1,9 +1,10 @@
 //! The counts of a day, the laws that they must keep, and the table.
 
+use session_affinity::limits::BoundedLoad;
 use session_affinity::{FailoverMode, Outcome};
 
 use crate::day::Row;
-use crate::fleet::{JOIN, SERVERS};
+use crate::fleet::{JOIN, SERVERS, SLOW};
 use crate::operator::Drained;
 
 /// In seconds: the interval over which requests are counted, and that between counts of live
@@ -11,10 +12,14 @@ use crate::operator::Drained;
 pub const BIN: u64 = 600;
 pub const LIVE_EVERY: u64 = 300;
 
+/// The seconds after which an answer counts as slow.
+pub const PATIENCE: u64 = 10;
+
 /// One day in one failover mode.
 pub struct Tally {
     pub name: &'static str,
     mode: FailoverMode,
+    bound: Option<BoundedLoad>,
     pub requests: u64,
     /// The outcomes of the whole day, and of each interval of ten minutes.
     pub total: Counts,
@@ -29,9 +34,11 @@ pub struct Tally {
     pub pins_changed_by_refusal: u64,
     pub live_at_scale_up: u64,
     pub moved_by_scale_up: u64,
+    /// The most requests in flight at the slow server.
+    pub most_at_slow: u32,
 }
 
-/// The outcomes of requests.
+/// The outcomes of requests, and their slow answers.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub created: u64,
@@ -40,6 +47,7 @@ pub struct Counts {
     pub lent: u64,
     pub gave_up: u64,
     pub no_endpoint: u64,
+    pub slow: u64,
 }
 
 impl Counts {
@@ -68,6 +76,7 @@ impl Tally {
         Self {
             name: row.name,
             mode: row.mode,
+            bound: row.bound,
             requests: 0,
             total: Counts::default(),
             bins: Vec::new(),
@@ -79,6 +88,7 @@ impl Tally {
             pins_changed_by_refusal: 0,
             live_at_scale_up: 0,
             moved_by_scale_up: 0,
+            most_at_slow: 0,
         }
     }
 
@@ -90,6 +100,14 @@ impl Tally {
         self.requests += 1;
     }
 
+    /// Counts an answer that took so long. The request has been counted.
+    pub fn answer(&mut self, second: u64, seconds: u64) {
+        let bin = usize::try_from(second / BIN).unwrap_or(0);
+        let slow = u64::from(seconds > PATIENCE);
+        self.bins[bin].slow += slow;
+        self.total.slow += slow;
+    }
+
     pub fn live<'a>(&mut self, servers: impl Iterator<Item = &'a usize>) {
         let mut live = [0; SERVERS.len()];
         servers.for_each(|server| live[*server] += 1);
@@ -98,7 +116,7 @@ impl Tally {
 
     /// Asserts the laws that a day can show.
     pub fn assert_laws(&self) {
-        let Counts { created, kept, moved, lent, gave_up, no_endpoint } = self.total;
+        let Counts { created, kept, moved, lent, gave_up, no_endpoint, .. } = self.total;
         let name = self.name;
         assert_eq!(
             created + kept + moved + lent + gave_up + no_endpoint,
@@ -120,6 +138,11 @@ impl Tally {
                 "{name}: a refused connection changes no live session's pin"
             );
         }
+        if let Some(bound) = self.bound {
+            // The others answer within the second, so no share of the load is above the least.
+            let most = self.most_at_slow;
+            assert!(most <= bound.at_least(), "{name}: {most} in flight, within the bound");
+        }
         if self.mode != FailoverMode::Temporary {
             assert_eq!(lent, 0, "{name}: sessions are lent in the mode temporary alone");
         }
@@ -128,18 +151,20 @@ impl Tally {
 
 /// Returns the table of the days, side by side.
 pub fn table(days: &[Tally]) -> String {
-    let heads = ["requests", "created", "kept", "moved", "lent", "gave_up", "no_endpoint", "waits"];
-    let row = |name: &str, cells: [String; 8]| {
+    let heads =
+        ["requests", "created", "kept", "moved", "lent", "gave_up", "no_endpoint", "waits", "slow"];
+    let row = |name: &str, cells: [String; 9]| {
         let cells = heads
             .iter()
             .zip(cells)
             .map(|(head, cell)| format!("{cell:>width$}", width = head.len().max(7) + 2));
-        format!("{name:<22}{}\n", cells.collect::<String>())
+        format!("{name:<23}{}\n", cells.collect::<String>())
     };
     let mut text = row("failover mode", heads.map(String::from));
     for day in days {
-        let Counts { created, kept, moved, lent, gave_up, no_endpoint } = day.total;
-        let counts = [day.requests, created, kept, moved, lent, gave_up, no_endpoint, day.waits];
+        let Counts { created, kept, moved, lent, gave_up, no_endpoint, slow } = day.total;
+        let (all, waits) = (day.requests, day.waits);
+        let counts = [all, created, kept, moved, lent, gave_up, no_endpoint, waits, slow];
         text += &row(day.name, counts.map(grouped));
     }
     let sum = |count: fn(&Tally) -> u64| days.iter().map(count).sum::<u64>();
@@ -151,8 +176,12 @@ pub fn table(days: &[Tally]) -> String {
         .collect();
     let changed: Vec<_> =
         days.iter().map(|day| format!("{} {}", day.name, day.pins_changed_by_refusal)).collect();
+    let most: Vec<_> =
+        days.iter().map(|day| format!("{} {}", day.name, day.most_at_slow)).collect();
     let facts = [
         "Waits: connections that were refused before a request was served or given up.".into(),
+        format!("Slow: answers that took more than {PATIENCE} seconds."),
+        format!("Most requests in flight at {}: {}.", SERVERS[SLOW.0].1, most.join("; ")),
         format!("Live pins changed by a refused connection: {}.", changed.join("; ")),
         format!(
             "Endpoints drained and restarted, in all days: {}, of which cut short {}.",

@@ -91,6 +91,11 @@ pub(crate) fn begin(began: &AtomicU64, now: UnixTime) {
     }
 }
 
+/// Returns whether a request has arrived.
+pub(crate) fn has_begun(began: &AtomicU64) -> bool {
+    began.load(Relaxed) != 0
+}
+
 /// The end of an endpoint's time as a suspect, in the upper 56 bits, and how often that time has
 /// been doubled, in the lower 8.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -184,6 +184,9 @@ impl<T> PoolsBuilder<T> {
             endpoints: Vec::new(),
             initial_health,
         };
+        if let Some(before) = &before {
+            parts.topology.begin_with(&before.topology);
+        }
         let mut known = HashMap::with_capacity(described.len());
         for mut pool in described {
             let name =

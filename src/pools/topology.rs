@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher24;
 
-use crate::endpoint::EndpointId;
 use crate::endpoint::member::{Member, PoolIndex, Position};
+use crate::endpoint::{EndpointId, mark};
 use crate::steering::{PoolOrder, Room, Steering};
 use crate::sync::AtomicU64;
 
@@ -31,7 +31,8 @@ pub(super) struct Topology<T> {
     pub(super) removed: Vec<(EndpointId, PoolId)>,
     /// One of the pools has a rule of room.
     pub(super) has_room_rule: bool,
-    /// The start of the census, shared by the marks of the endpoints that are new in this topology.
+    /// The start of the census, shared by the marks of the endpoints that are new in this topology,
+    /// and in those before it that no request has come to.
     pub(super) began: Arc<AtomicU64>,
 }
 
@@ -59,6 +60,14 @@ impl<T> Topology<T> {
         self.ids.push(member.id);
         self.endpoints.push(member);
         Ok(())
+    }
+
+    /// Shares the start of the census with the topology before, where that has not begun: the first
+    /// request begins it for the endpoints of both.
+    pub(super) fn begin_with(&mut self, before: &Self) {
+        if !mark::has_begun(&before.began) {
+            self.began = before.began.clone();
+        }
     }
 
     /// Remembers the pools of the endpoints that are in the topology before and not in this one, so

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
 use session_affinity::cookies::CookieName;
-use session_affinity::failover::{FailoverScope, OnLoss};
+use session_affinity::failover::{FailoverScope, MoveWithin, OnLoss};
 use session_affinity::limits::{CoolingOff, DrainDuration, Retries};
 use session_affinity::outcome::Created;
 use session_affinity::policy::Claim;
@@ -22,8 +22,8 @@ use session_affinity::{
 };
 
 use super::naive::{
-    Ask, Crowd, NaivePool, Rules, Service, Session, Step, Walk, World, Write, shedding_hash,
-    shedding_hash_of_key, write_of,
+    Ask, Crowd, NaivePool, Rules, Service, Session, Sources, Step, Walk, World, Write, drawn,
+    shedding_hash, shedding_hash_of_key, write_of,
 };
 use super::support::{self, Chance, Client, Kind, NOW, at, key, token_of};
 
@@ -123,8 +123,20 @@ pub(crate) struct History<C> {
     dead: HashSet<EndpointId>,
     crowd: Crowd,
     pub(crate) counts: BTreeMap<&'static str, usize>,
+    /// The combinations of rules under which requests were routed.
+    pub(crate) met: HashSet<Met>,
     pub(crate) requests: usize,
     settled: usize,
+}
+
+/// A combination of rules that are drawn each by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Met {
+    pub(crate) on_loss: OnLoss,
+    pub(crate) is_steered: bool,
+    pub(crate) move_within: Option<MoveWithin>,
+    /// The first pool has a rule of room.
+    pub(crate) has_room_rule: bool,
 }
 
 impl<C: Chance> History<C> {
@@ -174,6 +186,7 @@ impl<C: Chance> History<C> {
             dead: HashSet::new(),
             crowd,
             counts: BTreeMap::new(),
+            met: HashSet::new(),
             requests: 0,
             settled: 0,
         };
@@ -201,7 +214,7 @@ impl<C: Chance> History<C> {
             self.world.rules;
         let keyring = Keyring::new(self.keys.iter().map(|id| key(*id))).unwrap();
         for (affinity, _) in &mut self.nodes {
-            *affinity = Affinity::new(self.kind.policy(&keyring))
+            let next = Affinity::new(self.kind.policy(&keyring))
                 .with_failover_mode(mode)
                 .unwrap()
                 .with_retries(Retries::new(retries as u64).unwrap())
@@ -213,6 +226,10 @@ impl<C: Chance> History<C> {
                 .with_drain_duration(DrainDuration::new(drain_duration).unwrap())
                 .with_cooling_off(CoolingOff::new(cooling_off).unwrap())
                 .with_on_loss(on_loss);
+            *affinity = match self.world.move_within {
+                Some(move_within) => next.with_move_within(move_within),
+                None => next,
+            };
         }
     }
 
@@ -260,7 +277,7 @@ impl<C: Chance> History<C> {
     fn change_pool(&mut self) {
         let pool = self.random.below(self.world.pools.len());
         let pool = &mut self.world.pools[pool];
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 => pool.service = Service::Disabled(Some(self.now)),
             1 if self.random.percent(30) => pool.service = Service::Disabled(None),
             1 | 2 => pool.service = Service::Enabled,
@@ -268,13 +285,22 @@ impl<C: Chance> History<C> {
             4 => pool.default_percent = self.random.one_of(&[30, 60, 100]),
             5 => pool.session_percent = self.random.one_of(&[30, 60, 100]),
             6 => (pool.default_percent, pool.session_percent) = (0, 0),
+            7 => pool.weight = self.random.one_of(&[0, 5, 50, 100]),
             _ => pool.default_by_hash = !pool.default_by_hash,
         }
         self.publish();
     }
 
-    /// Endpoints leave and come (again), and another pool is the fallback.
+    /// Endpoints leave and come (again), another pool is the fallback, and the order of the pools is
+    /// another one.
     fn change_members(&mut self) {
+        let known = |world: &World| -> Vec<(EndpointId, usize)> {
+            let pools = world.pools.iter().enumerate();
+            let all = pools.flat_map(|(pool, it)| it.endpoints.iter().map(move |e| (e.id, pool)));
+            all.filter(|(id, _)| world.find(*id).is_some()).collect()
+        };
+        let before = known(&self.world);
+        self.world.is_steered = self.random.percent(50);
         self.world.fallback =
             self.random.one_of(&[None, Some(0), Some(1), Some(2), Some(APART), Some(APART)]);
         for (pool, (name, endpoints)) in self.world.pools.iter_mut().zip(MEMBERS) {
@@ -296,6 +322,9 @@ impl<C: Chance> History<C> {
                 (e.suspect_until, e.failures) = (0, 0);
             }
         }
+        let now = known(&self.world);
+        self.world.removed.extend(before);
+        self.world.removed.retain(|(id, _)| now.iter().all(|(known, _)| known != id));
         for (_, pools) in &mut self.nodes {
             *pools = self.world.rebuild(pools);
         }
@@ -322,6 +351,8 @@ impl<C: Chance> History<C> {
         rules.drain_duration = self.random.one_of(&[0, 600, 600, 5_000]);
         rules.cooling_off = self.random.one_of(&[0, 10, 60]);
         rules.on_loss = self.random.one_of(&[OnLoss::Move, OnLoss::Lend, OnLoss::Refuse]);
+        let within = [None, Some(MoveWithin::Order), Some(MoveWithin::OwnPool)];
+        self.world.move_within = self.random.one_of(&within);
         self.configure();
     }
 
@@ -475,7 +506,27 @@ impl<C: Chance> History<C> {
             hash: client.ip.map(|ip| shedding_hash(LOAD_BALANCER, ip)),
             key_hash: lookup.map(|lookup| shedding_hash_of_key(LOAD_BALANCER, lookup.key)),
         };
-        let taken = self.route([one, two], claim, record, ask);
+        self.met.insert(Met {
+            on_loss: self.world.rules.on_loss,
+            is_steered: self.world.is_steered,
+            move_within: self.world.move_within,
+            has_room_rule: self.world.pools[0].crowd.is_some(),
+        });
+        let sources = Sources {
+            key: lookup.map(|lookup| lookup.key),
+            pin: match claim {
+                Claim::Carried(pin) => Some(pin),
+                Claim::Foreign(_) | Claim::New(_) | Claim::Stored(_) | Claim::Unbound => None,
+            },
+            foreign: match claim {
+                Claim::Foreign(endpoint) => Some((endpoint, self.now)),
+                _ => None,
+            },
+            by_address: self.kind == Kind::IpCookie,
+            ip: client.ip,
+            drawn: None,
+        };
+        let taken = self.route([one, two], sources, record, ask);
         let Some((attempts, walk)) = taken else { return };
         self.carry_on(number, attempts, walk, ask, record, lookup.map(|lookup| lookup.key));
     }
@@ -484,7 +535,7 @@ impl<C: Chance> History<C> {
     fn route(
         &mut self,
         visits: [Visit; 2],
-        claim: Claim,
+        sources: Sources,
         record: Record,
         ask: Ask,
     ) -> Option<([Attempt; 2], Walk)> {
@@ -510,6 +561,8 @@ impl<C: Chance> History<C> {
         let first = self.nodes[0].0.route(one, record, &self.nodes[0].1, || entropy(number));
         let other = if stable { !number } else { number };
         let second = self.nodes[1].0.route(two, record, &self.nodes[1].1, || entropy(other));
+        let sources = Sources { drawn: (draws.get() > 0).then_some(number), ..sources };
+        self.world.drawn = self.world.is_steered.then(|| drawn(sources.seed(), &self.world));
         let permitted = self.world.route(&ask);
         let ((first, target), (second, _), permitted) = match (first, second, permitted) {
             (Ok(first), Ok(second), Ok(permitted)) => (first, second, permitted),
@@ -519,7 +572,7 @@ impl<C: Chance> History<C> {
                 self.law(
                     "no endpoint only when none is permitted, and for the reason of the tables",
                     agree,
-                    &(ask, claim, found, &permitted),
+                    &(ask, sources, found, &permitted),
                 );
                 if let Some(outcome) = found[0] {
                     self.count(outcome);
@@ -692,6 +745,7 @@ impl<C: Chance> History<C> {
         {
             let stays = match outcome {
                 Outcome::Kept => ask.session == Session::Live(endpoint),
+                Outcome::Migrated => ask.session == Session::Foreign(endpoint),
                 Outcome::Lent(_) => matches!(written, Write::Nothing | Write::Touch),
                 _ => false,
             };

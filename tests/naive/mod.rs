@@ -2,17 +2,21 @@
 //! row by row in the order of the text. Where a rendezvous decides among several endpoints, all of
 //! them are permitted here.
 
-#![allow(dead_code)] // Each test uses its part.
+#![allow(dead_code, unused_imports)] // Each test uses its part.
 
-use std::collections::HashSet;
+mod order;
+
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use order::{Sources, drawn};
+
 use session_affinity::failover::{MoveWithin, OnLoss};
-use session_affinity::limits::Percent;
+use session_affinity::limits::{BoundedLoad, Percent};
 use session_affinity::outcome::{Created, Lent, Lost, Moved};
 use session_affinity::pools::{LoadShedding, NotInSnapshot, PoolsBuilder, PoolsEdit, ShedBy};
-use session_affinity::steering::Room;
+use session_affinity::steering::{IpHash, Random, Room};
 use session_affinity::store::SessionKey;
 use session_affinity::{
     Endpoint, EndpointId, FailoverMode, Health, Outcome, Pool, Pools, Record, State, UnixTime,
@@ -85,35 +89,73 @@ pub(crate) struct NaivePool {
     pub(crate) default_percent: u8,
     pub(crate) default_by_hash: bool,
     pub(crate) session_percent: u8,
+    /// The address chooses among the endpoints, where no pin or key does.
+    pub(crate) by_address: bool,
     /// The endpoints without room; `None` in a pool without a rule.
     pub(crate) crowd: Option<Crowd>,
     pub(crate) endpoints: Vec<NaiveEndpoint>,
 }
 
-/// The endpoints without room, shared with the rule of the crate's pools.
+/// The endpoints without room, shared with the rule of the crate's pools: a list of them, or with a
+/// bound their loads.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Crowd(Arc<Mutex<HashSet<EndpointId>>>);
+pub(crate) struct Crowd {
+    full: Arc<Mutex<HashSet<EndpointId>>>,
+    loads: Arc<Mutex<HashMap<EndpointId, u32>>>,
+    /// `percent` and `at_least`; `None` with a predicate.
+    bound: Option<(u64, u64)>,
+}
 
 impl Crowd {
+    pub(crate) fn bounded(percent: u64, at_least: u64) -> Self {
+        Self { bound: Some((percent, at_least)), ..Self::default() }
+    }
+
     pub(crate) fn set(&self, endpoints: &[EndpointId]) {
-        *self.0.lock().unwrap() = endpoints.iter().copied().collect();
+        *self.full.lock().unwrap() = endpoints.iter().copied().collect();
+    }
+
+    pub(crate) fn set_load(&self, id: EndpointId, load: u32) {
+        self.loads.lock().unwrap().insert(id, load);
     }
 
     /// Takes the room of an endpoint that has some, and gives it to one that has none.
     pub(crate) fn flip(&self, id: EndpointId) {
-        let mut full = self.0.lock().unwrap();
+        let mut full = self.full.lock().unwrap();
         if !full.remove(&id) {
             full.insert(id);
         }
     }
 
     pub(crate) fn has(&self, id: EndpointId) -> bool {
-        self.0.lock().unwrap().contains(&id)
+        self.full.lock().unwrap().contains(&id)
     }
 
-    fn room(&self) -> Room<EndpointId> {
+    fn load(&self, id: EndpointId) -> u32 {
+        self.loads.lock().unwrap().get(&id).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn room(&self) -> Room<EndpointId> {
         let crowd = self.clone();
-        Room::full_when(move |id| crowd.has(*id))
+        match self.bound {
+            None => Room::full_when(move |id| crowd.has(*id)),
+            Some((percent, at_least)) => {
+                let bound = BoundedLoad::new(percent, at_least).unwrap();
+                Room::bounded(bound, move |id: &EndpointId| crowd.load(*id))
+            }
+        }
+    }
+
+    /// manual::tables, Room: "load + 1  ≤  max(at_least, ceil(percent / 100 × (total + 1) × weight /
+    /// weights))", where "*total* and *weights* are sums over the endpoints of the pool that take new
+    /// sessions". With a predicate those on the list are full.
+    fn is_full(&self, e: &NaiveEndpoint, pool: &NaivePool) -> bool {
+        let Some((percent, at_least)) = self.bound else { return self.has(e.id) };
+        let takers = || pool.endpoints.iter().filter(|e| pool.takes_new(e));
+        let total: u64 = takers().map(|e| u64::from(self.load(e.id))).sum();
+        let weights: u64 = takers().map(|e| u64::from(e.weight)).sum();
+        let share = (percent * (total + 1) * u64::from(e.weight)).div_ceil(100 * weights);
+        u64::from(self.load(e.id)) + 1 > at_least.max(share)
     }
 }
 
@@ -123,6 +165,8 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) pools: Vec<NaivePool>,
     pub(crate) fallback: Option<usize>,
+    /// The pools are steered, by their weights.
+    pub(crate) is_steered: bool,
     /// All pools in the order that was drawn for this request, if the pools are steered.
     pub(crate) drawn: Option<Vec<usize>>,
     pub(crate) move_within: Option<MoveWithin>,
@@ -195,6 +239,7 @@ impl NaivePool {
             default_percent: 0,
             default_by_hash: false,
             session_percent: 0,
+            by_address: false,
             crowd: None,
             endpoints: endpoints
                 .iter()
@@ -215,6 +260,9 @@ impl NaivePool {
     fn described(&self, before: Option<&Pools<EndpointId>>) -> Pool<EndpointId> {
         let mut pool = Pool::new(self.name);
         pool.room = self.crowd.as_ref().map(Crowd::room);
+        if self.by_address {
+            pool = pool.with_steering(IpHash);
+        }
         if before.is_none_or(|before| before.pool(self.name).is_none()) {
             pool = pool
                 .with_state(self.service.state())
@@ -295,6 +343,7 @@ impl World {
             rules: Rules::default(),
             pools,
             fallback: None,
+            is_steered: false,
             drawn: None,
             move_within: None,
             removed: Vec::new(),
@@ -341,6 +390,9 @@ impl World {
             if pool.in_order {
                 builder = builder.fallback_in_order(pool.name);
             }
+        }
+        if self.is_steered {
+            builder = builder.with_pool_steering(Random);
         }
         builder.build().unwrap()
     }
@@ -475,7 +527,7 @@ impl World {
     /// yet) is never full".
     pub(crate) fn is_full(&self, pool: usize, e: &NaiveEndpoint) -> bool {
         let pool = &self.pools[pool];
-        pool.crowd.as_ref().is_some_and(|crowd| crowd.has(e.id)) && pool.takes_new(e)
+        pool.takes_new(e) && pool.crowd.as_ref().is_some_and(|crowd| crowd.is_full(e, pool))
     }
 
     /// manual::tables, Room: "those with room come first, then full ones, then suspects".
@@ -792,21 +844,31 @@ pub(crate) fn is_shed(hash: u64, percent: u8) -> bool {
 /// The hash by which a load balancer sheds a client: of 16 bytes of its address. An IPv4 address is
 /// hashed as ::ffff:a.b.c.d, of an IPv6 address the first 64 bits.
 pub(crate) fn shedding_hash(load_balancer: &str, ip: IpAddr) -> u64 {
-    let address = match ip.to_canonical() {
+    keyed_hash(SHED, load_balancer, &address(ip))
+}
+
+/// The hash of an address under another label, for the load balancer of all tests.
+fn hash_of_address(label: &[u8], ip: IpAddr) -> u64 {
+    keyed_hash(label, "shop.example.com", &address(ip))
+}
+
+fn address(ip: IpAddr) -> [u8; 16] {
+    match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => (v6.to_bits() >> 64 << 64).to_be_bytes(),
-    };
-    shedding_hash_of(load_balancer, &address)
+    }
 }
 
 /// The hash by which a load balancer sheds a session with a key: of the 16 bytes of the key.
 pub(crate) fn shedding_hash_of_key(load_balancer: &str, key: SessionKey) -> u64 {
-    shedding_hash_of(load_balancer, &key.0)
+    keyed_hash(SHED, load_balancer, &key.0)
 }
 
+const SHED: &[u8] = b"session-affinity v1 shed\0";
+
 /// SipHash-2-4 under the first 16 bytes of SHA-256 over a label and the load balancer's name.
-fn shedding_hash_of(load_balancer: &str, bytes: &[u8; 16]) -> u64 {
-    let digest = Sha256::digest([b"session-affinity v1 shed\0", load_balancer.as_bytes()].concat());
+fn keyed_hash(label: &[u8], load_balancer: &str, bytes: &[u8; 16]) -> u64 {
+    let digest = Sha256::digest([label, load_balancer.as_bytes()].concat());
     let key: [u8; 16] = digest[..16].try_into().unwrap();
     SipHasher24::new_with_key(&key).hash(bytes)
 }

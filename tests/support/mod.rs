@@ -106,7 +106,7 @@ pub fn pools(names: &[&'static str]) -> Pools<&'static str> {
 }
 
 /// The policies of the crate that a request alone decides, one of them with its other carrier too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Cookie,
     IpCookie,
