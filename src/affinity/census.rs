@@ -5,6 +5,7 @@ use crate::policy::{Life, Transition};
 use crate::time::UnixTime;
 
 /// Notes a session that was served at `now` under the endpoint that it is pinned to.
+#[inline]
 pub(super) fn note(pinned: &Mark, transition: Transition, life: Life, now: UnixTime) {
     let kept = match transition {
         Transition::Kept(pin) | Transition::Lent { pin, .. } => Some(pin),
