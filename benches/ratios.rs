@@ -22,10 +22,14 @@ fn main() -> ExitCode {
         println!("the peers are in the repository, not in the published package");
         return ExitCode::SUCCESS;
     }
+    // The program is told as well, because other budgets hold there.
+    let is_release = arguments.iter().any(|argument| argument == "--release");
+    let profile: &[&str] = if is_release { &["--profile", "release"] } else { &[] };
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let bench = Command::new(cargo)
         .args(["bench", "--manifest-path"])
         .arg(manifest)
+        .args(profile)
         .arg("--")
         .args(arguments)
         .status();

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::carrier::Carrier;
 use crate::endpoint::EndpointId;
 use crate::failover::{Verdict, decide};
-use crate::limits::{Ipv6Prefix, Ttl};
+use crate::limits::{CoolingOff, Ipv6Prefix, Ttl};
 use crate::outcome::Created;
 use crate::policy::{AffinityPolicy, Claim, Life};
 use crate::pools::{EndpointView, Pools};
@@ -34,11 +34,11 @@ pub use failed::{GaveUp, NoRoute};
 pub use trace::Trace;
 pub use visit::Visit;
 
-use attempt::{AttemptSeed, UNTRIED};
+use attempt::{AttemptSeed, Course, UNTRIED};
 use route::route;
 use rules::Rules;
 use search::{Chooser, Search};
-use visit::{Asked, Session};
+use visit::Session;
 
 /// Session affinity for one load balancer: a policy, and the parameters that hold for every
 /// policy.
@@ -101,25 +101,20 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// let record = store.record(visit.lookup());
     /// # }
     /// ```
+    #[inline(always)] // its parts would be moved more often than read
     pub fn recall(&self, request: &RequestMeta<'_>, now: UnixTime) -> Visit {
-        let recall = self.policy.read(request, now);
-        let ttl = match recall.claim {
-            Claim::Stored(_) => self.idle_time(),
-            Claim::Carried(_) | Claim::Foreign(_) | Claim::New(_) | Claim::Unbound => Ttl::MAX,
-        };
         let client = request.client_ip.map(|ip| self.clients.address(ip));
-        let missing = match recall.claim {
-            Claim::New(None) => self.missing(),
-            Claim::New(Some(_))
-            | Claim::Carried(_)
-            | Claim::Foreign(_)
-            | Claim::Stored(_)
-            | Claim::Unbound => Created::NoCookie,
-        };
-        let (claim, seed, scheme) = (recall.claim, recall.seed, request.scheme);
-        Visit { claim, seed, client, scheme, now, ttl, missing, asked: Asked::default() }
+        let recall = self.policy.read(request, now);
+        let mut visit = Visit::new(recall, client, request.scheme, now);
+        match visit.recall.claim {
+            Claim::Stored(_) => visit.ttl = self.idle_time(),
+            Claim::New(None) => visit.missing = self.missing(),
+            Claim::New(Some(_)) | Claim::Carried(_) | Claim::Foreign(_) | Claim::Unbound => {}
+        }
+        visit
     }
 
+    #[inline]
     fn missing(&self) -> Created {
         match self.policy.carrier() {
             Some(Carrier::Header(_)) => Created::NoHeader,
@@ -127,6 +122,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         }
     }
 
+    #[inline]
     fn idle_time(&self) -> Ttl {
         match self.policy.life() {
             Life::Absolute(ttl) | Life::Idle(ttl) => ttl,
@@ -157,6 +153,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline(always)] // as `recall`
     pub fn route<'p, T>(
         &self,
         visit: Visit,
@@ -164,26 +161,20 @@ impl<P: AffinityPolicy> Affinity<P> {
         pools: &'p Pools<T>,
         entropy: impl FnOnce() -> u64,
     ) -> Result<(Attempt, &'p T), NoRoute> {
-        visit.asked.check(visit.claim, record);
+        visit.asked.check(visit.recall.claim, record);
         pools.begin_census(visit.now);
         let session = Session::of(&visit, record);
-        let session_key = visit.session_key().copied();
-        let (client, now) = (visit.client, visit.now);
-        let by_client = || client.map(|client| self.clients.seed(client));
-        let chooser = Chooser::of(&session, session_key.is_some(), visit.seed, by_client);
-        let mut search = self.search(pools, chooser, client, session_key.as_ref(), now, &[]);
-        if session.pin().is_none() {
-            search.drawn = search.needs_entropy().then(entropy);
-        }
-        let seed = AttemptSeed::new(visit.seed, search.drawn);
-        let (endpoint, course) = route(&session, &search)?;
+        let (endpoint, course, seed) = match self.undisturbed(&session, pools) {
+            Some(endpoint) => (endpoint, Course::Kept, AttemptSeed::new(visit.recall.seed, None)),
+            None => self.choose(session, &visit, pools, entropy)?,
+        };
         let attempt = Attempt {
             session,
-            session_key,
-            client,
+            session_key: visit.session_key().copied(),
+            client: visit.client,
             seed,
             scheme: visit.scheme,
-            now,
+            now: visit.now,
             endpoint: endpoint.id(),
             position: endpoint.position(),
             pool: endpoint.pool().id(),
@@ -194,6 +185,40 @@ impl<P: AffinityPolicy> Affinity<P> {
             failures: 0,
         };
         Ok((attempt, endpoint.target()))
+    }
+
+    /// Returns the endpoint of a live session against which nothing can stand: row 5 of the session
+    /// table for most requests, without the questions of the rows before it.
+    #[inline]
+    fn undisturbed<'p, T>(
+        &self,
+        session: &Session,
+        pools: &'p Pools<T>,
+    ) -> Option<EndpointView<'p, T>> {
+        let Session::Live(pin) = session else { return None };
+        let may_be_passed_over = self.rules.cooling_off > CoolingOff::OFF || pools.has_room_rule();
+        if may_be_passed_over { None } else { pools.undisturbed(pin.endpoint) }
+    }
+
+    /// Asks the session table.
+    #[inline(never)]
+    fn choose<'p, T>(
+        &self,
+        session: Session,
+        visit: &Visit,
+        pools: &'p Pools<T>,
+        entropy: impl FnOnce() -> u64,
+    ) -> Result<(EndpointView<'p, T>, Course, AttemptSeed), NoRoute> {
+        let session_key = visit.session_key();
+        let by_client = || visit.client.map(|client| self.clients.seed(client));
+        let seed = visit.recall.seed;
+        let chooser = Chooser::of(&session, session_key.is_some(), seed, by_client);
+        let mut search = self.search(pools, chooser, visit.client, session_key, visit.now, &[]);
+        if session.pin().is_none() {
+            search.drawn = search.needs_entropy().then(entropy);
+        }
+        let (endpoint, course) = route(&session, &search)?;
+        Ok((endpoint, course, AttemptSeed::new(seed, search.drawn)))
     }
 
     /// Step 3, only after a connection could not be made: chooses the next endpoint, and returns

@@ -81,21 +81,25 @@ impl<T> Pools<T> {
     /// [`Census::began`](crate::drain::Census::began). The first request begins it too. Call this
     /// when a gateway starts, so that its censuses are complete from then on, with or without
     /// requests.
+    #[inline]
     pub fn begin_census(&self, now: UnixTime) {
         mark::begin(&self.topology.began, now);
     }
 
     /// Returns whether one of the pools has a rule of room.
+    #[inline]
     pub(crate) fn has_room_rule(&self) -> bool {
         self.topology.has_room_rule
     }
 
+    #[inline]
     pub(crate) fn mark(&self, id: EndpointId) -> Option<&Mark> {
         Some(&self.topology.member(id)?.mark)
     }
 
     /// Returns the mark of an endpoint whose position in this snapshot, or in another one, is
     /// known. Faster than [`Pools::mark`] where the position is the same.
+    #[inline]
     pub(crate) fn mark_at(&self, position: Position, id: EndpointId) -> Option<&Mark> {
         match self.topology.endpoints.get(position.0) {
             Some(member) if member.id == id => Some(&member.mark),

@@ -139,7 +139,17 @@ impl TokenCodec {
     /// # Errors
     /// The first check that fails, in the order of [`Rejected`]'s variants.
     pub fn open(&self, value: &[u8], now: UnixTime) -> Result<Pin, Rejected> {
-        let (masked, tag) = Plain::decode(value)?;
+        self.open_text(value.try_into().map_err(|_| Rejected::Malformed)?, now)
+    }
+
+    /// Opens a value of the length of a token.
+    #[inline(always)]
+    pub(crate) fn open_text(
+        &self,
+        text: &[u8; Token::LEN],
+        now: UnixTime,
+    ) -> Result<Pin, Rejected> {
+        let (masked, tag) = Plain::decode(text)?;
         let key = self.key(masked.key_id).ok_or(Rejected::UnknownKey)?;
         let plain = Plain { endpoint: masked.endpoint ^ key.mask(tag), ..masked };
         if !key.mac.verifies(&plain.to_bytes(), tag) {

@@ -159,6 +159,55 @@ proptest! {
     }
 }
 
+/// One cookie of a field line: a token that opens, one that is refused, or a damaged one, with
+/// other bytes around it.
+fn token_pair() -> impl Strategy<Value = Vec<u8>> {
+    let token = |endpoint, issued| {
+        let expires = NOW.saturating_add(3_600);
+        let pin = Pin { endpoint: EndpointId::new("eu", endpoint), issued, expires };
+        codec(&keyring()).seal(&pin).to_string()
+    };
+    let (good, premature) = (token("eu-1", NOW), token("eu-2", NOW.saturating_add(3_000)));
+    let (start, rest) = good.split_at(40);
+    let values = vec![
+        good.clone(),
+        token("eu-3", NOW),
+        premature,
+        format!("{start}AAAAAAAA"),
+        format!("{start}; {rest}"),
+        format!("{start} {}", &rest[1..]),
+        format!("\"{}\"", &good[2..]),
+        format!("{good}A"),
+        good[1..].into(),
+        String::new(),
+    ];
+    let before = vec!["__cflb=", " __cflb = ", "x=1; __cflb=", "x__cflb="];
+    let after = vec!["", ";", " ", "\t;", "; y=2", " y"];
+    let parts = [before, after].map(proptest::sample::select);
+    let [before, after] = parts;
+    (before, proptest::sample::select(values), after)
+        .prop_map(|(before, value, after)| [before, &value, after].concat().into_bytes())
+}
+
+proptest! {
+    /// The first of at most four values that opens counts, or else the reason of the first. The
+    /// policy looks for the end of a value only where it is not at the 49th byte.
+    #[test]
+    fn a_policy_opens_what_a_loop_over_the_split_values_opens(
+        lines in proptest::collection::vec(proptest::collection::vec(token_pair(), 1..4), 0..4),
+    ) {
+        let lines: Vec<Vec<u8>> = lines.iter().map(|pairs| pairs.join(&b';')).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        let tried = naive_pairs(&lines, true).into_iter().take(4);
+        let opened: Vec<_> = tried.map(|value| codec(&keyring()).open(&value, NOW)).collect();
+        let pin = opened.iter().find_map(|opened| opened.ok());
+        let first = opened.first().and_then(|opened| opened.err());
+        let plain = pin.map_or(Claim::New(first), Claim::Carried);
+        let headers = cookies(&lines);
+        prop_assert_eq!(cookie_policy().read(&request(&headers), NOW).claim, plain);
+    }
+}
+
 /// As a stack without a `HeaderMap` does it: in order, up to the first change that is refused.
 fn change(
     headers: &mut HeaderMap,

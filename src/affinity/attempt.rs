@@ -130,6 +130,7 @@ impl Attempt {
     }
 
     /// The change of the session if the endpoint answers; `None` when there is no session.
+    #[inline]
     pub(super) fn transition(&self) -> Option<Transition> {
         let endpoint = self.endpoint;
         match (self.course, self.session.pin()) {
@@ -200,6 +201,7 @@ impl Course {
     }
 
     /// Returns whether the pinned endpoint was left aside because it is a suspect or full.
+    #[inline]
     pub(super) fn passes_over(self) -> bool {
         matches!(
             self,
@@ -253,6 +255,7 @@ pub(super) enum AttemptSeed {
 }
 
 impl AttemptSeed {
+    #[inline]
     pub(super) fn new(seed: ChoiceSeed, drawn: Option<u64>) -> Self {
         match (seed, drawn) {
             (ChoiceSeed::Steering, Some(bits)) => Self::Steering(bits),

@@ -6,6 +6,7 @@ use crate::time::UnixTime;
 
 /// Notes a session that was served at `now` under the endpoint that it is pinned to. A kept session
 /// whose client gets a token is renewed: it lasts as long as one that begins now.
+#[inline]
 pub(super) fn note(
     pinned: &Mark,
     transition: Transition,

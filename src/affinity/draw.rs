@@ -10,6 +10,9 @@ use crate::steering::Seeding;
 impl<'p, T> Search<'p, '_, T> {
     /// Returns whether [`Search::for_new`] would use random bits. Visits the pools as it does.
     pub(super) fn needs_entropy(&self) -> bool {
+        if let Some(pool) = self.taker() {
+            return self.steers_by_entropy(pool);
+        }
         if self.orders_by_entropy() {
             return true;
         }

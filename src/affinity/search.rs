@@ -65,10 +65,22 @@ impl<'s> Chooser<'s> {
 impl<'p, T> Search<'p, '_, T> {
     /// Chooses for a session that begins, and for a request that has none.
     pub(super) fn for_new(&self) -> Option<EndpointView<'p, T>> {
+        let taker = self.taker();
+        let chosen =
+            taker.and_then(|pool| self.choose(pool, Eligible::ForNewSessions, Preference::Any));
+        if chosen.is_some() {
+            return chosen;
+        }
         let takers = self.in_order().filter(|pool| !self.sheds_new(*pool));
         self.first_of(takers, Eligible::ForNewSessions)
             .or_else(|| self.in_fallback())
             .or_else(|| self.first_of(self.in_order(), Eligible::ForNewSessions))
+    }
+
+    /// Returns the pool that takes a new session before others are asked, with one look at its
+    /// candidates.
+    pub(super) fn taker(&self) -> Option<PoolView<'p, T>> {
+        self.pools.taker().filter(|_| matches!(self.preferences(), [_]))
     }
 
     /// Chooses for a live session whose endpoint no longer takes it, to be moved or lent. The

@@ -23,6 +23,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline(always)] // as `recall`
     pub fn settle<T>(&self, attempt: Attempt, pools: &Pools<T>) -> Settlement {
         self.settled(attempt, pools, None)
     }
@@ -39,6 +40,7 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline(always)] // as `recall`
     pub fn settle_response<'r, T>(
         &self,
         attempt: Attempt,
@@ -48,6 +50,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         self.settled(attempt, pools, Some(response.into()))
     }
 
+    #[inline(always)] // as `recall`
     fn settled<T>(
         &self,
         attempt: Attempt,

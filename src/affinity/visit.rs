@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::limits::Ttl;
 use crate::outcome::Created;
 use crate::pin::Pin;
-use crate::policy::{ChoiceSeed, Claim};
+use crate::policy::{Claim, Recall};
 use crate::request::{ClientAddress, Scheme};
 use crate::store::{Lookup, Record, SessionKey};
 use crate::time::UnixTime;
@@ -37,8 +37,8 @@ use crate::time::UnixTime;
 #[derive(Debug)]
 #[must_use = "a request is served only after its visit was routed"]
 pub struct Visit {
-    pub(super) claim: Claim,
-    pub(super) seed: ChoiceSeed,
+    /// The answer of the policy, where it was written: a copy would wait for the check of the tag.
+    pub(super) recall: Recall,
     pub(super) client: Option<ClientAddress>,
     pub(super) scheme: Scheme,
     pub(super) now: UnixTime,
@@ -50,6 +50,17 @@ pub struct Visit {
 }
 
 impl Visit {
+    #[inline]
+    pub(super) fn new(
+        recall: Recall,
+        client: Option<ClientAddress>,
+        scheme: Scheme,
+        now: UnixTime,
+    ) -> Self {
+        let (ttl, missing) = (Ttl::MAX, Created::NoCookie);
+        Self { recall, client, scheme, now, ttl, missing, asked: Asked::default() }
+    }
+
     /// The question for the session store, for a policy that has one. Pass the answer to
     /// [`Affinity::route`](crate::Affinity::route); pass
     /// [`Record::Absent`](crate::Record::Absent) when this is `None`.
@@ -64,11 +75,12 @@ impl Visit {
     /// The statement of the request about its session.
     pub fn claim(&self) -> Claim {
         self.asked.note();
-        self.claim
+        self.recall.claim
     }
 
+    #[inline]
     pub(super) fn session_key(&self) -> Option<&SessionKey> {
-        match &self.claim {
+        match &self.recall.claim {
             Claim::Stored(key) => Some(key),
             Claim::Carried(_) | Claim::Foreign(_) | Claim::New(_) | Claim::Unbound => None,
         }
@@ -87,6 +99,7 @@ impl Asked {
 
     /// Panics in debug builds when a header session is routed without a record, and no store can
     /// have been asked: its key was never handed out.
+    #[inline]
     pub(super) fn check(&self, claim: Claim, record: Record) {
         #[cfg(debug_assertions)]
         assert!(
@@ -110,12 +123,13 @@ pub(super) enum Session {
 
 impl Session {
     /// Joins what the request states and what the store answered.
+    #[inline]
     pub(super) fn of(visit: &Visit, record: Record) -> Self {
         let stored = |endpoint, issued| {
             let expires = visit.now.saturating_add(visit.ttl.get());
             Self::Live(Pin { endpoint, issued, expires })
         };
-        match (visit.claim, record) {
+        match (visit.recall.claim, record) {
             // A policy that is late with its expiry does not keep a session alive.
             (Claim::Carried(pin), _) if pin.expires > visit.now => Self::Live(pin),
             (Claim::Carried(_), _) => Self::New(Created::Expired),
@@ -141,6 +155,7 @@ impl Session {
     }
 
     /// The answer that the store gave, for a session with a key.
+    #[inline]
     pub(super) fn record(&self) -> Record {
         match *self {
             Self::Live(Pin { endpoint, issued, .. }) => Record::Found { endpoint, issued },

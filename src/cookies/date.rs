@@ -8,21 +8,21 @@ pub(super) const IMF_FIXDATE: usize = 29;
 /// Returns a date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7), clamped to the
 /// year 9999.
 ///
-/// Arithmetic costs a quarter of a calendar type. A test compares the two.
+/// Arithmetic costs a tenth of a calendar type. A test compares the two.
 pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
     const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
     let seconds = time.as_secs().min(LAST);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (days, second) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
     let (year, month, day) = civil(days);
     // 1970-01-01 was a Thursday.
-    let [d0, d1, d2] = name(b"ThuFriSatSunMonTueWed", days % 7);
-    let [m0, m1, m2] = name(b"MarAprMayJunJulAugSepOctNovDecJanFeb", month);
-    let [y0, y1] = two_digits(year / 100);
-    let [y2, y3] = two_digits(year % 100);
-    let [a0, a1] = two_digits(day);
-    let [h0, h1] = two_digits(second / 3_600);
-    let [i0, i1] = two_digits(second / 60 % 60);
-    let [s0, s1] = two_digits(second % 60);
+    let [d0, d1, d2] = at(DAYS, days % 7);
+    let [m0, m1, m2] = at(MONTHS, month);
+    let [y0, y1] = at(PAIRS, year / 100);
+    let [y2, y3] = at(PAIRS, year % 100);
+    let [a0, a1] = at(PAIRS, day);
+    let [h0, h1] = at(PAIRS, second / 3_600);
+    let [i0, i1] = at(PAIRS, second / 60 % 60);
+    let [s0, s1] = at(PAIRS, second % 60);
     [
         d0, d1, d2, b',', b' ', a0, a1, b' ', m0, m1, m2, b' ', y0, y1, y2, y3, b' ', h0, h1, b':',
         i0, i1, b':', s0, s1, b' ', b'G', b'M', b'T',
@@ -32,38 +32,48 @@ pub(super) fn imf_fixdate(time: UnixTime) -> [u8; IMF_FIXDATE] {
 /// Returns the year, the month (0 is March) and the day of the month of a number of days since
 /// 1970-01-01. A year that begins in March has its leap day at the end, so the first day of a month
 /// is a linear function of the month, rounded down.
+///
+/// Each division by a constant is a multiplication, and that by the days of a year is the upper half
+/// of one: Neri and Schneider, *Euclidean affine functions and their application to calendar
+/// algorithms* (2022).
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "days are below 2_932_897, the first of the year 10 000"
 )]
-fn civil(days: u64) -> (u64, u64, u64) {
-    // From 0000-03-01, in cycles of 400 years.
-    let days = days + 719_468;
-    let (cycle, day) = (days / 146_097, days % 146_097);
-    // The leap days before this day do not count: one in every 4th year, except every 100th, and
-    // the last day of the cycle.
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
+fn civil(days: u32) -> (u32, u32, u32) {
+    // From 0000-03-01, in quarters of a day, and in cycles of 400 years.
+    let quarters = 4 * (days + 719_468) + 3;
+    let (century, quarter) = (quarters / 146_097, quarters % 146_097);
+    // 2^32 / 1461, rounded up: in a century, as in 4 years, a year has 1461 quarters of a day.
+    let product = 2_939_745 * u64::from(quarter | 3);
+    let year = 100 * century + (product >> 32) as u32;
+    let day_of_year = product as u32 / 2_939_745 / 4;
+    // Five months from March on have 153 days: 2141 / 2^16 of a month for each day.
+    let months = 2_141 * day_of_year + 1_305;
+    let (month, day) = (months >> 16, (months & 0xffff) / 2_141 + 1);
     // January and February belong to the next year.
-    (400 * cycle + year + month / 10, month, day)
+    (year + month / 10, month, day)
 }
 
-/// Returns the three letters at this place in a list.
-fn name(list: &[u8], index: u64) -> [u8; 3] {
-    let start = (index as usize).saturating_mul(3);
-    list.get(start..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
-}
+const DAYS: &[[u8; 3]] = &[*b"Thu", *b"Fri", *b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed"];
 
-/// Returns the last two decimal digits of a number.
-fn two_digits(number: u64) -> [u8; 2] {
-    [digit(number / 10), digit(number)]
-}
+/// The months from March on.
+const MONTHS: &[[u8; 3]] = &[
+    *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct", *b"Nov", *b"Dec",
+    *b"Jan", *b"Feb",
+];
 
-/// Returns the last decimal digit of a number.
-fn digit(number: u64) -> u8 {
-    b'0'.saturating_add((number % 10) as u8)
+/// The numbers below 100, with two digits.
+const PAIRS: &[[u8; 2]] = b"00010203040506070809101112131415161718192021222324\
+    25262728293031323334353637383940414243444546474849\
+    50515253545556575859606162636465666768697071727374\
+    75767778798081828384858687888990919293949596979899"
+    .as_chunks()
+    .0;
+
+/// Returns the letters or digits at this place of a list.
+fn at<const N: usize>(list: &[[u8; N]], index: u32) -> [u8; N] {
+    list.get(index as usize).copied().unwrap_or([b'?'; N])
 }
 
 /// Reads a date as RFC 6265 section 5.1.1 does, in whatever order its parts are; `None` for what
@@ -118,9 +128,7 @@ fn leading_number(part: &[u8], least: usize, most: usize) -> Option<u64> {
 /// Returns the month of the year: 0 is March.
 fn read_month(part: &[u8]) -> Option<u64> {
     let name = part.get(..3)?;
-    (0..12).find(|month| {
-        name.eq_ignore_ascii_case(&self::name(b"MarAprMayJunJulAugSepOctNovDecJanFeb", *month))
-    })
+    (0..).zip(MONTHS).find(|(_, month)| name.eq_ignore_ascii_case(*month)).map(|(at, _)| at)
 }
 
 /// Returns the days from 1970-01-01 to a date, 0 for one before it: [`civil`] the other way.

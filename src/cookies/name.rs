@@ -7,7 +7,7 @@ use http::header::{COOKIE, HeaderValue};
 use siphasher::sip::SipHasher24;
 
 use super::field_change::FieldChange;
-use super::needle::{Needle, is_token_char, parts, trim};
+use super::needle::{Found, Needle, is_token_char, parts, trim};
 use crate::names::checked_text;
 
 /// The name of a cookie: a token of RFC 9110 section 5.6.2 of at most 256 bytes, by default
@@ -86,6 +86,11 @@ impl CookieName {
     /// ```
     pub fn values<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> + 'a {
         headers.get_all(COOKIE).iter().flat_map(|line| self.0.values(line.as_bytes()))
+    }
+
+    /// Returns the first of [`CookieName::values`], before its end is looked for.
+    pub(crate) fn first<'a>(&self, headers: &'a HeaderMap) -> Option<Found<'a>> {
+        headers.get_all(COOKIE).iter().find_map(|line| self.0.found(line.as_bytes(), &mut 0))
     }
 
     /// Removes every cookie of this name from the headers of a request, and a `Cookie` field line

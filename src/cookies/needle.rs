@@ -32,17 +32,21 @@ impl Needle {
 
     /// Returns the values of the pairs of this name, in order.
     pub(super) fn values<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + 'a {
-        let mut from = 0_usize;
-        std::iter::from_fn(move || {
-            loop {
-                let start = from.checked_add(self.find(line.get(from..)?)?)?;
-                let end = start.checked_add(self.name.len())?;
-                from = end;
-                if let Some(value) = value_at(line, start, end) {
-                    return Some(value);
-                }
+        let mut from = 0;
+        std::iter::from_fn(move || Some(self.found(line, &mut from)?.value()))
+    }
+
+    /// Returns the first pair of this name that begins at `from` or later, and moves `from` behind
+    /// the name.
+    #[inline]
+    pub(super) fn found<'a>(&self, line: &'a [u8], from: &mut usize) -> Option<Found<'a>> {
+        loop {
+            let start = from.checked_add(self.find(line.get(*from..)?)?)?;
+            *from = start.checked_add(self.name.len())?;
+            if let Some(found) = found_at(line, start, *from) {
+                return Some(found);
             }
-        })
+        }
     }
 
     /// Returns whether a part of a line is a pair of this name.
@@ -81,9 +85,30 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Returns the value of the pair whose whole name stands from `start` to `end`: only blanks
+/// The rest of a line behind the `=` of a pair.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a>(&'a [u8]);
+
+impl<'a> Found<'a> {
+    /// Returns the value, without the blanks around it.
+    pub(crate) fn value(self) -> &'a [u8] {
+        trim(self.0.get(..end_of_pair(self.0)).unwrap_or_default())
+    }
+
+    /// Returns the first `N` bytes where the value may end behind them. They are the value unless
+    /// there is a `;` or a blank among them. One byte is looked at, where [`Found::value`] has to
+    /// search.
+    #[inline]
+    pub(crate) fn first<const N: usize>(self) -> Option<&'a [u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        rest.first().is_none_or(|byte| *byte == b';').then_some(first)
+    }
+}
+
+/// Returns the pair whose whole name stands from `start` to `end`: only blanks
 /// separate it from a `;` or the beginning of the line before it, and from a `=` after it.
-fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
+#[inline]
+fn found_at(line: &[u8], start: usize, end: usize) -> Option<Found<'_>> {
     let before = line.get(..start)?.iter().rev().find(|byte| !is_blank(byte));
     if before.is_some_and(|byte| *byte != b';') {
         return None;
@@ -91,8 +116,7 @@ fn value_at(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
     let after = line.get(end..)?;
     let equals =
         after.iter().position(|byte| !is_blank(byte)).filter(|at| after.get(*at) == Some(&b'='))?;
-    let value = after.get(equals.checked_add(1)?..)?;
-    Some(trim(value.get(..end_of_pair(value))?))
+    after.get(equals.checked_add(1)?..).map(Found)
 }
 
 #[cfg(feature = "memchr")]

@@ -36,6 +36,7 @@ impl Mark {
     }
 
     /// Notes that the endpoint has answered, which ends any suspicion.
+    #[inline]
     pub(crate) fn seen(&self, now: UnixTime) {
         raise(&self.last_seen, now);
         if self.suspicion.load(Relaxed) != Suspicion::NONE.0 {
@@ -44,6 +45,7 @@ impl Mark {
     }
 
     /// Notes a session that is pinned to the endpoint from `issued` until `end`.
+    #[inline]
     pub(crate) fn pinned(&self, issued: UnixTime, end: UnixTime) {
         raise(&self.latest_issued, issued);
         raise(&self.latest_end, end);
@@ -85,6 +87,7 @@ impl Mark {
 }
 
 /// Notes when the first request arrived; later calls only read.
+#[inline]
 pub(crate) fn begin(began: &AtomicU64, now: UnixTime) {
     if began.load(Relaxed) == 0 {
         let _ = began.compare_exchange(0, now.as_secs(), Relaxed, Relaxed);
@@ -135,6 +138,7 @@ impl Suspicion {
 }
 
 /// Notes a time unless a later one is there; reads first, as most calls change nothing.
+#[inline]
 fn raise(mark: &AtomicU64, time: UnixTime) {
     if mark.load(Relaxed) < time.as_secs() {
         mark.fetch_max(time.as_secs(), Relaxed);

@@ -113,20 +113,51 @@ impl CookiePolicy {
 
     /// Returns the pin of the first cookie or header of our name that passes all checks, or the
     /// reason of the first one that does not.
+    #[inline]
     fn find(&self, request: &RequestMeta<'_>, now: UnixTime) -> Result<Pin, Option<Rejected>> {
-        match &self.carrier {
-            Carrier::Cookie(name) => self.first(name.values(request.headers), now),
-            Carrier::Header(header) => self.first(header.values(request.headers), now),
+        let Carrier::Cookie(name) = &self.carrier else {
+            return self.find_among(request, None, now);
+        };
+        let first = name.first(request.headers).ok_or(None)?;
+        match first.first().map(|text| self.codec.open_text(text, now)) {
+            Some(Ok(pin)) => Ok(pin),
+            // A text of the length and the alphabet of a token is the whole value.
+            Some(Err(reason)) if reason != Rejected::Malformed => {
+                self.find_among(request, Some(reason), now)
+            }
+            Some(Err(_)) | None => self.find_among(request, None, now),
         }
     }
 
-    fn first<'a>(
+    /// Does as [`CookiePolicy::find`], value by value. `first` is the reason for which the first one
+    /// was refused, if it was opened already.
+    #[inline(never)]
+    fn find_among(
         &self,
-        values: impl Iterator<Item = &'a [u8]>,
+        request: &RequestMeta<'_>,
+        first: Option<Rejected>,
         now: UnixTime,
     ) -> Result<Pin, Option<Rejected>> {
-        let mut first = None;
-        for value in values.take(MOST_TRIED) {
+        let opened = usize::from(first.is_some());
+        let left = MOST_TRIED.saturating_sub(opened);
+        match &self.carrier {
+            Carrier::Cookie(name) => {
+                let values = name.values(request.headers).skip(opened);
+                self.find_in(values.take(left), first, now)
+            }
+            Carrier::Header(header) => {
+                self.find_in(header.values(request.headers).take(left), first, now)
+            }
+        }
+    }
+
+    fn find_in<'a>(
+        &self,
+        values: impl Iterator<Item = &'a [u8]>,
+        mut first: Option<Rejected>,
+        now: UnixTime,
+    ) -> Result<Pin, Option<Rejected>> {
+        for value in values {
             match self.codec.open(value, now) {
                 Ok(pin) => return Ok(pin),
                 Err(reason) => first = first.or(Some(reason)),
@@ -159,6 +190,7 @@ impl AffinityPolicy for CookiePolicy {
         &self.load_balancer
     }
 
+    #[inline]
     fn read(&self, request: &RequestMeta<'_>, now: UnixTime) -> Recall {
         Recall::from(match self.find(request, now) {
             Ok(pin) => Claim::Carried(pin),
@@ -166,6 +198,7 @@ impl AffinityPolicy for CookiePolicy {
         })
     }
 
+    #[inline]
     fn remember(&self, served: &Served<'_>) -> Settlement {
         match served.transition {
             Transition::Kept(_) | Transition::Lent { .. } => Settlement::nothing(),
@@ -182,10 +215,12 @@ impl AffinityPolicy for CookiePolicy {
         self.cookie.as_ref().and_then(removal).map(Settlement::cookie).unwrap_or_default()
     }
 
+    #[inline]
     fn carrier(&self) -> Option<&Carrier> {
         Some(&self.carrier)
     }
 
+    #[inline]
     fn life(&self) -> Life {
         Life::Absolute(self.codec.ttl())
     }

@@ -49,6 +49,7 @@ pub struct Served<'a> {
 
 impl<'a> Served<'a> {
     /// Describes a session without a key, for which no store was asked.
+    #[inline]
     pub fn new(transition: Transition, scheme: Scheme, now: UnixTime) -> Self {
         Self {
             transition,
@@ -63,6 +64,7 @@ impl<'a> Served<'a> {
 
     /// Sets the key of a stored session, and the answer of the store.
     #[must_use]
+    #[inline]
     pub fn with_session(self, key: &'a SessionKey, record: Record) -> Self {
         Self { session_key: Some(key), record, ..self }
     }

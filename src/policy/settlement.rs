@@ -43,6 +43,7 @@ pub struct Settlement {
 
 impl Settlement {
     /// A settlement without a step.
+    #[inline]
     pub fn nothing() -> Self {
         Self::default()
     }

@@ -4,6 +4,8 @@ use std::iter::Take;
 
 use super::Pools;
 use super::iter::Iter;
+use super::status::PoolStatus;
+use super::topology::Topology;
 use super::view::PoolView;
 use crate::endpoint::member::PoolIndex;
 use crate::limits::Weight;
@@ -22,6 +24,17 @@ impl<T> Pools<T> {
         }
         let seed = seed(steering.seeding());
         InOrder::Steered { pools: self, candidates, steering, seed }
+    }
+
+    /// Returns the pool that takes each new session, if there is one: the first open pool, where the
+    /// pools are used as given and it sheds no new session.
+    #[inline]
+    pub(crate) fn taker(&self) -> Option<PoolView<'_, T>> {
+        let Topology { in_order, order, .. } = &*self.topology;
+        let first = self.pools.iter().take(*in_order).position(PoolStatus::is_open);
+        let index = first.filter(|_| order.0.is_none())?;
+        let takes_all = self.pools.get(index).is_some_and(PoolStatus::sheds_no_new);
+        if takes_all { PoolView::new(self, PoolIndex(index)) } else { None }
     }
 
     /// Returns the steering that orders the pools; `None` where they are used as given.

@@ -3,7 +3,7 @@
 use super::pool::Pool;
 use super::shedding::LoadShedding;
 use crate::endpoint::{Endpoint, Health, State};
-use crate::limits::Weight;
+use crate::limits::{Percent, Weight};
 
 /// The status of a pool in one snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,19 @@ impl PoolStatus {
         self.state.is_enabled() && self.accepting > 0
     }
 
+    /// Returns whether the pool keeps each session that its endpoint takes: it is enabled and sheds
+    /// none.
+    #[inline]
+    pub(super) fn is_undisturbed(&self) -> bool {
+        self.state.is_enabled() && self.shedding.session_percent == Percent::ZERO
+    }
+
+    /// Returns whether the pool sheds no new session.
+    #[inline]
+    pub(super) fn sheds_no_new(&self) -> bool {
+        self.shedding.default_percent == Percent::ZERO
+    }
+
     /// Counts an endpoint that is added.
     pub(super) fn count(&mut self, endpoint: &EndpointStatus) {
         self.serving = self.serving.saturating_add(endpoint.is_serving().into());
@@ -95,6 +108,7 @@ impl EndpointStatus {
     }
 
     /// Returns the weight in the choice of an endpoint for a new session.
+    #[inline]
     pub(super) fn new_session_weight(&self) -> Weight {
         if self.is_serving() { self.weight } else { Weight::ZERO }
     }
@@ -104,11 +118,14 @@ impl EndpointStatus {
         if self.state.is_enabled() { self.weight } else { Weight::ZERO }
     }
 
+    #[inline]
     fn is_serving(&self) -> bool {
         self.health == Health::Healthy && self.state.is_enabled()
     }
 
-    fn is_accepting(&self) -> bool {
+    /// Returns whether the endpoint takes new sessions, as far as its pool does.
+    #[inline]
+    pub(super) fn is_accepting(&self) -> bool {
         self.new_session_weight() > Weight::ZERO
     }
 }

@@ -88,10 +88,12 @@ impl<T> Topology<T> {
         self.removed.iter().find(|(removed, _)| *removed == id).map(|(_, pool)| *pool)
     }
 
+    #[inline]
     pub(super) fn position(&self, id: EndpointId) -> Option<Position> {
         self.positions.get(&id).copied()
     }
 
+    #[inline]
     pub(super) fn member(&self, id: EndpointId) -> Option<&Member<T>> {
         self.endpoints.get(self.position(id)?.0)
     }
@@ -146,10 +148,12 @@ impl Hasher for IdHasher {
         }
     }
 
+    #[inline]
     fn write_u64(&mut self, id: u64) {
         self.0 = id;
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

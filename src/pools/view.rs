@@ -16,8 +16,19 @@ use crate::time::UnixTime;
 
 impl<T> Pools<T> {
     /// Returns an endpoint of this snapshot.
+    #[inline]
     pub fn endpoint(&self, id: EndpointId) -> Option<EndpointView<'_, T>> {
         EndpointView::new(self, self.topology.position(id)?)
+    }
+
+    /// Returns an endpoint that keeps each of its sessions, unless it is a suspect or full: it takes
+    /// new ones too, and its pool is enabled and sheds no session. So its pool has an endpoint that
+    /// takes new sessions, and the endpoint is no last resort.
+    #[inline]
+    pub(crate) fn undisturbed(&self, id: EndpointId) -> Option<EndpointView<'_, T>> {
+        let endpoint = self.endpoint(id)?;
+        (endpoint.status.is_accepting() && endpoint.pool.status.is_undisturbed())
+            .then_some(endpoint)
     }
 }
 
@@ -40,6 +51,7 @@ pub(crate) enum Eligible {
 }
 
 impl<'a, T> PoolView<'a, T> {
+    #[inline]
     pub(super) fn new(pools: &'a Pools<T>, index: PoolIndex) -> Option<Self> {
         let topology = pools.topology.pools.get(index.0)?;
         Some(Self { pools, index, topology, status: pools.pools.get(index.0)? })
@@ -206,6 +218,7 @@ pub struct EndpointView<'a, T> {
 }
 
 impl<'a, T> EndpointView<'a, T> {
+    #[inline]
     fn new(pools: &'a Pools<T>, position: Position) -> Option<Self> {
         let member = pools.topology.endpoints.get(position.0)?;
         let pool = PoolView::new(pools, member.pool)?;

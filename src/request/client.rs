@@ -35,6 +35,7 @@ impl ClientHash {
     }
 
     /// Normalises an address. IPv4-mapped IPv6 counts as IPv4.
+    #[inline]
     pub(crate) fn address(&self, ip: IpAddr) -> ClientAddress {
         let bits = match ip.to_canonical() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),

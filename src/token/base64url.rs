@@ -32,6 +32,7 @@ const fn character(value: u8) -> u8 {
 ///
 /// The numbers stay in registers: bytes that are written to memory in pieces of one size and read
 /// in pieces of another stall the processor.
+#[inline(always)]
 pub(crate) fn decode(text: &[u8; 48]) -> Option<[u64; 6]> {
     // One loop over all characters, which the compiler vectorises.
     let mut values = [0; 48];

@@ -55,8 +55,8 @@ impl Plain {
     }
 
     /// Reads the fields of a token and its tag.
-    pub(super) fn decode(value: &[u8]) -> Result<(Self, Tag), Rejected> {
-        let text = <&[u8; LEN]>::try_from(value).map_err(|_| Rejected::Malformed)?;
+    #[inline(always)]
+    pub(super) fn decode(text: &[u8; LEN]) -> Result<(Self, Tag), Rejected> {
         // Six groups of 6 bytes; fields end within them.
         let [a, b, c, d, e, f] = base64url::decode(text).ok_or(Rejected::Malformed)?;
         if a >> 40 != u64::from(VERSION) {

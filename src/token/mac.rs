@@ -65,19 +65,27 @@ const INITIAL: [u32; 8] = [
     0x5be0_cd19,
 ];
 
+/// Returns the block without its message.
+const fn padding<const LENGTH: usize>() -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    if let Some((mark, _)) = block.split_at_mut(LENGTH).1.split_first_mut() {
+        *mark = 0x80;
+    }
+    if let Some(bits) = block.last_chunk_mut::<8>() {
+        *bits = (BLOCK.saturating_add(LENGTH) as u64).saturating_mul(8).to_be_bytes();
+    }
+    block
+}
+
 /// Returns the padded message (FIPS 180-4 section 5.1.1) as the block that follows the block of the
 /// key. At most 55 bytes fit, which the compiler checks.
 fn last_block<const LENGTH: usize>(message: &[u8; LENGTH]) -> [u8; BLOCK] {
     const { assert!(LENGTH <= 55, "the padding takes nine bytes") };
-    let mut block = [0; BLOCK];
-    if let Some((to, padding)) = block.split_first_chunk_mut::<LENGTH>() {
+    // The padding is a constant, so that it is written in vectors, as the hash reads it: bytes that
+    // are written one by one and read together stall the processor.
+    let mut block = const { padding::<LENGTH>() };
+    if let Some(to) = block.first_chunk_mut::<LENGTH>() {
         *to = *message;
-        if let Some(mark) = padding.first_mut() {
-            *mark = 0x80;
-        }
-    }
-    if let Some(bits) = block.last_chunk_mut::<8>() {
-        *bits = const { (8 * (BLOCK + LENGTH) as u64).to_be_bytes() };
     }
     block
 }

@@ -38,10 +38,12 @@ const SUBJECTS: [(&str, Subject); 9] = [
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (mut quick, mut svg, mut wanted, mut measure) = (false, None, Vec::new(), false);
+    let mut profile = measure::Profile::Tuned;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bench" => measure = true,
             "--quick" => quick = true,
+            "--release" => profile = measure::Profile::Release,
             "--svg" => svg = arguments.next(),
             other => wanted.push(other.to_owned()),
         }
@@ -55,7 +57,7 @@ fn main() -> std::io::Result<()> {
         wanted.is_empty() || wanted.iter().any(|word| subject.contains(word.as_str()))
     };
     let start = Instant::now();
-    let bench = measure::Bench::new(quick);
+    let bench = measure::Bench::new(quick, profile);
     let mut report = table::Report::default();
     for (subject, run) in SUBJECTS {
         if is_wanted(subject) {

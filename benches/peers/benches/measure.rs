@@ -11,12 +11,27 @@ pub struct Bench {
     pub quick: bool,
     /// The share of a batch that runs before it without a clock.
     pub warm_up: f64,
+    pub profile: Profile,
+}
+
+/// The profile that the benches were built with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// That of `cargo bench` here: thin link-time optimisation, one unit of code per crate.
+    Tuned,
+    /// Cargo's own default for releases.
+    Release,
 }
 
 impl Bench {
-    pub fn new(quick: bool) -> Self {
+    pub fn new(quick: bool, profile: Profile) -> Self {
         let (rounds, batch) = if quick { (31, 60) } else { (101, 250) };
-        Self { rounds, batch: Duration::from_micros(batch), quick, warm_up: 0.0 }
+        Self { rounds, batch: Duration::from_micros(batch), quick, warm_up: 0.0, profile }
+    }
+
+    /// Returns a bench of short batches, for cases that take much longer than what is timed.
+    pub fn cold(self) -> Self {
+        Self { rounds: 31, batch: Duration::from_micros(60), ..self }
     }
 
     /// Returns a bench of fewer and longer batches, each after half a batch. It is for cases that
