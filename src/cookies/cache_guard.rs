@@ -8,9 +8,9 @@ use super::needle::{is_token_char, trim};
 
 /// The caching directives of a response that sets the affinity cookie.
 ///
-/// RFC 9111 allows a shared cache to store `Set-Cookie`. Of five caches tested, those of HAProxy
-/// and Apache replay it from a `public` response to other clients; none of the five replays it from
-/// a `private` one.
+/// RFC 9111 allows a shared cache to store `Set-Cookie`. Of seven caches tested, those of HAProxy,
+/// Apache and hishel replay it from a `public` response to other clients; none of the seven replays
+/// it from a `private` one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the guard is applied or not")]
 pub enum CacheGuard {
