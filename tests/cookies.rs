@@ -713,7 +713,7 @@ fn applied(lines: &[&'static str]) -> HeaderMap {
 /// removed.
 #[test]
 fn the_cache_directive_keeps_shared_caches_away() {
-    let rows: [(&[&str], &str); 27] = [
+    let rows: [(&[&str], &str); 28] = [
         (&[], "private"),
         (&["public, max-age=60"], "private, max-age=60"),
         (&["max-age=60"], "private, max-age=60"),
@@ -742,6 +742,7 @@ fn the_cache_directive_keeps_shared_caches_away() {
         (&["\"quoted\""], "private"),
         (&["ext=a=b"], "private"),
         (&["pri\u{fc}vate, max-age=2"], "private, max-age=2"),
+        (&["max-age=2, ext=\"\u{fc}\""], "private, max-age=2"),
     ];
     for (lines, expected) in rows {
         let headers = applied(lines);

@@ -37,6 +37,7 @@ macro_rules! targets {
 }
 
 targets!(
+    cache_guard,
     config_json,
     cookie_header,
     flow,

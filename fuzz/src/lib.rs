@@ -1,6 +1,7 @@
 //! The checks of the fuzz targets, one file each. `tests/fuzz_targets.rs` runs them over the
 //! corpora and over random bytes, without a fuzzer.
 
+pub mod cache_guard;
 pub mod config_json;
 pub mod cookie_header;
 pub mod flow;

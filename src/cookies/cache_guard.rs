@@ -8,9 +8,9 @@ use super::needle::{is_token_char, trim};
 
 /// The caching directives of a response that sets the affinity cookie.
 ///
-/// RFC 9111 allows a shared cache to store `Set-Cookie`. Of five caches tested, those of HAProxy
-/// and Apache replay it from a `public` response to other clients; none of the five replays it from
-/// a `private` one.
+/// RFC 9111 allows a shared cache to store `Set-Cookie`. Of seven caches tested, those of HAProxy,
+/// Apache and hishel replay it from a `public` response to other clients; none of the seven replays
+/// it from a `private` one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the guard is applied or not")]
 pub enum CacheGuard {
@@ -20,10 +20,11 @@ pub enum CacheGuard {
     ///
     /// All `Cache-Control` lines become one. It begins with `private`, in small letters and by
     /// itself, because there are caches that miss it elsewhere. After it come the well-formed
-    /// directives (RFC 9111 section 5.2) that were there, but `public`, `s-maxage`, `private` in any
-    /// form, and `must-understand`, which lets a cache put `no-store` aside (section 5.2.2.3). The
-    /// fields that caches obey in place of `Cache-Control` are removed: every one whose name ends in
-    /// `-cache-control` (RFC 9213), `Surrogate-Control`, `Edge-Control` and `X-Accel-Expires`.
+    /// directives (RFC 9111 section 5.2) in ASCII that were there, but `public`, `s-maxage`,
+    /// `private` in any form, and `must-understand`, which lets a cache put `no-store` aside
+    /// (section 5.2.2.3). The fields that caches obey in place of `Cache-Control` are removed: every
+    /// one whose name ends in `-cache-control` (RFC 9213), `Surrogate-Control`, `Edge-Control` and
+    /// `X-Accel-Expires`.
     #[default]
     MakePrivate,
 }
@@ -104,7 +105,7 @@ fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_char)
 }
 
-/// Returns whether this is a token or one quoted string (RFC 9110 section 5.6.4).
+/// Returns whether this is a token or one quoted string in ASCII (RFC 9110 section 5.6.4).
 fn is_argument(text: &[u8]) -> bool {
     let mut quotes = Quotes::default();
     match text.split_last() {
@@ -112,7 +113,8 @@ fn is_argument(text: &[u8]) -> bool {
             // Open from the first byte to the last.
             let is_open =
                 !inner.is_empty() && inner.iter().all(|byte| !quotes.are_closed_after(*byte));
-            let is_text = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+            // Some caches skip the whole line for a byte outside ASCII, and `private` with it.
+            let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
             is_open && quotes.are_closed_after(b'"') && inner.iter().all(is_text)
         }
         _ => is_token(text),
