@@ -90,8 +90,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let now = UnixTime::from_secs(1_800_014_400 + minute * 60);
         let request = RequestMeta::new(&browser, Scheme::Https);
         let visit = affinity.recall(&request, now);
-        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-        let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
+        // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+        let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 1)?;
         let told = format!("minute {minute:<4}{endpoint:<6}{:<20}", attempt.outcome().label());
         let mut response = HeaderMap::new();
         let _ = affinity.settle(attempt, &pools).apply_to(http::StatusCode::OK, &mut response); // no store to write to

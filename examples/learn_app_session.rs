@@ -12,8 +12,8 @@
 //! theme=dark; JSESSIONID=4711  eu-1  kept
 //! theme=dark; JSESSIONID=4711  eu-1  kept               JSESSIONID=4712; Path=/; HttpOnly
 //! theme=dark; JSESSIONID=4712  eu-1  kept
-//! JSESSIONID=made-up           eu-2  created:no_record  JSESSIONID=4713; Path=/; HttpOnly
-//! JSESSIONID=4713              eu-2  kept
+//! JSESSIONID=made-up           eu-1  created:no_record  JSESSIONID=4713; Path=/; HttpOnly
+//! JSESSIONID=4713              eu-1  kept
 //! ```
 
 use std::error::Error;
@@ -102,8 +102,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let headers = HeaderMap::from_iter([(COOKIE, cookies.parse()?)]);
         let visit = affinity.recall(&RequestMeta::new(&headers, Scheme::Https), now);
         let record = store.record(visit.lookup());
-        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-        let (attempt, name) = affinity.route(visit, record, &pools, || 4)?;
+        // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+        let (attempt, name) = affinity.route(visit, record, &pools, || 1)?;
         let (endpoint, outcome) = (attempt.endpoint(), attempt.outcome().label());
         println!("{}", format!("{cookies:<29}{name:<6}{outcome:<19}{set_cookie}").trim_end());
         // The endpoint has answered: settle the request, then learn from the response.

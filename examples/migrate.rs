@@ -100,8 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for seconds in [0, 60] {
             let request = RequestMeta::new(&browser, Scheme::Https);
             let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));
-            // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
+            // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 1)?;
             let ours = if browser.get_all(COOKIE).iter().count() > 1 { "and ours" } else { "" };
             print!("{old:<12}{ours:<11}{endpoint:<6}{:<20}", attempt.outcome().label());
             let mut response = HeaderMap::new();

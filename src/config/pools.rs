@@ -273,5 +273,8 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
         InvalidPools::UnknownPool(id) => InvalidConfig::UnknownPool { field: "pools", id },
         InvalidPools::PoolName(error) => InvalidConfig::PoolId(error),
         InvalidPools::EndpointName { pool, error } => InvalidConfig::OriginName { pool, error },
+        InvalidPools::TooManyEndpoints { pool, count } => {
+            InvalidConfig::TooManyOrigins { pool, count }
+        }
     }
 }
