@@ -164,11 +164,11 @@ fn every_endpoint_of_a_large_pool_has_its_share() {
 }
 
 /// manual::design, Why doors: "1.08 × as many choices change as must". When a door is taken away
-/// its member takes another, so that some choices move between two that were there before.
+/// its member takes another, so that some choices move between two that were there before. 200 of
+/// 10 000 join at once, as one alone takes a door away or does not.
 #[test]
-fn few_choices_move_needlessly_when_one_joins_or_leaves_a_large_pool() {
-    // In a short run 200 of 10 000 join at once: as many moves as of 200 joins of one.
-    let (joining, samples) = if is_full() { (1, 40_000_000) } else { (200, 20_000) };
+fn few_choices_move_needlessly_when_some_join_or_leave_a_large_pool() {
+    let (joining, samples) = (200, choices(10_000_000, 20_000));
     let chooser = Chooser::new();
     let count = 10_000;
     let fewer = pools("eu", &vec![100; count]);
@@ -180,6 +180,7 @@ fn few_choices_move_needlessly_when_one_joins_or_leaves_a_large_pool() {
     }
     let ideal = samples as f64 * joining as f64 / (count + joining) as f64;
     let ratio = moved as f64 / ideal;
-    println!("{joining} joins {count}: {moved} of {samples} choices move, {ratio:.3} × the ideal");
-    assert!(ratio < if is_full() { 1.15 } else { 1.3 }, "{ratio}");
+    println!("{joining} join {count}: {moved} of {samples} choices move, {ratio:.3} × the ideal");
+    // In a short run some 400 move, so that chance is 5 percent.
+    assert!(ratio < if is_full() { 1.15 } else { 1.25 }, "{ratio}");
 }

@@ -62,8 +62,8 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
             let start = turn << LANES.ilog2();
             let middles = self.order.middles(*doors);
             let ranks = self.order.ranks(middles);
-            let (mut shares, mut open) = ([0; LANES], [0; LANES]);
-            shares.iter_mut().zip(weights).for_each(|(it, weight)| *it = weight.get().into());
+            let shares = shares(weights);
+            let mut open = [0; LANES];
             open.iter_mut().zip(shares).for_each(|(it, share)| *it = mask(share != 0));
             let closed = is_drawn(weights).then(|| {
                 let (mut closed, draws) = (open, self.order.draws(middles));
@@ -97,12 +97,12 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
     }
 
     /// Turns the ranks into doors, the first rank first, until one is the door of a candidate and
-    /// opens. Returns `None` after as many ranks as there are members: so few of them are eligible
-    /// that looking at all is the shorter way.
+    /// opens. Returns `None` after four times as many ranks as there are members: so few of them are
+    /// eligible that looking at all is the shorter way.
     #[inline(never)]
     fn by_rank(&self, residents: &Residents) -> Option<Place> {
         let mut late: Option<Late> = None;
-        let starts = (0..=u16::MAX).step_by(LANES).take(self.row.ids.len().div_ceil(LANES));
+        let starts = (0..=u16::MAX).step_by(LANES).take(self.row.ids.len().div_ceil(LANES / 4));
         for start in starts {
             if late.is_some_and(|(time, _)| time < Lateness::of_rank(start)) {
                 return late.map(|(_, place)| place);
@@ -111,28 +111,39 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
             ranks.iter_mut().zip(0..).for_each(|(rank, lane)| *rank = rank.wrapping_add(lane));
             let middles = self.order.middles_of_ranks(ranks);
             let doors = self.order.doors(middles);
-            for ((door, middle), rank) in doors.into_iter().zip(middles).zip(ranks) {
-                if !residents.has(door) {
+            for (turn, four) in doors.as_chunks::<4>().0.iter().enumerate() {
+                // Most belong to no member: one branch for four.
+                if !four.iter().fold(false, |any, door| any | residents.has(*door)) {
                     continue;
                 }
-                let place = residents.at(door)?;
-                match *self.row.weights.get(place.0)? {
-                    Weight::ZERO => continue,
-                    Weight::MAX => {}
-                    weight => {
-                        let [upper] = self.order.draws([middle]);
-                        if upper > greatest_that_opens(weight.get().into()) {
-                            self.meet_again(&mut late, place, rank, upper);
-                            continue;
-                        }
+                for (lane, door) in (turn << 2..).zip(four) {
+                    let Some(place) = residents.at(*door) else { continue };
+                    let (rank, middle) = (*ranks.get(lane)?, *middles.get(lane)?);
+                    if self.opens(&mut late, place, rank, middle) {
+                        return self.earlier(Some((rank, place)), late);
                     }
-                }
-                if (self.is_candidate)(place) {
-                    return self.earlier(Some((rank, place)), late);
                 }
             }
         }
         None
+    }
+
+    /// Returns whether the door of a member is that of a candidate and opens. A closed one is kept to
+    /// be met again.
+    #[inline]
+    fn opens(&self, late: &mut Option<Late>, place: Place, rank: u16, middle: u16) -> bool {
+        match self.row.weights.get(place.0).copied().unwrap_or(Weight::ZERO) {
+            Weight::ZERO => return false,
+            Weight::MAX => {}
+            weight => {
+                let [upper] = self.order.draws([middle]);
+                if upper > greatest_that_opens(weight.get().into()) {
+                    self.meet_again(late, place, rank, upper);
+                    return false;
+                }
+            }
+        }
+        (self.is_candidate)(place)
     }
 
     /// Computes the time of an endpoint whose door is closed, or was not certain to open, and keeps
@@ -202,6 +213,14 @@ fn least<const LANES: usize>(
     let mut hits = set;
     hits.iter_mut().zip(ranks).for_each(|(hit, rank)| *hit &= mask(rank == least));
     Some((least, first_lane(hits)?))
+}
+
+/// Returns the weights in hundredths, one for each lane. Called, not inlined, as [`least_of`].
+#[inline(never)]
+fn shares<const LANES: usize>(weights: &[Weight; LANES]) -> [u16; LANES] {
+    let mut shares = [0; LANES];
+    shares.iter_mut().zip(weights).for_each(|(share, weight)| *share = weight.get().into());
+    shares
 }
 
 /// Returns whether a weight is neither 0 nor 1, so that some doors may be closed.

@@ -32,7 +32,7 @@ impl Linear {
             weights: (0..count).map(weight).collect(),
             cells: (0..2_048).map(|it| (cell(it) - 1.0).max(0.0) as u16).collect(),
             reciprocals: (0..256_u32)
-                .map(|it| if it == 0 { 0 } else { (100 << 24) / it })
+                .map(|it| (100_u32 << 24).checked_div(it).unwrap_or(0))
                 .collect(),
         }
     }
@@ -64,7 +64,8 @@ impl Linear {
     fn among_few(&self, seed: u64, few: usize) -> Option<usize> {
         let (mut least, mut second, mut winner) = (u64::MAX, u64::MAX, 0);
         for (place, (id, weight)) in self.ids[..few].iter().zip(&self.weights[..few]).enumerate() {
-            let bound = if *weight == 0 { u64::MAX } else { self.at_least(mix(seed ^ id), *weight) };
+            let bound =
+                if *weight == 0 { u64::MAX } else { self.at_least(mix(seed ^ id), *weight) };
             second = second.min(bound.max(least));
             winner = if bound < least { place } else { winner };
             least = least.min(bound);
