@@ -23,9 +23,14 @@ fn keyring() -> Keyring {
     Keyring::from(Key::new(1, Secret::new([7; 32]).unwrap()))
 }
 
+/// Endpoints of mixed weights.
 fn pools(count: usize) -> Pools<usize> {
+    weighted(count, |number| 50 + number % 51)
+}
+
+fn weighted(count: usize, weight: fn(u64) -> u64) -> Pools<usize> {
     let pool = (0..count).fold(Pool::new("eu"), |pool, number| {
-        let weight = Weight::new(50 + number as u64 % 51).unwrap();
+        let weight = Weight::new(weight(number as u64)).unwrap();
         pool.with_endpoint(Endpoint::new(format!("eu-{number}"), number).with_weight(weight))
     });
     Pools::builder().pool(pool).build().unwrap()
@@ -121,17 +126,21 @@ fn requests(c: &mut Criterion) {
 
 fn steering(c: &mut Criterion) {
     let mut group = c.benchmark_group("steering");
-    for count in [3, 10, 64, 1_000] {
-        let affinity = Affinity::new(NoAffinity::new(&shop()));
-        let (pools, headers) = (pools(count), HeaderMap::new());
-        let mut seed = 0_u64;
-        group.bench_function(BenchmarkId::from_parameter(count), |b| {
-            b.iter(|| {
-                seed = seed.wrapping_add(1);
-                let visit = affinity.recall(&request(&headers), NOW);
-                affinity.route(visit, Record::Absent, &pools, || seed).unwrap()
+    let kinds: [(&str, fn(u64) -> u64); 2] =
+        [("equal", |_| 100), ("mixed", |it| 1 + it * 37 % 100)];
+    for (kind, weight) in kinds {
+        for count in [3, 10, 64, 300, 1_000, 10_000] {
+            let affinity = Affinity::new(NoAffinity::new(&shop()));
+            let (pools, headers) = (weighted(count, weight), HeaderMap::new());
+            let mut seed = 0_u64;
+            group.bench_function(BenchmarkId::new(kind, count), |b| {
+                b.iter(|| {
+                    seed = seed.wrapping_add(1);
+                    let visit = affinity.recall(&request(&headers), NOW);
+                    affinity.route(visit, Record::Absent, &pools, || seed).unwrap()
+                });
             });
-        });
+        }
     }
 }
 

@@ -10,10 +10,10 @@
 //!
 //! ```text
 //! rule, mode               answers    lent   moved  most at eu-1   mean wait     most homes
-//! no rule                     5911       0       0             6       4.4 s              1
-//! 125 %, none                 5744       0       0             7       5.1 s              1
-//! 125 %, temporary            6537     841       0             2       2.1 s              2
-//! 125 %, sticky               6568       0       7             2       2.0 s              1
+//! no rule                     5575       0       0             8       5.9 s              1
+//! 125 %, none                 5575       0       0             8       5.9 s              1
+//! 125 %, temporary            6546    1015       0             2       2.0 s              2
+//! 125 %, sticky               6565       0       7             2       2.0 s              1
 //! ```
 
 use std::collections::BTreeSet;
@@ -92,7 +92,7 @@ fn play(bound: Option<BoundedLoad>, mode: FailoverMode) -> Result<String, Box<dy
                 continue;
             }
             let visit = affinity.recall(&RequestMeta::new(&client.jar, Scheme::Https), now);
-            let seed = || u64::wrapping_mul(number + 1, 0x9e37_79b9_7f4a_7c15);
+            let seed = || u64::wrapping_mul(number + 400, 0x9e37_79b9_7f4a_7c15);
             let (attempt, peer) = affinity.route(visit, Record::Absent, &pools, seed)?;
             answers += 1;
             lent += u64::from(matches!(attempt.outcome(), Outcome::Lent(_)));

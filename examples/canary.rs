@@ -12,7 +12,7 @@
 //!   25 %   498 begin in v2, 2000 of 2000 are kept        3987 change to v2, 0 back
 //!   50 %   1004 begin in v2, 4000 of 4000 are kept       4977 change to v2, 0 back
 //!  100 %   2000 begin in v2, 6000 of 6000 are kept       10032 change to v2, 0 back
-//! v2-3 for v2-1: 1832 sessions move, 1832 of them within v2
+//! v2-3 for v2-1: 1820 sessions move, 1820 of them within v2
 //! ```
 
 use std::error::Error;

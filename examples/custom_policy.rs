@@ -5,10 +5,10 @@
 //! `cargo run --example custom_policy` prints:
 //!
 //! ```text
-//! theme=dark                   eu-1  unbound            no cookie
-//! theme=dark; consent=yes      eu-1  created:no_cookie  a cookie
-//! theme=dark; consent=yes      eu-1  kept               no cookie
-//! theme=dark; consent=no       eu-1  unbound            the cookie is taken back
+//! theme=dark                   eu-2  unbound            no cookie
+//! theme=dark; consent=yes      eu-2  created:no_cookie  a cookie
+//! theme=dark; consent=yes      eu-2  kept               no cookie
+//! theme=dark; consent=no       eu-2  unbound            the cookie is taken back
 //! ```
 
 use std::error::Error;

@@ -8,8 +8,8 @@
 //!
 //! ```text
 //!               eu-1                      eu-2                      eu-3, half as fast
-//! Random        1940 served, queue 5      2006 served, queue 5      1499 served, queue 555
-//! TwoChoices    2277 served, queue 3      2288 served, queue 3      1432 served, queue 5
+//! Random        2017 served, queue 7      2016 served, queue 5      1499 served, queue 468
+//! TwoChoices    2272 served, queue 4      2323 served, queue 3      1403 served, queue 7
 //! ```
 
 use std::error::Error;

@@ -86,8 +86,8 @@ impl Proxy {
         let Self { affinity, pools } = self;
         let request = RequestMeta::new(client, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400 + seconds));
-        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-        let (mut attempt, mut name) = affinity.route(visit, Record::Absent, pools, || 4)?;
+        // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+        let (mut attempt, mut name) = affinity.route(visit, Record::Absent, pools, || 1)?;
         while refusing.contains(name) {
             (attempt, name) = match affinity.failover(attempt, pools) {
                 Ok(next) => next,

@@ -10,13 +10,13 @@
 //!
 //! ```text
 //! after   a request                     goes to  outcome                   what the store is told
-//! 0 s     ann's first one               eu-2     created:no_record         create, for 1800 s
-//! 60 s    ann's next one                eu-2     kept                      touch, for 1800 s more
+//! 0 s     ann's first one               eu-3     created:no_record         create, for 1800 s
+//! 60 s    ann's next one                eu-3     kept                      touch, for 1800 s more
 //! 60 s    bob's first one               eu-3     created:no_record         create, for 1800 s
 //! 60 s    one without x-user            eu-1     unbound                   nothing
-//! 120 s   ann's endpoint is unhealthy   eu-1     moved:unhealthy           replace, for 1800 s
-//! 1900 s  ann after 1780 s of idleness  eu-1     kept                      touch, for 1800 s more
-//! 3700 s  ann after 1800 s of idleness  eu-1     created:no_record         create, for 1800 s
+//! 120 s   ann's endpoint is unhealthy   eu-2     moved:unhealthy           replace, for 1800 s
+//! 1900 s  ann after 1780 s of idleness  eu-2     kept                      touch, for 1800 s more
+//! 3700 s  ann after 1800 s of idleness  eu-2     created:no_record         create, for 1800 s
 //! ```
 
 use std::error::Error;
@@ -98,8 +98,8 @@ async fn serve(
     let request = RequestMeta::new(headers, Scheme::Https);
     let visit = affinity.recall(&request, now);
     let record = store.record(visit.lookup()).await; // a request without a session has no lookup
-    // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-    let (attempt, endpoint) = affinity.route(visit, record, pools, || 4)?;
+    // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+    let (attempt, endpoint) = affinity.route(visit, record, pools, || 1)?;
     let outcome = attempt.outcome();
     // The endpoint has answered.
     let write = affinity.settle(attempt, pools).apply(&mut http::Response::new(()));

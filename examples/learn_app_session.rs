@@ -6,13 +6,13 @@
 //! `cargo run --example learn_app_session` prints:
 //!
 //! ```text
-//! theme=dark                   eu-1  created:no_cookie  JSESSIONID=4711; Path=/; HttpOnly
-//! theme=dark; JSESSIONID=4711  eu-1  kept
-//! theme=dark; JSESSIONID=4711  eu-1  kept               JSESSIONID=4712; Path=/; HttpOnly
-//! theme=dark; JSESSIONID=4712  eu-1  kept
-//! JSESSIONID=made-up           eu-2  created:no_record  JSESSIONID=4713; Path=/; HttpOnly
-//! JSESSIONID=4713              eu-2  kept               JSESSIONID=; Max-Age=0
-//! JSESSIONID=4713              eu-2  created:no_record
+//! theme=dark                   eu-2  created:no_cookie  JSESSIONID=4711; Path=/; HttpOnly
+//! theme=dark; JSESSIONID=4711  eu-2  kept
+//! theme=dark; JSESSIONID=4711  eu-2  kept               JSESSIONID=4712; Path=/; HttpOnly
+//! theme=dark; JSESSIONID=4712  eu-2  kept
+//! JSESSIONID=made-up           eu-1  created:no_record  JSESSIONID=4713; Path=/; HttpOnly
+//! JSESSIONID=4713              eu-1  kept               JSESSIONID=; Max-Age=0
+//! JSESSIONID=4713              eu-1  created:no_record
 //! ```
 
 use std::error::Error;

@@ -48,8 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut browser, mut sends) = (HeaderMap::from_iter([(COOKIE, old.parse()?)]), old);
         for _ in 0..2 {
             let visit = affinity.recall(&RequestMeta::new(&browser, Scheme::Https), now);
-            // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 4)?;
+            // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+            let (attempt, endpoint) = affinity.route(visit, Record::Absent, &pools, || 1)?;
             print!("{sends:<19}{endpoint:<6}{:<20}sets ", attempt.outcome().label());
             let settlement = affinity.settle(attempt, &pools);
             let is_removed = !settlement.removals().is_empty();

@@ -59,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let serve = |headers: &HeaderMap, refusing: &[&str], response: &mut HeaderMap| {
         let request = RequestMeta::new(headers, Scheme::Https);
         let visit = affinity.recall(&request, UnixTime::from_secs(1_800_014_400));
-        // A proxy passes `session_affinity::entropy`. With 4, every run prints the same.
-        let (mut attempt, mut endpoint) = match affinity.route(visit, Record::Absent, &pools, || 4)
+        // A proxy passes `session_affinity::entropy`. With 1, every run prints the same.
+        let (mut attempt, mut endpoint) = match affinity.route(visit, Record::Absent, &pools, || 1)
         {
             Ok(routed) => routed,
             Err(error) => return observe(error.outcome(), "none", error),

@@ -5,13 +5,13 @@
 //! `cargo run --example sliding_session` prints:
 //!
 //! ```text
-//! minute 0   eu-1  created:no_cookie   a cookie for the next 30 minutes
-//! minute 14  eu-1  kept                no cookie
-//! minute 15  eu-1  kept                a cookie for the next 30 minutes
-//! minute 29  eu-1  kept                no cookie
-//! minute 31  eu-1  kept                a cookie for the next 30 minutes
-//! minute 60  eu-1  kept                a cookie for the next 30 minutes
-//! minute 91  eu-1  created:expired     a cookie for the next 30 minutes
+//! minute 0   eu-2  created:no_cookie   a cookie for the next 30 minutes
+//! minute 14  eu-2  kept                no cookie
+//! minute 15  eu-2  kept                a cookie for the next 30 minutes
+//! minute 29  eu-2  kept                no cookie
+//! minute 31  eu-2  kept                a cookie for the next 30 minutes
+//! minute 60  eu-2  kept                a cookie for the next 30 minutes
+//! minute 91  eu-2  created:expired     a cookie for the next 30 minutes
 //! ```
 
 use std::error::Error;

@@ -63,7 +63,7 @@ pub struct Pools<T> {
     pools: Arc<[PoolStatus]>,
     endpoints: Arc<[EndpointStatus]>,
     /// The weight of each endpoint that takes new sessions, 0 for the others: close together, as
-    /// steering reads them all.
+    /// steering reads them all, and in full blocks for each pool: see [`Topology::weight_at`].
     new_session_weights: Arc<[Weight]>,
     /// The weight of each endpoint that is enabled, healthy or not, 0 for the others: steering reads
     /// them for a fallback pool of which no endpoint takes new sessions.
@@ -112,9 +112,19 @@ impl<T> Pools<T> {
         pools: Vec<PoolStatus>,
         endpoints: Vec<EndpointStatus>,
     ) -> Self {
-        let weights =
-            |status: &EndpointStatus| (status.new_session_weight(), status.fallback_weight());
-        let (new_session, fallback): (Vec<_>, Vec<_>) = endpoints.iter().map(weights).unzip();
+        let weights = topology.pools.last().map_or(0, |pool| pool.weights.end);
+        let mut new_session = vec![Weight::ZERO; weights];
+        let mut fallback = new_session.clone();
+        for pool in &topology.pools {
+            let statuses = endpoints.get(pool.endpoints.clone()).unwrap_or_default();
+            let at = pool.weights.start..;
+            let of_pool = new_session.get_mut(at.clone()).into_iter().flatten();
+            let to_fill = of_pool.zip(fallback.get_mut(at).into_iter().flatten());
+            for (status, (new_session, fallback)) in statuses.iter().zip(to_fill) {
+                *new_session = status.new_session_weight();
+                *fallback = status.fallback_weight();
+            }
+        }
         Self {
             topology,
             pools: pools.into(),

@@ -564,6 +564,12 @@ fn pools_that_cannot_be_are_refused_with_the_path_to_the_field() {
     for (json, message) in rows {
         assert_eq!(told(&pool(json).unwrap_err()), message);
     }
+    let origins: Vec<_> = (0..32_769)
+        .map(|number| json!({"name": number.to_string(), "address": "10.0.0.1:80"}))
+        .collect();
+    let crowd = json!([{"id": "eu", "origins": origins}]).to_string();
+    let message = "pools[eu].origins has 32769 entries; allowed: at most 32768";
+    assert_eq!(told(&pool(&crowd).unwrap_err()), message);
     for json in [
         r#"[{"id": "eu", "origins": [{"name": "a", "disabled_at": "yesterday"}]}]"#,
         r#"[{"id": "eu", "load_shedding": {"session_policy": "random"}}]"#,

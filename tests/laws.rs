@@ -115,6 +115,7 @@ proptest! {
         }
     }
 
+    /// Where two do not want the same door, as none of these names do: `tests/shares.rs` has the others.
     #[test]
     fn an_endpoint_that_joins_only_takes_and_one_that_leaves_only_gives(
         list in members(), weight in 1_u64..=100, seeds in proptest::collection::vec(any::<u64>(), 50),
@@ -157,7 +158,7 @@ proptest! {
     }
 }
 
-/// manual::design, Why rendezvous hashing: "exact shares by weight"
+/// manual::design, Why doors: "exact shares by weight"
 #[test]
 fn shares_follow_weights() {
     let samples = 100_000;
@@ -201,8 +202,8 @@ fn shares_follow_weights() {
     }
 }
 
-/// manual::design, Why rendezvous hashing: "an endpoint that joins as one of n equal ones takes
-/// about 1/n of the choices, and no others change".
+/// manual::design, Why doors: "an endpoint that joins as one of n equal ones takes about
+/// 1/n of the choices". None of these names want the same door, so that no others change.
 #[test]
 fn the_share_that_an_endpoint_takes_when_it_joins() {
     let list = |n: usize| (0..n).map(|i| (format!("n{i}"), 100)).collect::<Vec<_>>();
@@ -222,7 +223,7 @@ fn the_share_that_an_endpoint_takes_when_it_joins() {
     }
 }
 
-/// manual::design, Why rendezvous hashing: "all gateways agree without talking", with the same keys
+/// manual::design, Why doors: "all gateways agree without talking", with the same keys
 /// and the same snapshot.
 #[test]
 fn two_nodes_agree_on_a_session_that_moves() {

@@ -71,7 +71,7 @@ fn names_with_one_id_are_refused_and_the_error_names_both() {
 }
 
 #[test]
-fn names_that_are_invalid_or_occur_twice_are_refused() {
+fn names_that_are_invalid_or_occur_twice_and_too_many_endpoints_are_refused() {
     let pool = |name: &str, endpoints: &[&str]| {
         endpoints
             .iter()
@@ -97,6 +97,12 @@ fn names_that_are_invalid_or_occur_twice_are_refused() {
         (
             Pools::builder().pool(pool("eu", &["a\n"])),
             r#"the name of an endpoint in pool "eu" is "a\n"; allowed: 1 to 255 bytes without control characters"#,
+        ),
+        (
+            Pools::builder().pool((0..32_769).fold(Pool::new("eu"), |pool, number| {
+                pool.with_endpoint(Endpoint::new(number.to_string(), ()))
+            })),
+            r#"pool "eu" has 32769 endpoints; allowed: at most 32768 in a pool"#,
         ),
         (
             Pools::builder().pool(pool("eu", &[])).fallback_in_order("us"),

@@ -230,26 +230,31 @@ fn session_keys_are_those_of_a_second_implementation() {
 }
 
 #[test]
-fn the_rendezvous_is_frozen() {
+fn the_doors_are_frozen() {
     let vectors: Value = serde_json::from_str(MORE).unwrap();
-    for entry in vectors["rendezvous"].as_array().unwrap() {
-        let mut pool = Pool::new(text(&entry["endpoints"][0][0]));
-        for endpoint in entry["endpoints"].as_array().unwrap() {
-            let weight = Weight::new(endpoint[2].as_u64().unwrap()).unwrap();
-            pool = pool.with_endpoint(Endpoint::new(text(&endpoint[1]), ()).with_weight(weight));
+    let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop").unwrap()));
+    let headers = HeaderMap::new();
+    for entry in vectors["doors"]["pools"].as_array().unwrap() {
+        let mut pool = Pool::new("eu");
+        for endpoint in text(&entry["endpoints"]).split(' ') {
+            let (name, weight) = endpoint.split_once('=').unwrap();
+            let weight = Weight::new(weight.parse().unwrap()).unwrap();
+            pool = pool.with_endpoint(Endpoint::new(name, ()).with_weight(weight));
         }
-        let mut pools = Pools::builder().pool(pool).build().unwrap();
-        let seed = u64::from_str_radix(text(&entry["seed"]), 16).unwrap();
-        let affinity = Affinity::new(NoAffinity::new(&LoadBalancer::new("shop").unwrap()));
-        for expected in entry["order"].as_array().unwrap() {
-            let headers = HeaderMap::new();
-            let request = RequestMeta::new(&headers, Scheme::Http);
-            let visit = affinity.recall(&request, UnixTime::EPOCH);
-            let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || seed).unwrap();
-            let chosen = attempt.endpoint();
-            assert_eq!(chosen.to_string(), text(expected), "{entry}");
-            // The next in the failover order is preferred without this one.
-            pools = pools.edited(|edit| edit.health(chosen, Health::Unhealthy)).unwrap();
+        let all = Pools::builder().pool(pool).build().unwrap();
+        for order in entry["orders"].as_array().unwrap() {
+            let mut pools = all.clone();
+            let seed = u64::from_str_radix(text(&order["seed"]), 16).unwrap();
+            for (rank, expected) in text(&order["order"]).split(' ').enumerate() {
+                let request = RequestMeta::new(&headers, Scheme::Http);
+                let visit = affinity.recall(&request, UnixTime::EPOCH);
+                let (attempt, ()) = affinity.route(visit, Record::Absent, &pools, || seed).unwrap();
+                let chosen = pools.endpoint(attempt.endpoint()).unwrap();
+                assert_eq!(chosen.name(), expected, "{rank} of {}", order["seed"]);
+                // The next in the failover order is preferred without this one.
+                let next = pools.edited(|edit| edit.health(chosen.id(), Health::Unhealthy));
+                pools = next.unwrap();
+            }
         }
     }
 }

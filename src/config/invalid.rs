@@ -137,6 +137,14 @@ pub enum InvalidConfig {
         /// The earlier pool.
         other: String,
     },
+    /// A pool has too many origins.
+    #[error("{} has {count} entries; allowed: at most 32768", self.field())]
+    TooManyOrigins {
+        /// The id of the pool.
+        pool: String,
+        /// The number of its origins.
+        count: usize,
+    },
     /// The port of an origin is not the one in its address.
     #[error(
         "{} is {port} with the address {address:?}; allowed: an address without a port, or with this one",
@@ -232,7 +240,9 @@ impl InvalidConfig {
             Self::OriginName { pool, .. } | Self::SameOriginId { pool, .. } => {
                 format!("pools[{pool}].origins.name")
             }
-            Self::DuplicateOrigin { pool, .. } => format!("pools[{pool}].origins"),
+            Self::DuplicateOrigin { pool, .. } | Self::TooManyOrigins { pool, .. } => {
+                format!("pools[{pool}].origins")
+            }
             Self::Port { pool, origin, .. } => format!("pools[{pool}].origins[{origin}].port"),
             Self::Address { pool, origin, .. } => {
                 format!("pools[{pool}].origins[{origin}].address")

@@ -278,5 +278,8 @@ fn invalid(error: InvalidPools) -> InvalidConfig {
             InvalidConfig::SameOriginId { id, pool, origin, other_pool, other_origin }
         }
         InvalidPools::SamePoolId { pool, other } => InvalidConfig::SamePoolId { pool, other },
+        InvalidPools::TooManyEndpoints { pool, count } => {
+            InvalidConfig::TooManyOrigins { pool, count }
+        }
     }
 }

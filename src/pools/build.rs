@@ -12,7 +12,7 @@ use crate::endpoint::mark::Mark;
 use crate::endpoint::member::{Member, PoolIndex};
 use crate::endpoint::{EndpointId, Health};
 use crate::names::{self, InvalidName};
-use crate::steering::{PoolOrder, PoolSteering};
+use crate::steering::{Doors, PoolOrder, PoolSteering};
 
 impl<T> Pools<T> {
     /// Returns a builder of pools that do not follow any others.
@@ -162,8 +162,8 @@ impl<T> PoolsBuilder<T> {
     /// every request ends in [`NoRoute::NoEndpoint`](crate::NoRoute).
     ///
     /// # Errors
-    /// [`InvalidPools`] when a name is invalid or occurs twice, when two names have the same id, and
-    /// when the fallback pool is not one of those in order.
+    /// [`InvalidPools`] when a name is invalid or occurs twice, when two names have the same id, when a
+    /// pool has more than 32 768 endpoints, and when the fallback pool is not one of those in order.
     pub fn build(self) -> Result<Pools<T>, InvalidPools> {
         let Self { in_order: mut described, fallback, order, initial_health, before } = self;
         let in_order = described.len();
@@ -248,9 +248,24 @@ impl<T> Parts<T> {
             self.endpoints.push(now);
         }
         let endpoints = start..self.endpoints.len();
+        let ids = self.topology.ids.get(endpoints.clone()).unwrap_or_default();
+        let doors = Doors::new(ids).ok_or_else(|| InvalidPools::TooManyEndpoints {
+            pool: (*name).into(),
+            count: ids.len(),
+        })?;
         let Pool { steering, room, .. } = pool;
+        let before = self.topology.pools.last().map_or(0, |pool| pool.weights.end);
+        let weights = before..before.saturating_add(doors.filled());
         self.topology.has_room_rule |= room.is_some();
-        self.topology.pools.push(PoolTopology { id, name, endpoints, steering, room });
+        self.topology.pools.push(PoolTopology {
+            id,
+            name,
+            endpoints,
+            weights,
+            doors,
+            steering,
+            room,
+        });
         self.pools.push(status);
         Ok(())
     }
@@ -343,6 +358,14 @@ pub enum InvalidPools {
         pool: String,
         /// The name of the pool that was there.
         other: String,
+    },
+    /// A pool has too many endpoints.
+    #[error("pool {pool:?} has {count} endpoints; allowed: at most 32768 in a pool")]
+    TooManyEndpoints {
+        /// The name of the pool.
+        pool: String,
+        /// The number of its endpoints.
+        count: usize,
     },
     /// The name given to [`PoolsBuilder::fallback_in_order`] is not that of a pool in order.
     #[error("the fallback pool is {0:?}; allowed: the name of a pool in failover order")]

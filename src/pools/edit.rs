@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Pools;
 use super::shedding::LoadShedding;
 use super::status::{EndpointStatus, PoolStatus};
+use crate::endpoint::member::Position;
 use crate::endpoint::{EndpointId, Health, State};
 use crate::limits::Weight;
 
@@ -125,8 +126,10 @@ impl<T> PoolsEdit<T> {
         if let Some(pool) = pool.and_then(|pool| Arc::make_mut(&mut next.pools).get_mut(pool.0)) {
             pool.recount(&before, &after);
         }
-        set(&mut next.new_session_weights, index, after.new_session_weight());
-        set(&mut next.fallback_weights, index, after.fallback_weight());
+        if let Some(place) = next.topology.weight_at(Position(index)) {
+            set(&mut next.new_session_weights, place, after.new_session_weight());
+            set(&mut next.fallback_weights, place, after.fallback_weight());
+        }
         Ok(())
     }
 

@@ -29,7 +29,7 @@ use crate::steering::{Random, Room, Steering};
 pub struct Pool<T> {
     /// The name of the pool, unique in its snapshot: 1 to 255 bytes without control characters.
     pub name: String,
-    /// The endpoints of the pool. Their order does not affect choices.
+    /// The endpoints of the pool, at most 32 768. Their order does not affect choices.
     pub endpoints: Vec<Endpoint<T>>,
     /// The state that the operator has set. A disabled pool drains all its endpoints. `None`: as
     /// before; enabled for a new pool.

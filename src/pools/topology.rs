@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::endpoint::member::{Member, PoolIndex, Position};
 use crate::endpoint::{EndpointId, mark};
-use crate::steering::{PoolOrder, Room, Steering};
+use crate::steering::{Doors, PoolOrder, Room, Steering};
 use crate::sync::AtomicU64;
 
 /// The pools and endpoints of a snapshot, shared by all snapshots that are edited from it.
@@ -93,6 +93,12 @@ impl<T> Topology<T> {
         self.positions.get(&id).copied()
     }
 
+    /// Returns the place of an endpoint's weight in the lists of weights.
+    pub(super) fn weight_at(&self, position: Position) -> Option<usize> {
+        let pool = self.pools.get(self.endpoints.get(position.0)?.pool.0)?;
+        pool.weights.start.checked_add(position.0.checked_sub(pool.endpoints.start)?)
+    }
+
     #[inline]
     pub(super) fn member(&self, id: EndpointId) -> Option<&Member<T>> {
         self.endpoints.get(self.position(id)?.0)
@@ -108,6 +114,10 @@ pub(super) struct PoolTopology<T> {
     pub(super) name: Box<str>,
     /// The positions of its endpoints.
     pub(super) endpoints: Range<usize>,
+    /// The places of their weights in the lists of weights, filled to full blocks of [`Doors`].
+    pub(super) weights: Range<usize>,
+    /// The doors of its endpoints, which decide choices.
+    pub(super) doors: Doors,
     pub(super) steering: Arc<dyn Steering<T>>,
     pub(super) room: Option<Room<T>>,
 }

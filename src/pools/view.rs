@@ -111,15 +111,18 @@ impl<'a, T> PoolView<'a, T> {
         tried: &'a [EndpointId],
     ) -> Candidates<'a, T> {
         let pools = self.pools;
-        let range = if self.state().is_enabled() { self.topology.endpoints.clone() } else { 0..0 };
+        let is_enabled = self.state().is_enabled();
+        let range = if is_enabled { self.topology.endpoints.clone() } else { 0..0 };
+        let weighted = if is_enabled { self.topology.weights.clone() } else { 0..0 };
         let weights = match eligible {
             Eligible::ForFallback if !self.is_accepting() => &pools.fallback_weights,
             Eligible::ForFallback | Eligible::ForNewSessions => &pools.new_session_weights,
         };
         Candidates {
             pool: self.name(),
+            doors: &self.topology.doors,
             ids: pools.topology.ids.get(range.clone()).unwrap_or_default(),
-            weights: weights.get(range.clone()).unwrap_or_default(),
+            weights: weights.get(weighted).unwrap_or_default(),
             members: pools.topology.endpoints.get(range).unwrap_or_default(),
             suspects,
             occupancy: None,
@@ -133,7 +136,8 @@ impl<'a, T> PoolView<'a, T> {
     pub(crate) fn occupancy(self) -> Option<Occupancy<'a, T>> {
         let room = self.topology.room.as_ref().filter(|_| self.is_accepting())?;
         let (topology, range) = (&self.pools.topology, self.topology.endpoints.clone());
-        let weights = self.pools.new_session_weights.get(range.clone()).unwrap_or_default();
+        let weights = self.topology.weights.clone();
+        let weights = self.pools.new_session_weights.get(weights).unwrap_or_default();
         Some(room.among(weights, topology.endpoints.get(range).unwrap_or_default()))
     }
 

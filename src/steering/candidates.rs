@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::rendezvous::{ByWeight, Place, Scoring, rendezvous};
+use super::doors::Doors;
+use super::opening::Row;
+use super::rendezvous::{Place, least_loaded};
 use super::room::Occupancy;
-use super::shortcut::shortcut;
 use crate::endpoint::EndpointId;
 use crate::endpoint::member::Member;
 use crate::limits::Weight;
@@ -19,8 +20,10 @@ use crate::time::UnixTime;
 #[derive(Debug)]
 pub struct Candidates<'a, T> {
     pub(crate) pool: &'a str,
+    pub(crate) doors: &'a Doors,
     pub(crate) ids: &'a [EndpointId],
-    /// For each of `ids` the weight in this choice: 0 for an endpoint that is not eligible.
+    /// For each of `ids` the weight in this choice: 0 for an endpoint that is not eligible, and for
+    /// those that fill the last block of the doors.
     pub(crate) weights: &'a [Weight],
     pub(crate) members: &'a [Member<T>],
     pub(crate) suspects: Suspects,
@@ -50,25 +53,24 @@ impl<'a, T> Candidates<'a, T> {
         self.places().filter_map(|place| self.at(place))
     }
 
-    /// Returns the candidate that weighted rendezvous hashing prefers for a seed.
+    /// Returns the candidate that weights alone prefer for a seed: of all seeds each candidate has
+    /// its weight's share. The same on every node, whatever the order in which the endpoints were
+    /// added.
     pub fn preferred(&self, seed: u64) -> Option<Candidate<'a, T>> {
-        // The best of all eligible endpoints is the best of the candidates too, unless it was tried,
-        // is suspect or is full.
-        let best = shortcut(seed, self.ids, self.weights);
-        match best.filter(|place| self.is_candidate(*place)) {
-            Some(place) => self.at(place),
-            None => self.preferred_by(seed, &ByWeight),
-        }
+        let row = Row { doors: self.doors, ids: self.ids, weights: self.weights };
+        self.at(row.first(seed, |place| self.is_candidate(place))?)
     }
 
-    pub(super) fn preferred_by<S: Scoring<T>>(
+    /// Returns the candidate that is preferred when the weight of each is divided by its load plus
+    /// one.
+    pub(super) fn preferred_by(
         &self,
         seed: u64,
-        scoring: &S,
+        load: impl Fn(&T) -> u32,
     ) -> Option<Candidate<'a, T>> {
-        let target = |place: Place| Some(&self.members.get(place.0)?.target);
+        let load = |place: Place| self.members.get(place.0).map_or(0, |it| load(&it.target));
         let is_candidate = |place| self.is_candidate(place);
-        self.at(rendezvous(seed, self.ids, self.weights, scoring, target, is_candidate)?)
+        self.at(least_loaded(seed, self.ids, self.weights, load, is_candidate)?)
     }
 
     /// Returns whether there are no candidates.

@@ -52,7 +52,7 @@ const TABLE: [(u32, u64); 256] = {
     while index < 256 {
         let whole = 256 + index as u32;
         let reciprocal = (1_u32 << 24).div_ceil(whole);
-        table[index] = (reciprocal, (16 << 57) - log2(reciprocal));
+        table[index] = (reciprocal, (16 << 57) - of_whole(reciprocal));
         index += 1;
     }
     table
@@ -60,7 +60,7 @@ const TABLE: [(u32, u64); 256] = {
 
 /// Returns log2 of a whole number with 57 fractional bits, computed bit by bit: squaring doubles
 /// the logarithm.
-const fn log2(x: u32) -> u64 {
+pub(super) const fn of_whole(x: u32) -> u64 {
     let zeros = (x as u64).leading_zeros();
     let mut result = 63 - zeros as u64;
     let mut mantissa = (x as u64) << zeros;

@@ -164,7 +164,7 @@ fn one_retry_by_default_up_to_eight_and_nobody_is_tried_twice() {
     }
 }
 
-/// manual::design, Why rendezvous hashing: "one seed puts all endpoints in an order".
+/// manual::design, Why doors: "one seed puts all endpoints in an order".
 /// manual::tables, The choice of an endpoint: "The number that made the first choice makes the next
 /// one after a failure too."
 #[test]

@@ -1,9 +1,9 @@
 //! Steering by load. manual::cloudflare, Features: "random, hash, least outstanding requests,
-//! least connections", here "the same four, in one exact algorithm".
+//! least connections", here "the same four, exact by weight".
 //!
 //! Least outstanding requests and least connections divide an endpoint's weight by its load plus
-//! one, and only where the seed is a random number. The laws of the algorithm itself are in
-//! `tests/laws.rs`.
+//! one, and only where the seed is a random number. The laws of the choice itself are in
+//! `tests/laws.rs` and `tests/shares.rs`.
 
 use session_affinity::{Affinity, Endpoint, NoAffinity, Pool, Pools, Record, Weight, steering};
 

@@ -7,7 +7,7 @@ takes its functions for the tokens that are refused.
 """
 
 import base64, hashlib, hmac, json
-from decimal import Decimal, getcontext
+from decimal import ROUND_FLOOR, Decimal, getcontext
 
 getcontext().prec = 60
 MASK = (1 << 64) - 1
@@ -132,10 +132,67 @@ def mix(x):
     return x ^ (x >> 31)
 
 
+# The doors: manual::design, Doors.
+DOORS = 1 << 16
+PI = [0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0]
+ROUNDS = [0x11E7, 0x4773, 0x8C75, 0xBC37, 0xD9F5]
+DRAWS = [0x7623, 0xD8CB]
+LOGARITHMS = [int(((Decimal(1024 + cell) / 1024).ln() / Decimal(2).ln() * (1 << 31)).to_integral_value(ROUND_FLOOR))
+              for cell in range(1025)]
+
+
+def doors(ids):
+    """The door of each id: in the order of the ids, the first free one of a sequence of its own."""
+    home, taken = {}, set()
+    for id in sorted(ids):
+        door, step = mix(id) >> 48, mix(id) >> 32 & 0xFFFF | 1
+        while door in taken:
+            door = (door + step) % DOORS
+        home[id] = door
+        taken.add(door)
+    return home
+
+
+def mixed(x, multiplier):
+    x = x * multiplier % DOORS
+    return x ^ x >> 9
+
+
+def words(x):
+    return [x >> shift & 0xFFFF for shift in (0, 16, 32, 48)]
+
+
+def rank_and_draw(seed, door):
+    """The rank of a door under a seed, and the upper half of the draw that opens the door."""
+    k = words(mix(seed ^ PI[0])) + words(mix(seed ^ PI[1]))
+    middle = mixed((door + k[0]) % DOORS, ROUNDS[0])
+    middle = mixed(middle ^ k[1], ROUNDS[1])
+    middle = mixed((middle + k[2]) % DOORS, ROUNDS[2])
+    rank = mixed((mixed(middle ^ k[3], ROUNDS[3]) + k[4]) % DOORS, ROUNDS[4]) ^ k[5]
+    return rank, mixed(mixed((middle + k[6]) % DOORS, DRAWS[0]) ^ k[7], DRAWS[1])
+
+
+def surprise(x):
+    """-log2(x / 2^32) in units of 2^-31: by the table, on straight lines between its entries."""
+    zeros = 33 - x.bit_length()
+    cell, rest = divmod((x << zeros) - (1 << 32), 1 << 22)
+    low, high = LOGARITHMS[cell : cell + 2]
+    return (zeros << 31) - low - ((high - low) * rest >> 22)
+
+
+def time(seed, door, weight):
+    rank, upper = rank_and_draw(seed, door)
+    drawn = mix(mix(seed ^ PI[2]) ^ door)
+    own = surprise(DOORS - rank << 16)
+    if (upper << 16 | drawn >> 48) * 100 < weight << 32:
+        return own
+    return own + surprise((drawn & 0xFFFFFFFF) + 1) * 100 // weight
+
+
 def choices(seed, endpoints):
-    """The whole failover order: ids by -log2(u) / weight, exactly enough with 60 digits."""
-    cost = lambda e: -(Decimal(max(1, mix(seed ^ e[0]))) / (1 << 64)).ln() / Decimal(e[1])
-    return [f"{id:016x}" for id, weight in sorted((e for e in endpoints if e[1]), key=lambda e: (cost(e), e[0]))]
+    """The whole failover order: the plain definition, a sort of all times. endpoints: (id, weight)."""
+    home = doors(id for id, _ in endpoints)
+    return [id for id, weight in sorted((e for e in endpoints if e[1]), key=lambda e: (time(seed, home[e[0]], e[1]), e[0]))]
 
 
 def pool_order(seed, pools):
@@ -258,17 +315,33 @@ keys = [
 for entry in keys:
     entry["shed_hash"] = shed_hash("shop", entry["key"])
 
+SEEDS = [0, 1, 0xDEADBEEF, 0x0123456789ABCDEF, MASK, siphash(b"session-affinity", b"golden")]
+# Of the large pools the order is told as far as ten of a session's failovers would go.
 POOLS = [
-    [("eu", f"eu-{i}", 100) for i in range(1, 4)],
-    [("eu", "eu-1", 40), ("eu", "eu-2", 60)],
-    [("eu", f"eu-{i}", weight) for i, weight in enumerate([1, 100, 0, 7, 50, 99, 33], 1)],
-    [("big", f"n{i}", (i * 37) % 101) for i in range(64)],
+    [(f"eu-{i}", 100) for i in range(1, 4)],
+    [("eu-1", 40), ("eu-2", 60)],
+    [("eu-1", 1), ("eu-2", 100)],
+    [(f"eu-{i}", weight) for i, weight in enumerate([1, 100, 0, 7, 50, 99, 33], 1)],
+    [(f"eu-{i}", (i * 37) % 101) for i in range(64)],
+    [(f"eu-{i}", 1) for i in range(300)],
+    [(f"eu-{i}", (i * 37) % 101) for i in range(1_500)],
 ]
 orders = []
 for endpoints in POOLS:
-    ids = [(endpoint_id(pool, name), weight) for pool, name, weight in endpoints]
-    for seed in [0, 1, 0xDEADBEEF, 0x0123456789ABCDEF, MASK, siphash(b"session-affinity", b"golden")]:
-        orders.append({"endpoints": [list(e) for e in endpoints], "seed": f"{seed:016x}", "order": choices(seed, ids)})
+    name_of = {endpoint_id("eu", name): name for name, _ in endpoints}
+    weighted = [(endpoint_id("eu", name), weight) for name, weight in endpoints]
+    first = lambda seed: " ".join(name_of[id] for id in choices(seed, weighted)[:64])
+    orders.append({"endpoints": " ".join(f"{name}={weight}" for name, weight in endpoints),
+                   "orders": [{"seed": f"{seed:016x}", "order": first(seed)} for seed in SEEDS]})
+# A door, its rank, its draw and its time, for seeds and doors at both ends and in between.
+steps = []
+for seed in SEEDS:
+    for door, weight in [(0, 100), (1, 50), (0x7FFF, 1), (0xFFFF, 33)]:
+        rank, upper = rank_and_draw(seed, door)
+        steps.append({"seed": f"{seed:016x}", "door": door, "rank": rank, "draw": upper, "weight": weight, "time": time(seed, door, weight)})
+homes = doors(endpoint_id("eu", f"eu-{i}") for i in range(1_500))
+displaced = [f"eu-{i}" for i in range(1_500) if homes[endpoint_id("eu", f"eu-{i}")] != mix(endpoint_id("eu", f"eu-{i}")) >> 48]
+assert len(displaced) > 5, "the vectors show what a member does whose first door is taken"
 
 PEERS = [
     [("eu", 100, 0), ("us", 100, 0), ("ap", 100, 0)],
@@ -291,7 +364,7 @@ def more():
         "provenance": "Printed by independent.py beside this file: a second implementation in Python, with the standard library alone.",
         "scope": {"load_balancer": "shop", "cookie": "__cflb", "ttl": 82_800, "clock_skew": 300,
                   "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
-        "tokens": tokens, "session_keys": keys, "rendezvous": orders, "pool_orders": pool_orders,
+        "tokens": tokens, "session_keys": keys, "doors": {"pools": orders, "steps": steps}, "pool_orders": pool_orders,
         "header_scope": {"load_balancer": "shop", "header": "X-Session-Affinity", "ttl": 82_800, "clock_skew": 300,
                          "keys": [{"id": 0, "secret_hex": SECRET.hex()}, {"id": 7, "secret_hex": OTHER.hex()}]},
         "header_tokens": header_tokens, "cookie_names": names,

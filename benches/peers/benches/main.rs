@@ -6,6 +6,7 @@ use std::time::Instant;
 mod cookie_header;
 mod growth;
 mod heap;
+mod linear;
 mod marks;
 mod measure;
 mod moves;

@@ -77,7 +77,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
             let budget = if matches!(event, "fail" | "return") {
                 Budget::at_most(what, " needless moves", 0.0, needless as f64)
             } else {
-                Budget::at_most(what, " × the ideal", 1.2, ratio)
+                Budget::at_most(what, " × the ideal", 1.15, ratio)
             };
             let verdict = report.judge(vec![budget]);
             let number = |n: usize| figure(n as f64);

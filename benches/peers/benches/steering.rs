@@ -9,6 +9,7 @@ use pingora_ketama::{Bucket, Continuum};
 use session_affinity::steering::{Candidate, Candidates, Seed, Steering};
 use session_affinity::*;
 
+use crate::linear::Linear;
 use crate::measure::{Bench, Case};
 use crate::scene::{Mix, NOW, Numbers, mix, pool, pools, request, shop};
 use crate::table::{Budget, Grid, Report, figure};
@@ -60,7 +61,7 @@ pub fn pools_of_repeated(count: usize, mix: Mix) -> Pools<usize> {
     Pools::builder().pool(pool(count, mix).with_steering(Repeated)).build().unwrap()
 }
 
-/// The same rendezvous in its plain form: -ln(u) / weight in floating point.
+/// A weighted rendezvous in its plain form: -ln(u) / weight in floating point.
 struct Float(Vec<(u64, f64, Health)>);
 
 impl Float {
@@ -113,7 +114,7 @@ impl Ketama {
 }
 
 /// The heads of the columns.
-const HEADS: [&str; 11] = [
+const HEADS: [&str; 13] = [
     "endpoints",
     "which are",
     "route, ns",
@@ -121,6 +122,8 @@ const HEADS: [&str; 11] = [
     "steering alone, ns",
     "f64 ln, ns",
     "× f64 ln",
+    "linear, ns",
+    "× linear",
     "ketama, ns",
     "× ketama",
     "× at 10",
@@ -130,41 +133,54 @@ const HEADS: [&str; 11] = [
 pub fn run(bench: &Bench, report: &mut Report) {
     report.section(
         "Steering",
-        "Route: a whole request without a session, and the same less what it costs with one endpoint. Alone: the choice repeated\n64 times within a request. f64 ln: the same weighted rendezvous in floating point. Ketama: a lookup in the ring of\npingora-ketama with a tenth of the weights, past the unhealthy; its building is in the table of snapshots. Budgets are for\nsteering alone.",
+        "Route: a whole request without a session, and the same less what it costs with one endpoint. Alone: the choice repeated\n64 times within a request. f64 ln: a weighted rendezvous in floating point. Linear: the rendezvous in integers that doors replaced. Ketama: a lookup in the ring of\npingora-ketama with a tenth of the weights, past the unhealthy; its building is in the table of snapshots. Budgets are for\nsteering alone.",
     );
     let affinity = Affinity::new(NoAffinity::new(&shop()));
     let single = pools(1, Mix::Equal);
     let mut grid = Grid::new(HEADS.map(String::from).to_vec());
     for mix in [Mix::Equal, Mix::Weights, Mix::HalfUnhealthy] {
         let mut at_ten = f64::NAN;
-        for count in [3, 10, 64, 100, 1_000, 10_000] {
+        for count in [3, 10, 64, 300, 1_000, 10_000] {
             let (plain, repeated) = (pools(count, mix), pools_of_repeated(count, mix));
             let (float, ketama) = (Float::new(count, mix), Ketama::new(count, mix));
-            let (mut for_float, mut for_ketama) = (Numbers(1), Numbers(1));
+            let linear = Linear::new(count, mix);
+            let (mut for_float, mut for_linear) = (Numbers(1), Numbers(1));
+            let mut for_ketama = Numbers(1);
             let mut cases = [
                 Case::new(route(&affinity, &plain)),
                 Case::new(route(&affinity, &single)),
                 alone(&affinity, &repeated),
                 Case::new(|| float.choose(for_float.draw())),
+                Case::new(|| linear.choose(for_linear.draw())),
                 Case::new(|| ketama.choose(for_ketama.draw())),
             ];
             let series = bench.run(&mut cases);
-            let [routed, one, steering, float, ketama] = &series[..] else {
-                unreachable!("five cases, five series")
+            let [routed, one, steering, float, linear, ketama] = &series[..] else {
+                unreachable!("six cases, six series")
             };
             let (over_float, over_ketama) = (steering.over(float), steering.over(ketama));
+            let over_linear = steering.over(linear);
             if count == 10 {
                 at_ten = steering.median();
             }
             let growth = steering.median() / at_ten;
             let mut budgets = Vec::new();
             let what = format!("steering, {} endpoints, {}", figure(count as f64), mix.name());
-            if mix == Mix::Weights && count <= 64 {
-                budgets.push(Budget::at_most(&what, " × f64 ln", 0.3, over_float));
-                budgets.push(Budget::at_most(&what, " × ketama", 1.0, over_ketama));
+            let of_float = match count {
+                3 => Some(1.0),
+                10 => Some(0.35),
+                64 => Some(0.13),
+                10_000 => Some(0.005),
+                _ => None,
+            };
+            if let (Mix::Weights, Some(limit)) = (mix, of_float) {
+                budgets.push(Budget::at_most(&what, " × f64 ln", limit, over_float));
+            }
+            if mix != Mix::HalfUnhealthy {
+                budgets.push(Budget::at_most(&what, " ns", 300.0, steering.median()));
             }
             if mix != Mix::HalfUnhealthy && count == 10_000 {
-                budgets.push(Budget::at_most(&what, " × its cost at 10", 8.0, growth));
+                budgets.push(Budget::at_most(&what, " × its cost at 10", 6.0, growth));
             }
             let numbers = [
                 routed.median(),
@@ -172,6 +188,8 @@ pub fn run(bench: &Bench, report: &mut Report) {
                 steering.median(),
                 float.median(),
                 over_float,
+                linear.median(),
+                over_linear,
                 ketama.median(),
                 over_ketama,
                 growth,

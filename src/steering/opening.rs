@@ -1,0 +1,277 @@
+//! The choice by seed and weights: the first endpoint, in the order of the ranks, whose door opens.
+//!
+//! A door opens with the probability of its endpoint's weight; a closed one is met again later. That
+//! is the thinning of a Poisson process: each endpoint's time is exponential with its weight as the
+//! rate, so that its share is exact. Two ways lead to the one with the least time: through all
+//! members, where they are few, and from rank to rank to the first that opens, where they are many.
+//! A test holds both to the plain definition, a sort of all times.
+
+use super::doors::{Doors, Residents};
+use super::lateness::{Draw, Lateness};
+use super::permutation::Permutation;
+use super::rendezvous::Place;
+use crate::endpoint::EndpointId;
+use crate::limits::Weight;
+
+/// The members of a pool in a choice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<'a> {
+    pub(super) doors: &'a Doors,
+    pub(super) ids: &'a [EndpointId],
+    /// For each member the weight in this choice, 0 for one that is not eligible, and zeros to fill
+    /// the last block of [`Doors`].
+    pub(super) weights: &'a [Weight],
+}
+
+impl Row<'_> {
+    /// Returns the candidate with the least time under a seed; ties go to the lower id.
+    /// `is_candidate` is called for those alone that would be chosen if they were candidates.
+    pub(super) fn first(&self, seed: u64, is_candidate: impl Fn(Place) -> bool) -> Option<Place> {
+        let search = Search { row: *self, order: Permutation::new(seed), seed, is_candidate };
+        match self.doors.residents() {
+            Some(residents) => search.by_rank(residents).or_else(|| search.through_all::<32>()),
+            None if self.ids.len() <= 8 => search.through_all::<8>(),
+            None if self.ids.len() <= 16 => search.through_all::<16>(),
+            None => search.through_all::<32>(),
+        }
+    }
+}
+
+/// One search, under one seed.
+struct Search<'a, F> {
+    row: Row<'a>,
+    order: Permutation,
+    seed: u64,
+    is_candidate: F,
+}
+
+/// An endpoint whose door was closed, and the time at which it is met again.
+type Late = (Lateness, Place);
+
+impl<F: Fn(Place) -> bool> Search<'_, F> {
+    /// Looks at all members, as many at once as there are lanes.
+    #[inline(never)]
+    fn through_all<const LANES: usize>(&self) -> Option<Place> {
+        let mut opened: Option<(u16, Place)> = None;
+        let mut late = None;
+        let doors = self.row.doors.in_blocks::<LANES>();
+        let (weights, _) = self.row.weights.as_chunks::<LANES>();
+        let chunks = self.row.ids.len().div_ceil(LANES).min(doors.len()).min(weights.len());
+        let (doors, weights) = (doors.get(..chunks)?, weights.get(..chunks)?);
+        for (turn, (doors, weights)) in doors.iter().zip(weights).enumerate() {
+            let start = turn << LANES.ilog2();
+            let middles = self.order.middles(*doors);
+            let ranks = self.order.ranks(middles);
+            let shares = shares(weights);
+            let mut open = [0; LANES];
+            open.iter_mut().zip(shares).for_each(|(it, share)| *it = mask(share != 0));
+            let closed = is_drawn(weights).then(|| {
+                let (mut closed, draws) = (open, self.order.draws(middles));
+                for (((open, closed), draw), share) in
+                    open.iter_mut().zip(&mut closed).zip(draws).zip(shares)
+                {
+                    let opens = mask(draw <= greatest_that_opens(share));
+                    (*open, *closed) = (*open & opens, *closed & !opens);
+                }
+                (closed, draws)
+            });
+            while let Some((rank, lane)) = least(ranks, open, opened.map(|(rank, _)| rank)) {
+                let place = Place(start | lane);
+                if (self.is_candidate)(place) {
+                    opened = Some((rank, place));
+                    break;
+                }
+                open = without(open, lane);
+            }
+            if let Some((mut early, draws)) = closed {
+                let bar = opened.map_or(u16::MAX, |(rank, _)| rank);
+                early.iter_mut().zip(ranks).for_each(|(it, rank)| *it &= mask(rank <= bar));
+                while let Some(lane) = first_lane(early) {
+                    let (rank, upper) = (*ranks.get(lane)?, *draws.get(lane)?);
+                    self.meet_again(&mut late, Place(start | lane), rank, upper);
+                    early = without(early, lane);
+                }
+            }
+        }
+        self.earlier(opened, late)
+    }
+
+    /// Turns the ranks into doors, the first rank first, until one is the door of a candidate and
+    /// opens. Returns `None` after four times as many ranks as there are members: so few of them are
+    /// eligible that looking at all is the shorter way.
+    #[inline(never)]
+    fn by_rank(&self, residents: &Residents) -> Option<Place> {
+        let mut late: Option<Late> = None;
+        let starts = (0..=u16::MAX).step_by(LANES).take(self.row.ids.len().div_ceil(LANES / 4));
+        for start in starts {
+            if late.is_some_and(|(time, _)| time < Lateness::of_rank(start)) {
+                return late.map(|(_, place)| place);
+            }
+            let mut ranks = [start; LANES];
+            ranks.iter_mut().zip(0..).for_each(|(rank, lane)| *rank = rank.wrapping_add(lane));
+            let middles = self.order.middles_of_ranks(ranks);
+            let doors = self.order.doors(middles);
+            for (turn, four) in doors.as_chunks::<4>().0.iter().enumerate() {
+                // Most belong to no member: one branch for four.
+                if !four.iter().fold(false, |any, door| any | residents.has(*door)) {
+                    continue;
+                }
+                for (lane, door) in (turn << 2..).zip(four) {
+                    let Some(place) = residents.at(*door) else { continue };
+                    let (rank, middle) = (*ranks.get(lane)?, *middles.get(lane)?);
+                    if self.opens(&mut late, place, rank, middle) {
+                        return self.earlier(Some((rank, place)), late);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns whether the door of a member is that of a candidate and opens. A closed one is kept to
+    /// be met again.
+    #[inline]
+    fn opens(&self, late: &mut Option<Late>, place: Place, rank: u16, middle: u16) -> bool {
+        match self.row.weights.get(place.0).copied().unwrap_or(Weight::ZERO) {
+            Weight::ZERO => return false,
+            Weight::MAX => {}
+            weight => {
+                let [upper] = self.order.draws([middle]);
+                if upper > greatest_that_opens(weight.get().into()) {
+                    self.meet_again(late, place, rank, upper);
+                    return false;
+                }
+            }
+        }
+        (self.is_candidate)(place)
+    }
+
+    /// Computes the time of an endpoint whose door is closed, or was not certain to open, and keeps
+    /// the endpoint if that is the least so far.
+    fn meet_again(&self, late: &mut Option<Late>, place: Place, rank: u16, upper: u16) {
+        let door = self.row.doors.of_members().get(place.0);
+        let (Some(door), Some(weight)) = (door, self.row.weights.get(place.0)) else { return };
+        let draw = Draw::new(self.seed, *door);
+        let time = match draw.opens(upper, *weight) {
+            true => Lateness::of_rank(rank),
+            false => Lateness::again(rank, draw, *weight),
+        };
+        if late.is_none_or(|late| self.is_earlier((time, place), late))
+            && (self.is_candidate)(place)
+        {
+            *late = Some((time, place));
+        }
+    }
+
+    /// Returns the endpoint whose door opened, or the one that is met again, whichever is earlier.
+    fn earlier(&self, opened: Option<(u16, Place)>, late: Option<Late>) -> Option<Place> {
+        match (opened, late) {
+            (Some((rank, place)), Some(late)) => {
+                let is_earlier = self.is_earlier(late, (Lateness::of_rank(rank), place));
+                Some(if is_earlier { late.1 } else { place })
+            }
+            (opened, late) => opened.map(|(_, place)| place).or(late.map(|(_, place)| place)),
+        }
+    }
+
+    fn is_earlier(&self, one: Late, other: Late) -> bool {
+        let id = |place: Place| self.row.ids.get(place.0);
+        (one.0, id(one.1)) < (other.0, id(other.1))
+    }
+}
+
+/// The number of ranks that are turned into doors at once.
+const LANES: usize = 16;
+
+/// Returns the greatest upper half of a draw that may open the door of an endpoint with this weight
+/// in hundredths, 1 to 100: weight / 100 of 65 536, rounded down. At that very number the lower half
+/// decides, so less than that counts as open: see [`Draw::opens`].
+#[inline(always)]
+fn greatest_that_opens(share: u16) -> u16 {
+    // 65 536 / 100 is 655 + 36 / 100; 656 / 65 536 is 1 / 100 rounded up, near enough for 3 600.
+    let hundredths = u32::from(share.wrapping_mul(36)) * 656;
+    share.wrapping_mul(655).wrapping_add((hundredths >> 16) as u16).wrapping_sub(1)
+}
+
+/// All bits for true: a lane as a comparison of vectors makes it.
+#[inline(always)]
+const fn mask(is: bool) -> u16 {
+    if is { u16::MAX } else { 0 }
+}
+
+/// Returns the least of the ranks whose lanes are set, and its lane, if it is less than the best.
+#[inline(always)]
+fn least<const LANES: usize>(
+    ranks: [u16; LANES],
+    set: [u16; LANES],
+    best: Option<u16>,
+) -> Option<(u16, usize)> {
+    let least = least_of(&ranks, &set);
+    if best.is_some_and(|best| best <= least) {
+        return None;
+    }
+    let mut hits = set;
+    hits.iter_mut().zip(ranks).for_each(|(hit, rank)| *hit &= mask(rank == least));
+    Some((least, first_lane(hits)?))
+}
+
+/// Returns the weights in hundredths, one for each lane. Called, not inlined, as [`least_of`].
+#[inline(never)]
+fn shares<const LANES: usize>(weights: &[Weight; LANES]) -> [u16; LANES] {
+    let mut shares = [0; LANES];
+    shares.iter_mut().zip(weights).for_each(|(share, weight)| *share = weight.get().into());
+    shares
+}
+
+/// Returns whether a weight is neither 0 nor 1, so that some doors may be closed.
+#[inline(always)]
+fn is_drawn<const LANES: usize>(weights: &[Weight; LANES]) -> bool {
+    // 0 becomes the greatest number.
+    let is_partial = |it: &Weight| it.get().wrapping_sub(1) < Weight::MAX.get().wrapping_sub(1);
+    weights.iter().fold(false, |any, weight| any | is_partial(weight))
+}
+
+/// Returns the least of the numbers whose lanes are set; the greatest number where none is less.
+/// Called, not inlined: where the compiler knows that each lane is all or nothing it takes one after
+/// the other.
+#[inline(never)]
+fn least_of<const LANES: usize>(numbers: &[u16; LANES], set: &[u16; LANES]) -> u16 {
+    numbers.iter().zip(set).map(|(number, set)| number | !set).fold(u16::MAX, u16::min)
+}
+
+/// Returns the first lane that is set. A lane's own number takes part in a minimum, as vectors have
+/// no other way to the place of one.
+#[inline(always)]
+fn first_lane<const LANES: usize>(set: [u16; LANES]) -> Option<usize> {
+    let first = usize::from(least_of(&const { numbered() }, &set));
+    (first < LANES).then_some(first)
+}
+
+/// Unsets a lane.
+#[inline(always)]
+fn without<const LANES: usize>(mut set: [u16; LANES], lane: usize) -> [u16; LANES] {
+    for (set, number) in set.iter_mut().zip(const { numbered::<LANES>() }) {
+        *set &= mask(usize::from(number) != lane);
+    }
+    set
+}
+
+/// Returns the numbers of the lanes.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler"
+)]
+const fn numbered<const LANES: usize>() -> [u16; LANES] {
+    let mut lanes = [0; LANES];
+    let mut lane = 0;
+    while lane < LANES {
+        lanes[lane] = lane as u16;
+        lane += 1;
+    }
+    lanes
+}
+
+#[cfg(test)]
+mod tests;
