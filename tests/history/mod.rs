@@ -462,7 +462,11 @@ impl<C: Chance> History<C> {
         let user = &mut self.users[number];
         user.old = Some(server);
         if !keeps_ours {
-            (user.jar, user.lent_from) = (None, None);
+            user.jar = None;
+        }
+        if user.jar.is_none() {
+            // What was lent was a session of the old cookie that this one replaces.
+            user.lent_from = None;
         }
     }
 

@@ -34,7 +34,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
             .against("moka", moka.chained(trace))
             .limited_by("HashMap", plain.chained(trace))
             .run(&long);
-        rows.push(judged(finish));
+        rows.push(judged(finish, if name == "zipf" { 0.8 } else { 0.75 }));
         let finish = Race::of(format!("hit, {name}, back to back"), ours.hits(trace))
             .against("Mutex shards", sharded.hits(trace))
             .against("dashmap", dash.hits(trace))
@@ -42,7 +42,7 @@ pub fn run(bench: &Bench, report: &mut Report) {
             .against("moka", moka.hits(trace))
             .limited_by("HashMap", plain.hits(trace))
             .run(&long);
-        rows.push(judged(finish));
+        rows.push((finish, vec![]));
         let finish = Race::of(format!("hit, {name}, two threads"), ours.two(trace))
             .against("Mutex shards", sharded.two(trace))
             .against("dashmap", dash.two(trace))
@@ -76,28 +76,41 @@ pub fn run(bench: &Bench, report: &mut Report) {
     drop((ours, plain, sharded, dash, quick, moka));
 
     let size = if bench.quick { 20_000 } else { 100_000 };
-    let survivors = survivors::<MemoryStore>(size);
-    println!(
-        "\nOf {} sessions used twice, so many survive eight times as many new ones: ours {survivors:.2} %, quick_cache {:.2} %, moka {:.2} %.",
-        figure(size as f64),
-        self::survivors::<Quick>(size),
-        self::survivors::<Moka>(size),
+    let mut grid = Grid::new(
+        ["% left of sessions used twice, after a flood of", "ours", "quick_cache", "moka"]
+            .map(String::from)
+            .to_vec(),
     );
+    let mut survivors = Vec::new();
+    for (times, uses, flood) in
+        [(8, 1, "8 times as many, each used once"), (4, 2, "4 times as many, each used twice")]
+    {
+        let ours = left_after::<MemoryStore>(size, times, uses);
+        let rivals =
+            [left_after::<Quick>(size, times, uses), left_after::<Moka>(size, times, uses)];
+        let cells = [ours].into_iter().chain(rivals).map(|left| format!("{left:.2}"));
+        grid.row([flood.to_owned()].into_iter().chain(cells).collect());
+        survivors.push(ours);
+    }
+    println!();
+    grid.print();
     let budgets = vec![
         Budget::at_most("memory store", " bytes for each session", 48.0, bytes),
         Budget::at_most("memory store, lost when full to its capacity", " %", 0.1, lost),
-        Budget::at_least("memory store, survivors of a flood", " %", 95.0, survivors),
+        Budget::at_least("memory store, survivors of a flood", " %", 95.0, survivors[0]),
+        Budget::at_least("memory store, survivors of one used twice", " %", 50.0, survivors[1]),
     ];
     println!("\nOurs: {}.", report.judge(budgets));
 }
 
-fn judged(finish: Finish) -> (Finish, Vec<Budget>) {
+/// Budgets of hits one at a time: a multiple of the HashMap, and no rival is faster.
+fn judged(finish: Finish, most: f64) -> (Finish, Vec<Budget>) {
     let what = format!("store {} with touch", finish.operation);
-    let budgets = vec![
-        Budget::at_most(&what, " × HashMap", 1.5, finish.over_limit()),
-        Budget::at_most(&what, " × quick_cache", 0.4, 1.0 / finish.faster_than("quick_cache")),
-        Budget::at_most(&what, " × moka", 0.15, 1.0 / finish.faster_than("moka")),
-    ];
+    let mut budgets = vec![Budget::at_most(&what, " × HashMap", most, finish.over_limit())];
+    if let Some((rival, series)) = finish.best() {
+        let unit = format!(" × {rival}, the best rival");
+        budgets.push(Budget::at_most(&what, &unit, 1.0, finish.ours.over(series)));
+    }
     (finish, budgets)
 }
 
@@ -137,7 +150,8 @@ impl<S: Sessions> Filled<S> {
         Case::new(move || {
             at = (at + 1) % trace.len();
             // The ids of the endpoints are small, so 0 is added, which only the result can tell.
-            last = self.store.hit(key(u64::from(trace[at]) + (last >> 32)), NOW).unwrap_or(0);
+            let hit = self.store.hit(key(u64::from(trace[at]) + (last >> 32)), NOW);
+            last = hit.unwrap_or_else(absent);
         })
     }
 
@@ -173,19 +187,29 @@ impl<S: Sessions + Sync> Filled<S> {
     }
 }
 
-/// Returns the percentage of sessions, used twice, that are left after a flood.
-fn survivors<S: Sessions>(size: usize) -> f64 {
-    let store = S::with_room_for(size);
-    let sessions = 0..size as u64;
-    for number in sessions.clone() {
-        store.create(key(number), NOW);
-        store.hit(key(number), NOW);
-    }
+/// The rare result of a session that was lost, after some 300 ns. A processor that takes this branch
+/// by mistake, while it waits for memory, would run on into the next hit at once, whose key would be
+/// known, and fetch its memory early; a fence does not keep it from that.
+#[cold]
+#[inline(never)]
+fn absent() -> u64 {
+    (0..256).fold(black_box(3_u64), |product, _| product.wrapping_mul(product) | 1) & 7
+}
+
+/// Returns the percentage of sessions, used twice, that are left after a flood of `times` as many
+/// made-up ones, each of which is used as often as `uses` says.
+fn left_after<S: Sessions>(size: usize, times: u64, uses: usize) -> f64 {
+    let (store, size) = (S::with_room_for(size), size as u64);
+    let serve = |number, uses, now| {
+        store.create(key(number), now);
+        (1..uses).for_each(|_| _ = store.hit(key(number), now));
+    };
+    (0..size).for_each(|number| serve(number, 2, NOW));
     store.count(NOW);
     let later = NOW.saturating_add(60);
-    (size as u64..9 * size as u64).for_each(|number| store.create(key(number), later));
+    (size..(times + 1) * size).for_each(|number| serve(number, uses, later));
     store.count(later);
-    let left = sessions.filter(|number| store.hit(key(*number), later).is_some()).count();
+    let left = (0..size).filter(|number| store.hit(key(*number), later).is_some()).count();
     left as f64 * 100.0 / size as f64
 }
 

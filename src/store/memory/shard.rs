@@ -1,17 +1,25 @@
-//! A part of a [`MemoryStore`](super::MemoryStore): a table of sets of eight places.
+//! A part of a [`MemoryStore`](super::MemoryStore): a table of sets of four places.
 //!
-//! Each key has two sets, one in either half of the table, and may stand in any of their places.
+//! Each key has two sets, and may stand in any of their places. Where both are full, a
+//! session of them that has room in its other set moves there: so almost all places can be taken.
 
-use super::place::{Place, words};
-use crate::store::SessionKey;
+use super::address::Address;
+use super::place::{Place, Rank};
+use crate::endpoint::EndpointId;
+use crate::limits::Ttl;
 use crate::time::UnixTime;
 
 /// The number of places in a set.
-const WAYS: usize = 8;
+const WAYS: usize = 4;
+
+/// Sets begin at multiples of 16 bytes, so that each touches three lines of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Set([Place; WAYS]);
 
 /// The part of the sessions that one lock protects.
 pub(super) struct Shard {
-    sets: Vec<[Place; WAYS]>,
+    sets: Vec<Set>,
 }
 
 impl Shard {
@@ -20,87 +28,157 @@ impl Shard {
         let count = places.div_ceil(WAYS).max(2);
         let mut sets = Vec::new();
         sets.try_reserve_exact(count).ok()?;
-        sets.resize(count, [Place::default(); WAYS]);
+        sets.resize(count, Set([Place::FREE; WAYS]));
         Some(Self { sets })
     }
 
     /// The number of live sessions.
     pub(super) fn live(&self, now: UnixTime) -> usize {
-        self.sets.iter().flatten().filter(|place| place.is_live(now)).count()
+        let places = self.sets.iter().flat_map(|set| &set.0);
+        places.filter(|place| place.is_live(now)).count()
     }
 
     /// The place of a live session.
-    #[inline]
-    pub(super) fn find(&mut self, key: SessionKey, hash: u64, now: UnixTime) -> Option<&mut Place> {
-        let [first, second] = self.choices(hash);
-        let words = words(key);
-        let holds = |set: &[Place; WAYS]| set.iter().position(|place| place.holds(words, now));
-        let (set, way) = match self.sets.get(first).and_then(holds) {
-            Some(way) => (first, way),
-            None => (second, self.sets.get(second).and_then(holds)?),
-        };
-        self.sets.get_mut(set)?.get_mut(way)
+    ///
+    /// Each comparison is a branch: a processor that predicts it need not wait for the lines of the
+    /// cache that hold the other places.
+    #[inline(always)]
+    pub(super) fn find(&mut self, at: &Address, now: UnixTime) -> Option<&mut Place> {
+        let count = self.sets.len();
+        let mut set = at.first(count);
+        let mut way = self.sets.get(set)?.way(at);
+        if way == WAYS {
+            set = at.second(count);
+            way = self.sets.get(set)?.way(at);
+        }
+        if way == WAYS {
+            return None;
+        }
+        if self.sets.get(set)?.0.get(way)?.ends_with(at, now) {
+            return self.sets.get_mut(set)?.0.get_mut(way);
+        }
+        self.find_among_like(at, now)
+    }
+
+    /// The place of a live session where another key begins alike, or the session stood before.
+    #[cold]
+    #[inline(never)]
+    fn find_among_like(&mut self, at: &Address, now: UnixTime) -> Option<&mut Place> {
+        let sets = at.sets(self.sets.len());
+        let sets = self.sets.get_disjoint_mut(sets).ok()?;
+        sets.into_iter()
+            .flat_map(|set| &mut set.0)
+            .find(|place| place.is_of(at) && place.is_live(now))
+    }
+
+    /// Creates a session unless a live one is there.
+    #[inline(never)]
+    pub(super) fn create(&mut self, at: &Address, endpoint: EndpointId, now: UnixTime, ttl: Ttl) {
+        if self.find(at, now).is_none() {
+            self.begin(at, endpoint, now, ttl);
+        }
+    }
+
+    /// Pins a session to an endpoint, whether a live one is there or not.
+    #[inline(never)]
+    pub(super) fn replace(&mut self, at: &Address, endpoint: EndpointId, now: UnixTime, ttl: Ttl) {
+        match self.find(at, now) {
+            Some(place) => place.replace(endpoint, now, now.saturating_add(ttl.get())),
+            None => self.begin(at, endpoint, now, ttl),
+        }
+    }
+
+    fn begin(&mut self, at: &Address, endpoint: EndpointId, now: UnixTime, ttl: Ttl) {
+        if let Some(place) = self.make_room(at, now, ttl) {
+            *place = Place::new(at, endpoint, now, now.saturating_add(ttl.get()));
+        }
     }
 
     /// Frees every place of a key, idled out or not: after a clock that was set back, a place that
     /// has idled out is live again.
-    pub(super) fn remove(&mut self, key: SessionKey, hash: u64) {
-        let words = words(key);
-        for choice in self.choices(hash) {
-            for place in self.sets.get_mut(choice).into_iter().flatten() {
-                if place.is_of(words) {
-                    *place = Place::default();
+    pub(super) fn remove(&mut self, at: &Address) {
+        for set in at.sets(self.sets.len()) {
+            for place in self.sets.get_mut(set).into_iter().flat_map(|set| &mut set.0) {
+                if place.is_of(at) {
+                    *place = Place::FREE;
                 }
             }
         }
     }
 
-    /// A place for a new session: a free one in the emptier set. If both sets are full, the place
-    /// of the session that is dropped: one not used again before one in use, and of those the one
-    /// that would end first.
-    #[inline]
-    pub(super) fn make_room(&mut self, hash: u64, now: UnixTime) -> Option<&mut Place> {
-        let [first, second] = self.choices(hash);
-        let [mut one, mut other] = self.sets.get_disjoint_mut([first, second]).ok()?;
-        let free = |set: &[Place; WAYS]| set.iter().filter(|place| !place.is_live(now)).count();
-        if free(other) > free(one) {
-            std::mem::swap(&mut one, &mut other);
+    /// A place for a session that begins now: a free one in the emptier set. If both sets are
+    /// full, the place of a session that can move to its other set, or else of the one that is
+    /// dropped, by [`Rank`].
+    fn make_room(&mut self, at: &Address, now: UnixTime, ttl: Ttl) -> Option<&mut Place> {
+        let [first, second] = at.sets(self.sets.len());
+        let free = |set: usize| self.sets.get(set).map(|set| set.free(now));
+        let emptier = if free(second) > free(first) { second } else { first };
+        let mut spot = self.lowest(emptier, now, ttl)?;
+        if spot.rank != Rank::Free {
+            let other = if emptier == first { second } else { first };
+            spot = spot.min(self.lowest(other, now, ttl)?);
+            // A flood finds unused sessions everywhere: the search for a free place is kept short.
+            let sets: &[usize] = match spot.rank {
+                Rank::Used(..) | Rank::Idle(_) => &[first, second],
+                Rank::Free | Rank::Unused(_) => &[first],
+            };
+            if let Some(moved) = self.move_one(sets, spot.rank, now, ttl) {
+                spot = moved;
+            }
         }
-        if free(one) > 0 {
-            return one.iter_mut().find(|place| !place.is_live(now));
-        }
-        one.iter_mut().chain(other).min_by_key(|place| (place.is_used(), place.end()))
+        self.sets.get_mut(spot.set)?.0.get_mut(spot.way)
     }
 
-    /// The two sets of a key, one in each half. A tie goes to the left one, which fills the sets
-    /// more evenly than two sets out of the whole table.
-    fn choices(&self, hash: u64) -> [usize; 2] {
-        let left = self.sets.len() / 2;
-        let right = self.sets.len().saturating_sub(left);
-        // The choice of the shard has used up the upper bits: mix the hash once more.
-        [scale(fold(hash, TO_LEFT), left), left.saturating_add(scale(fold(hash, TO_RIGHT), right))]
+    /// Moves a session out of one of these sets to its other set, where there is a place whose
+    /// session gives way to one of this rank. Returns the place where the session was.
+    fn move_one(&mut self, sets: &[usize], rank: Rank, now: UnixTime, ttl: Ttl) -> Option<Spot> {
+        for &set in sets {
+            for way in 0..WAYS {
+                let place = *self.sets.get(set)?.0.get(way)?;
+                let other = place.address().other(set, self.sets.len());
+                let to = self.lowest(other, now, ttl)?;
+                if to.rank.gives_way_to(rank) {
+                    *self.sets.get_mut(to.set)?.0.get_mut(to.way)? = place;
+                    return Some(Spot { rank: Rank::Free, set, way });
+                }
+            }
+        }
+        None
+    }
+
+    /// The place of a set whose session gives way first.
+    fn lowest(&self, set: usize, now: UnixTime, ttl: Ttl) -> Option<Spot> {
+        let places = self.sets.get(set)?.0.iter().enumerate();
+        places.map(|(way, place)| Spot { rank: place.rank(now, ttl), set, way }).min()
     }
 }
 
-/// The hash of a key. Keys of [`HeaderPolicy`](crate::HeaderPolicy) are keyed hashes, out of a
-/// client's control; mixing spreads the keys of other policies too.
-pub(super) fn spread(key: SessionKey) -> u64 {
-    let both = u128::from_be_bytes(key.0);
-    fold((both >> 64) as u64 ^ TO_RIGHT, both as u64 ^ TO_LEFT)
+impl Set {
+    /// The first place whose key begins as this one, or `WAYS`.
+    #[inline(always)]
+    fn way(&self, at: &Address) -> usize {
+        self.0.iter().position(|place| place.begins_with(at.head)).unwrap_or(WAYS)
+    }
+
+    fn free(&self, now: UnixTime) -> usize {
+        self.0.iter().filter(|place| !place.is_live(now)).count()
+    }
 }
 
-/// A number below `count`, in proportion to the hash.
-pub(super) fn scale(hash: u64, count: usize) -> usize {
-    ((u128::from(hash).saturating_mul(count as u128)) >> 64) as usize
+/// A place of a shard, ordered by the rank of its session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    rank: Rank,
+    set: usize,
+    way: usize,
 }
 
-/// The exclusive or of the two halves of the product: each bit depends on many bits of both
-/// numbers.
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a).wrapping_mul(b.into());
-    (product >> 64) as u64 ^ product as u64
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Odd numbers whose bits follow no pattern.
-const TO_LEFT: u64 = 0xd6e8_feb8_6659_fd93;
-const TO_RIGHT: u64 = 0x9e37_79b9_7f4a_7c15;
+    #[test]
+    fn a_set_has_144_bytes() {
+        assert_eq!(size_of::<Set>(), 144);
+    }
+}
