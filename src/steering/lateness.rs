@@ -10,17 +10,39 @@ use crate::limits::Weight;
 pub(super) struct Lateness(u64);
 
 impl Lateness {
+    /// The time of an endpoint that cannot be chosen.
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
     /// Returns the time of a rank: -log2(1 - rank / 65536).
     pub(super) fn of_rank(rank: u16) -> Self {
         let left = u64::from(u16::MAX.wrapping_sub(rank)).saturating_add(1);
         Self(surprise(left << 16))
     }
 
-    /// Returns the time at which a choice comes to a closed door again: -log2(v) × 100 / weight
-    /// after the time of its rank.
-    pub(super) fn again(rank: u16, draw: Draw, weight: Weight) -> Self {
+    /// Returns the time of an endpoint: that of its rank, where its door opens, or -log2(v) × 100 /
+    /// weight after it, when the choice comes to a closed door again. `upper` is the upper half of
+    /// the number that opens it. Without a branch, as draws cannot be predicted.
+    pub(super) fn of(rank: u16, upper: u16, draw: Draw, weight: Weight) -> Self {
         let delay = times_rate(surprise(u64::from(draw.delay).saturating_add(1)), weight);
-        Self(Self::of_rank(rank).0.saturating_add(delay))
+        let delay = if draw.opens(upper, weight) { 0 } else { delay };
+        let time = Self(Self::of_rank(rank).0.saturating_add(delay));
+        if weight == Weight::ZERO { Self::NEVER } else { time }
+    }
+}
+
+/// The draws of all doors under one seed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draws(u64);
+
+impl Draws {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(mix(seed ^ THIRD))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "two parts are cut out")]
+    pub(super) fn of(self, door: u16) -> Draw {
+        let drawn = mix(self.0 ^ u64::from(door));
+        Draw { opening: (drawn >> 48) as u16, delay: drawn as u32 }
     }
 }
 
@@ -33,12 +55,6 @@ pub(super) struct Draw {
 }
 
 impl Draw {
-    #[expect(clippy::cast_possible_truncation, reason = "two parts are cut out")]
-    pub(super) fn new(seed: u64, door: u16) -> Self {
-        let drawn = mix(mix(seed ^ THIRD) ^ u64::from(door));
-        Self { opening: (drawn >> 48) as u16, delay: drawn as u32 }
-    }
-
     /// Returns whether the door of an endpoint with this weight opens. `upper` is the upper half of
     /// the number that decides it.
     #[expect(clippy::arithmetic_side_effects, reason = "32 bits times 7")]
@@ -85,11 +101,11 @@ static RATES: [u64; 256] = {
     reason = "the index is masked; 22 bits by 22, and 6 bits above 31"
 )]
 fn surprise(x: u64) -> u64 {
-    let zeros = u64::from(x.leading_zeros().saturating_sub(31));
+    let zeros = u64::from((x | 1).leading_zeros().saturating_sub(31));
     let mantissa = x << zeros;
     let (cell, rest) = ((mantissa >> 22 & 0x3ff) as usize, mantissa & 0x3f_ffff);
     let (low, high) = (u64::from(LOGARITHMS[cell]), u64::from(LOGARITHMS[cell + 1]));
-    (zeros << 31).saturating_sub(low + (((high - low) * rest) >> 22))
+    (zeros << 31).wrapping_sub(low + (((high - low) * rest) >> 22))
 }
 
 /// log2(1 + cell / 1024) with 31 fractional bits, rounded down.

@@ -7,7 +7,7 @@
 //! A test holds both to the plain definition, a sort of all times.
 
 use super::doors::{Doors, Residents};
-use super::lateness::{Draw, Lateness};
+use super::lateness::{Draws, Lateness};
 use super::permutation::Permutation;
 use super::rendezvous::Place;
 use crate::endpoint::EndpointId;
@@ -27,10 +27,15 @@ impl Row<'_> {
     /// Returns the candidate with the least time under a seed; ties go to the lower id.
     /// `is_candidate` is called for those alone that would be chosen if they were candidates.
     pub(super) fn first(&self, seed: u64, is_candidate: impl Fn(Place) -> bool) -> Option<Place> {
-        let search = Search { row: *self, order: Permutation::new(seed), seed, is_candidate };
+        let search = Search {
+            row: *self,
+            order: Permutation::new(seed),
+            draws: Draws::new(seed),
+            is_candidate,
+        };
         match self.doors.residents() {
             Some(residents) => search.by_rank(residents).or_else(|| search.through_all::<32>()),
-            None if self.ids.len() <= 8 => search.through_all::<8>(),
+            None if self.ids.len() <= 8 => search.at_once::<8>(),
             None if self.ids.len() <= 16 => search.through_all::<16>(),
             None => search.through_all::<32>(),
         }
@@ -41,7 +46,7 @@ impl Row<'_> {
 struct Search<'a, F> {
     row: Row<'a>,
     order: Permutation,
-    seed: u64,
+    draws: Draws,
     is_candidate: F,
 }
 
@@ -49,6 +54,35 @@ struct Search<'a, F> {
 type Late = (Lateness, Place);
 
 impl<F: Fn(Place) -> bool> Search<'_, F> {
+    /// Looks at all members at once, which are no more than there are lanes. Where draws count, it
+    /// computes the time of each, because a branch that depends on draws costs more.
+    #[inline(never)]
+    fn at_once<const LANES: usize>(&self) -> Option<Place> {
+        let doors = self.row.doors.in_blocks::<LANES>().first()?;
+        let weights = self.row.weights.first_chunk::<LANES>()?;
+        let middles = self.order.middles(*doors);
+        let ranks = self.order.ranks(middles);
+        if !is_drawn(weights) {
+            let mut open = [0; LANES];
+            open.iter_mut().zip(shares(weights)).for_each(|(it, share)| *it = mask(share != 0));
+            return self.least_rank(ranks, &mut open, 0, None).map(|(_, place)| place);
+        }
+        let draws = self.order.draws(middles);
+        let (mut least, mut first, mut is_tied) = (Lateness::NEVER, 0, false);
+        let members = doors.iter().zip(weights).zip(ranks).zip(draws).take(self.row.ids.len());
+        for (place, (((door, weight), rank), upper)) in members.enumerate() {
+            let time = Lateness::of(rank, upper, self.draws.of(*door), *weight);
+            is_tied = (time == least) | (is_tied & (time > least));
+            first = if time < least { place } else { first };
+            least = least.min(time);
+        }
+        // Ties and those that are no candidates are seldom; the general way knows them all.
+        match !is_tied && least != Lateness::NEVER && (self.is_candidate)(Place(first)) {
+            true => Some(Place(first)),
+            false => self.through_all::<LANES>(),
+        }
+    }
+
     /// Looks at all members, as many at once as there are lanes.
     #[inline(never)]
     fn through_all<const LANES: usize>(&self) -> Option<Place> {
@@ -75,25 +109,50 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
                 }
                 (closed, draws)
             });
-            while let Some((rank, lane)) = least(ranks, open, opened.map(|(rank, _)| rank)) {
-                let place = Place(start | lane);
-                if (self.is_candidate)(place) {
-                    opened = Some((rank, place));
-                    break;
-                }
-                open = without(open, lane);
-            }
-            if let Some((mut early, draws)) = closed {
-                let bar = opened.map_or(u16::MAX, |(rank, _)| rank);
-                early.iter_mut().zip(ranks).for_each(|(it, rank)| *it &= mask(rank <= bar));
-                while let Some(lane) = first_lane(early) {
-                    let (rank, upper) = (*ranks.get(lane)?, *draws.get(lane)?);
-                    self.meet_again(&mut late, Place(start | lane), rank, upper);
-                    early = without(early, lane);
-                }
+            opened = self.least_rank(ranks, &mut open, start, opened).or(opened);
+            let Some((mut early, draws)) = closed else { continue };
+            // Of the closed ones, those alone can be earlier whose ranks are less.
+            let bar = opened.map_or(u16::MAX, |(rank, _)| rank);
+            early.iter_mut().zip(ranks).for_each(|(it, rank)| *it &= mask(rank <= bar));
+            let mut lanes = bits(&early);
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                let (rank, upper) = (*ranks.get(lane)?, *draws.get(lane)?);
+                self.meet_again(&mut late, Place(start | lane), rank, upper);
+                lanes &= lanes.wrapping_sub(1);
             }
         }
         self.earlier(opened, late)
+    }
+
+    /// Returns the least of the ranks whose lanes are set, if it is less than the best so far, with
+    /// its candidate. The lanes of others that are less are unset.
+    #[inline(always)]
+    fn least_rank<const LANES: usize>(
+        &self,
+        ranks: [u16; LANES],
+        open: &mut [u16; LANES],
+        start: usize,
+        best: Option<(u16, Place)>,
+    ) -> Option<(u16, Place)> {
+        loop {
+            let least = least_of(&ranks, open);
+            if best.is_some_and(|(best, _)| best <= least) {
+                return None;
+            }
+            let mut hits = *open;
+            hits.iter_mut().zip(ranks).for_each(|(hit, rank)| *hit &= mask(rank == least));
+            let lanes = bits(&hits);
+            if lanes == 0 {
+                return None;
+            }
+            let lane = lanes.trailing_zeros() as usize;
+            let place = Place(start | lane);
+            if (self.is_candidate)(place) {
+                return Some((least, place));
+            }
+            *open.get_mut(lane)? = 0;
+        }
     }
 
     /// Turns the ranks into doors, the first rank first, until one is the door of a candidate and
@@ -102,8 +161,9 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
     #[inline(never)]
     fn by_rank(&self, residents: &Residents) -> Option<Place> {
         let mut late: Option<Late> = None;
-        let starts = (0..=u16::MAX).step_by(LANES).take(self.row.ids.len().div_ceil(LANES / 4));
-        for start in starts {
+        let turns = self.row.ids.len().div_ceil(LANES / 4).min((1 << 16) / LANES);
+        for turn in (0..=u16::MAX).take(turns) {
+            let start = turn.wrapping_mul(LANES as u16);
             if late.is_some_and(|(time, _)| time < Lateness::of_rank(start)) {
                 return late.map(|(_, place)| place);
             }
@@ -111,12 +171,12 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
             ranks.iter_mut().zip(0..).for_each(|(rank, lane)| *rank = rank.wrapping_add(lane));
             let middles = self.order.middles_of_ranks(ranks);
             let doors = self.order.doors(middles);
-            for (turn, four) in doors.as_chunks::<4>().0.iter().enumerate() {
-                // Most belong to no member: one branch for four.
-                if !four.iter().fold(false, |any, door| any | residents.has(*door)) {
+            for (turn, eight) in doors.as_chunks::<8>().0.iter().enumerate() {
+                // Most belong to no member: one branch for eight.
+                if !eight.iter().fold(false, |any, door| any | residents.has(*door)) {
                     continue;
                 }
-                for (lane, door) in (turn << 2..).zip(four) {
+                for (lane, door) in (turn << 3..).zip(eight) {
                     let Some(place) = residents.at(*door) else { continue };
                     let (rank, middle) = (*ranks.get(lane)?, *middles.get(lane)?);
                     if self.opens(&mut late, place, rank, middle) {
@@ -151,11 +211,8 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
     fn meet_again(&self, late: &mut Option<Late>, place: Place, rank: u16, upper: u16) {
         let door = self.row.doors.of_members().get(place.0);
         let (Some(door), Some(weight)) = (door, self.row.weights.get(place.0)) else { return };
-        let draw = Draw::new(self.seed, *door);
-        let time = match draw.opens(upper, *weight) {
-            true => Lateness::of_rank(rank),
-            false => Lateness::again(rank, draw, *weight),
-        };
+        let draw = self.draws.of(*door);
+        let time = Lateness::of(rank, upper, draw, *weight);
         if late.is_none_or(|late| self.is_earlier((time, place), late))
             && (self.is_candidate)(place)
         {
@@ -185,7 +242,7 @@ const LANES: usize = 16;
 
 /// Returns the greatest upper half of a draw that may open the door of an endpoint with this weight
 /// in hundredths, 1 to 100: weight / 100 of 65 536, rounded down. At that very number the lower half
-/// decides, so less than that counts as open: see [`Draw::opens`].
+/// decides, so less than that counts as open: see [`Draw::opens`](super::lateness::Draw::opens).
 #[inline(always)]
 fn greatest_that_opens(share: u16) -> u16 {
     // 65 536 / 100 is 655 + 36 / 100; 656 / 65 536 is 1 / 100 rounded up, near enough for 3 600.
@@ -197,22 +254,6 @@ fn greatest_that_opens(share: u16) -> u16 {
 #[inline(always)]
 const fn mask(is: bool) -> u16 {
     if is { u16::MAX } else { 0 }
-}
-
-/// Returns the least of the ranks whose lanes are set, and its lane, if it is less than the best.
-#[inline(always)]
-fn least<const LANES: usize>(
-    ranks: [u16; LANES],
-    set: [u16; LANES],
-    best: Option<u16>,
-) -> Option<(u16, usize)> {
-    let least = least_of(&ranks, &set);
-    if best.is_some_and(|best| best <= least) {
-        return None;
-    }
-    let mut hits = set;
-    hits.iter_mut().zip(ranks).for_each(|(hit, rank)| *hit &= mask(rank == least));
-    Some((least, first_lane(hits)?))
 }
 
 /// Returns the weights in hundredths, one for each lane. Called, not inlined, as [`least_of`].
@@ -239,35 +280,29 @@ fn least_of<const LANES: usize>(numbers: &[u16; LANES], set: &[u16; LANES]) -> u
     numbers.iter().zip(set).map(|(number, set)| number | !set).fold(u16::MAX, u16::min)
 }
 
-/// Returns the first lane that is set. A lane's own number takes part in a minimum, as vectors have
-/// no other way to the place of one.
-#[inline(always)]
-fn first_lane<const LANES: usize>(set: [u16; LANES]) -> Option<usize> {
-    let first = usize::from(least_of(&const { numbered() }, &set));
-    (first < LANES).then_some(first)
+/// Returns the lanes that are set, the first in the lowest bit. Called, not inlined, as [`least_of`].
+#[inline(never)]
+fn bits<const LANES: usize>(set: &[u16; LANES]) -> u32 {
+    let of_half = |half: &[u16]| {
+        half.iter()
+            .zip(const { single_bits::<16>() })
+            .fold(0, |bits, (lane, bit)| bits | lane & bit)
+    };
+    let (low, high) = set.split_at(LANES.min(16));
+    u32::from(of_half(high)) << 16 | u32::from(of_half(low))
 }
 
-/// Unsets a lane.
-#[inline(always)]
-fn without<const LANES: usize>(mut set: [u16; LANES], lane: usize) -> [u16; LANES] {
-    for (set, number) in set.iter_mut().zip(const { numbered::<LANES>() }) {
-        *set &= mask(usize::from(number) != lane);
-    }
-    set
-}
-
-/// Returns the numbers of the lanes.
+/// Returns a number of one bit for each lane.
 #[expect(
     clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     reason = "evaluated by the compiler"
 )]
-const fn numbered<const LANES: usize>() -> [u16; LANES] {
+const fn single_bits<const LANES: usize>() -> [u16; LANES] {
     let mut lanes = [0; LANES];
     let mut lane = 0;
     while lane < LANES {
-        lanes[lane] = lane as u16;
+        lanes[lane] = 1 << lane;
         lane += 1;
     }
     lanes
