@@ -21,6 +21,7 @@ use std::sync::Arc;
 mod candidates;
 mod doors;
 mod in_flight;
+mod lanes;
 mod lateness;
 mod log2;
 mod opening;

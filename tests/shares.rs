@@ -163,7 +163,7 @@ fn every_endpoint_of_a_large_pool_has_its_share() {
     }
 }
 
-/// manual::design, Why doors: "1.08 × as many choices change as must". When a door is taken away
+/// manual::design, Why doors: "1.1 × as many choices change as must". When a door is taken away
 /// its member takes another, so that some choices move between two that were there before. 200 of
 /// 10 000 join at once, as one alone takes a door away or does not.
 #[test]

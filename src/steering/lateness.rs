@@ -7,7 +7,7 @@ use crate::limits::Weight;
 
 /// A time of a choice, in units of which 2^31 are one doubling: the least wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Lateness(u64);
+pub(super) struct Lateness(pub(super) u64);
 
 impl Lateness {
     /// The time of an endpoint that cannot be chosen.

@@ -7,6 +7,7 @@
 //! A test holds both to the plain definition, a sort of all times.
 
 use super::doors::{Doors, Residents};
+use super::lanes::{bits, is_drawn, least_of, mask, shares};
 use super::lateness::{Draws, Lateness};
 use super::permutation::Permutation;
 use super::rendezvous::Place;
@@ -25,7 +26,7 @@ pub(super) struct Row<'a> {
 
 impl Row<'_> {
     /// Returns the candidate with the least time under a seed; ties go to the lower id.
-    /// `is_candidate` is called for those alone that would be chosen if they were candidates.
+    /// `is_candidate` is called for those alone that are the best so far.
     pub(super) fn first(&self, seed: u64, is_candidate: impl Fn(Place) -> bool) -> Option<Place> {
         let search = Search {
             row: *self,
@@ -240,72 +241,14 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
 /// The number of ranks that are turned into doors at once.
 const LANES: usize = 16;
 
-/// Returns the greatest upper half of a draw that may open the door of an endpoint with this weight
-/// in hundredths, 1 to 100: weight / 100 of 65 536, rounded down. At that very number the lower half
-/// decides, so less than that counts as open: see [`Draw::opens`](super::lateness::Draw::opens).
+/// Returns the greatest upper half of a draw with which the door of an endpoint opens, whatever the
+/// lower half is. The weight is in hundredths, 1 to 100. With the next number the lower half decides,
+/// so the door counts as closed at first: see [`Draw::opens`](super::lateness::Draw::opens).
 #[inline(always)]
 fn greatest_that_opens(share: u16) -> u16 {
     // 65 536 / 100 is 655 + 36 / 100; 656 / 65 536 is 1 / 100 rounded up, near enough for 3 600.
     let hundredths = u32::from(share.wrapping_mul(36)) * 656;
     share.wrapping_mul(655).wrapping_add((hundredths >> 16) as u16).wrapping_sub(1)
-}
-
-/// All bits for true: a lane as a comparison of vectors makes it.
-#[inline(always)]
-const fn mask(is: bool) -> u16 {
-    if is { u16::MAX } else { 0 }
-}
-
-/// Returns the weights in hundredths, one for each lane. Called, not inlined, as [`least_of`].
-#[inline(never)]
-fn shares<const LANES: usize>(weights: &[Weight; LANES]) -> [u16; LANES] {
-    let mut shares = [0; LANES];
-    shares.iter_mut().zip(weights).for_each(|(share, weight)| *share = weight.get().into());
-    shares
-}
-
-/// Returns whether a weight is neither 0 nor 1, so that some doors may be closed.
-#[inline(always)]
-fn is_drawn<const LANES: usize>(weights: &[Weight; LANES]) -> bool {
-    // 0 becomes the greatest number.
-    let is_partial = |it: &Weight| it.get().wrapping_sub(1) < Weight::MAX.get().wrapping_sub(1);
-    weights.iter().fold(false, |any, weight| any | is_partial(weight))
-}
-
-/// Returns the least of the numbers whose lanes are set; the greatest number where none is less.
-/// Called, not inlined: where the compiler knows that each lane is all or nothing it takes one after
-/// the other.
-#[inline(never)]
-fn least_of<const LANES: usize>(numbers: &[u16; LANES], set: &[u16; LANES]) -> u16 {
-    numbers.iter().zip(set).map(|(number, set)| number | !set).fold(u16::MAX, u16::min)
-}
-
-/// Returns the lanes that are set, the first in the lowest bit. Called, not inlined, as [`least_of`].
-#[inline(never)]
-fn bits<const LANES: usize>(set: &[u16; LANES]) -> u32 {
-    let of_half = |half: &[u16]| {
-        half.iter()
-            .zip(const { single_bits::<16>() })
-            .fold(0, |bits, (lane, bit)| bits | lane & bit)
-    };
-    let (low, high) = set.split_at(LANES.min(16));
-    u32::from(of_half(high)) << 16 | u32::from(of_half(low))
-}
-
-/// Returns a number of one bit for each lane.
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler"
-)]
-const fn single_bits<const LANES: usize>() -> [u16; LANES] {
-    let mut lanes = [0; LANES];
-    let mut lane = 0;
-    while lane < LANES {
-        lanes[lane] = 1 << lane;
-        lane += 1;
-    }
-    lanes
 }
 
 #[cfg(test)]
