@@ -186,7 +186,7 @@ fn a_record_that_cannot_be_read_is_replaced() {
     gateway.fetch(&of(1)).assert_ok();
     wait_for_sessions(&redis, 1);
     let key = redis.keys().remove(0);
-    redis.set(&key, b"\x02 of a later version");
+    redis.set(&key, b"\x03 of a version that is to come");
     assert_eq!(gateway.fetch(&of(1)).outcome(), "created:unreadable");
     wait_until("the replacement", || redis.ask::<usize>(&["STRLEN", &key]) == 20);
     assert_eq!(gateway.fetch(&of(1)).outcome(), "kept");
