@@ -29,7 +29,7 @@
 //! use session_affinity::callbacks::Flow;
 //! use session_affinity::cookies::FieldChange; // `Remove(name)` or `Append(name, value)`
 //! use session_affinity::exchange::is_own_side;
-//! use session_affinity::{Affinity, entropy, MemoryStore, NoRoute, Pools, RequestMeta, Scheme, SessionStore, UnixTime};
+//! use session_affinity::{Affinity, entropy, MemoryStore, NoRoute, Pools, RequestMeta, ResponseMeta, Scheme, SessionStore, UnixTime};
 //!
 //! struct Proxy {
 //!     affinity: Affinity,
@@ -66,7 +66,8 @@
 //!     }
 //!
 //!     fn on_response(&self, status: StatusCode, headers: &HeaderMap, flow: &mut Flow<SocketAddr>) -> impl Iterator<Item = FieldChange> {
-//!         let (changes, write) = flow.settle(&self.affinity, status).changes(headers);
+//!         let response = ResponseMeta::new(status, headers);
+//!         let (changes, write) = flow.settle_response(&self.affinity, response).changes(headers);
 //!         let Ok(()) = self.store.commit(write); // a store in memory has no errors
 //!         changes
 //!     }

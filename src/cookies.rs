@@ -14,6 +14,7 @@ mod set_cookie;
 
 pub use attributes::{CookieAttributes, InvalidAttributes, Lifetime, SameSite, Secure};
 pub use cache_guard::CacheGuard;
+pub(crate) use cache_guard::is_targeted;
 pub use field_change::FieldChange;
 pub use name::{CookieName, InvalidCookieName};
 pub(crate) use response_cookie::ResponseCookie;

@@ -70,8 +70,10 @@ pub use own_side::is_own_side;
 ///    sends. Where no connection could be made it gives the request back, whole, in
 ///    [`Failed::Unconnected`]: another endpoint is tried as the failover mode allows. Any other
 ///    failure ends the exchange.
-/// 4. When the endpoint has answered it settles: the response gets its `Set-Cookie` or issued
-///    header, the store its write. A 304 gets neither. Of the interim responses (1xx) 101 is
+/// 4. When the endpoint has answered it drops what the response says under the name of the policy's
+///    own cookie or header ([`Affinity::strip_response`](crate::Affinity::strip_response)), shows the
+///    response to the policy, and settles: the response gets its `Set-Cookie` or issued header, the
+///    store its write. A 304 gets no field. Of the interim responses (1xx) 101 is
 ///    settled; any other one is passed on as it is, and promises nothing.
 ///
 /// The extensions of a response that was settled have the [`Trace`](crate::Trace) of the request,

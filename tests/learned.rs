@@ -75,7 +75,7 @@ fn written(
     })
 }
 
-/// manual::choosing, Clients: "the endpoint that has made the session keeps it", and "A 304 teaches nothing."
+/// manual::choosing, Clients: "the endpoint that has made the session keeps it".
 #[test]
 fn what_is_written_after_each_kind_of_response() {
     let pin = Pin { endpoint: eu(1), issued: NOW, expires: NOW.saturating_add(60) };
@@ -109,11 +109,12 @@ fn what_is_written_after_each_kind_of_response() {
         let found = written(cookie, transition, response);
         assert_eq!(found.as_deref(), expected, "{cookie:?} {transition:?} {response:?}");
     }
-    for status in [101, 204, 302, 401, 500] {
+    // A client heeds the Set-Cookie of a 304 too (RFC 6265 section 3).
+    for status in [101, 204, 302, 304, 401, 500] {
         let begun = self::response(status, &[other]);
         assert_eq!(written(None, created, &begun).as_deref(), Some("create b at eu-2"), "{status}");
     }
-    for status in [100, 103, 304] {
+    for status in [100, 103] {
         let begun = self::response(status, &[other]);
         assert_eq!(written(None, created, &begun), None, "{status}");
         assert_eq!(written(Some("a"), kept, &begun).as_deref(), Some("touch a"), "{status}");
@@ -180,7 +181,6 @@ fn a_flow_shows_the_response_to_the_policy() {
         settlement.store_write.map(|write| write.key)
     };
     assert_eq!(settle(200), Some(key("a")));
-    assert_eq!(settle(304), None);
     assert_eq!(settle(103), None, "it is no answer yet");
 }
 

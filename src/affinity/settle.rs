@@ -3,9 +3,13 @@
 use super::attempt::Attempt;
 use super::visit::Session;
 use super::{Affinity, census};
+use crate::endpoint::EndpointId;
+use crate::endpoint::mark::Mark;
 use crate::policy::{AffinityPolicy, Served, Settlement, Transition};
 use crate::pools::Pools;
 use crate::response::ResponseMeta;
+use crate::store::WriteKind;
+use crate::time::UnixTime;
 
 impl<P: AffinityPolicy> Affinity<P> {
     /// Step 4, only after the endpoint has answered: returns the cookie or the issued header for the
@@ -78,6 +82,27 @@ impl<P: AffinityPolicy> Affinity<P> {
         if let Some(pinned) = pinned {
             census::note(pinned, transition, &settlement, self.policy.life(), now);
         }
+        if let (Transition::Lent { endpoint, .. }, Some(mark)) = (transition, mark) {
+            self.note_begun(endpoint, mark, &settlement, now);
+        }
         settlement
+    }
+
+    /// Notes the session that a policy has learned from the response to a request that was lent: it
+    /// begins where that request was served.
+    fn note_begun(
+        &self,
+        endpoint: EndpointId,
+        mark: &Mark,
+        settlement: &Settlement,
+        now: UnixTime,
+    ) {
+        let begins = settlement.store_write.as_ref().is_some_and(
+            |write| matches!(write.kind, WriteKind::Create(at) | WriteKind::Replace(at) if at == endpoint),
+        );
+        if begins {
+            let created = Transition::Created { endpoint };
+            census::note(mark, created, settlement, self.policy.life(), now);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use crate::cookies::FieldChange;
+use crate::cookies::{FieldChange, is_targeted};
 use crate::names::checked_text;
 
 /// The name of a header that carries the token in place of a cookie, for clients that keep no
@@ -35,7 +35,8 @@ impl IssuedHeader {
         let field = HeaderName::try_from(&name).ok().filter(|_| name.len() <= 256);
         let Some(field) = field else { return Err(InvalidIssuedHeader::Name(name)) };
         let known = field.as_str();
-        if RESERVED.contains(&known) || FAMILIES.iter().any(|start| known.starts_with(start)) {
+        let is_reserved = RESERVED.contains(&known) || is_targeted(&field);
+        if is_reserved || FAMILIES.iter().any(|start| known.starts_with(start)) {
             return Err(InvalidIssuedHeader::Reserved(name));
         }
         Ok(Self(field))
@@ -163,7 +164,7 @@ const RESERVED: [&str; 58] = [
 ];
 
 /// The beginnings of families of names that are refused whole.
-const FAMILIES: [&str; 9] = [
+const FAMILIES: [&str; 10] = [
     "accept",
     "access-control-",
     "content-",
@@ -171,6 +172,7 @@ const FAMILIES: [&str; 9] = [
     "if-",
     "proxy-",
     "sec-",
+    "x-accel-",
     "x-forwarded-",
     "x-original-",
 ];

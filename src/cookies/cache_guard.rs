@@ -68,7 +68,7 @@ impl CacheGuard {
 }
 
 /// Returns whether some caches obey this field in place of `Cache-Control`.
-fn is_targeted(name: &HeaderName) -> bool {
+pub(crate) fn is_targeted(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("-cache-control")
         || ["surrogate-control", "edge-control", "x-accel-expires"].contains(&name)

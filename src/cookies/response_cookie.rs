@@ -17,29 +17,56 @@ pub(crate) enum ResponseCookie<'a> {
 }
 
 impl<'a> ResponseCookie<'a> {
-    /// Returns the last `Set-Cookie` line of this name: it takes the place of those before it.
+    /// Returns what a client does with the cookies of this name. A line takes the place of those
+    /// before it that have its path and domain (RFC 6265 section 5.3); of what is left the last cookie
+    /// that is set counts, as one of another path or domain stays where one is removed.
     pub(crate) fn of(name: &CookieName, headers: &'a HeaderMap, now: UnixTime) -> Option<Self> {
-        let lines = headers.get_all(SET_COOKIE).iter().rev();
-        lines.map(|line| Self::read(name, line.as_bytes(), now)).find_map(|cookie| cookie)
+        let mut left: Vec<(Scope<'a>, Self)> = Vec::new();
+        for line in headers.get_all(SET_COOKIE).iter().rev() {
+            let Some((scope, cookie)) = Self::read(name, line.as_bytes(), now) else { continue };
+            if left.iter().all(|(later, _)| *later != scope) {
+                left.push((scope, cookie));
+            }
+        }
+        let set = left.iter().find(|(_, cookie)| matches!(cookie, Self::Set(_)));
+        set.or(left.first()).map(|(_, cookie)| *cookie)
     }
 
     /// Reads one line as RFC 6265 section 5.2 says; `None` for a cookie of another name.
-    fn read(name: &CookieName, line: &'a [u8], now: UnixTime) -> Option<Self> {
+    fn read(name: &CookieName, line: &'a [u8], now: UnixTime) -> Option<(Scope<'a>, Self)> {
         let mut parts = parts(line);
         let (key, value) = pair(parts.next()?);
         let value = value.filter(|_| key == name.as_str().as_bytes())?;
         // `Max-Age` has precedence, and the last attribute of a name counts.
         let (mut max_age, mut expires) = (None, None);
+        let mut scope = Scope::default();
         for (attribute, value) in parts.map(pair) {
             let value = value.unwrap_or_default();
             if attribute.eq_ignore_ascii_case(b"max-age") {
                 max_age = is_over(value).or(max_age);
             } else if attribute.eq_ignore_ascii_case(b"expires") {
                 expires = read_date(value).map(|end| end <= now).or(expires);
+            } else if attribute.eq_ignore_ascii_case(b"path") {
+                scope.path = value;
+            } else if attribute.eq_ignore_ascii_case(b"domain") {
+                scope.domain = value.strip_prefix(b".").unwrap_or(value);
             }
         }
         let is_removed = value.is_empty() || max_age.or(expires).unwrap_or(false);
-        Some(if is_removed { Self::Removed } else { Self::Set(value) })
+        Some((scope, if is_removed { Self::Removed } else { Self::Set(value) }))
+    }
+}
+
+/// The path and the domain of a cookie, as its line states them.
+#[derive(Clone, Copy, Default)]
+struct Scope<'a> {
+    path: &'a [u8],
+    domain: &'a [u8],
+}
+
+impl PartialEq for Scope<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.domain.eq_ignore_ascii_case(other.domain)
     }
 }
 
@@ -132,10 +159,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_of_another_path_or_domain_is_another_cookie() {
+        for other in ["SID=; Path=/app; Max-Age=0", "SID=; Domain=example.com; Max-Age=0"] {
+            assert_eq!(of(&["SID=1", other]).as_deref(), Some("1"), "{other}");
+            assert_eq!(of(&[other, "SID=1"]).as_deref(), Some("1"), "{other}");
+            assert_eq!(of(&["SID=; Max-Age=0", other]).as_deref(), Some("removed"), "{other}");
+        }
+    }
+
+    #[test]
     fn the_last_line_of_the_name_counts() {
         assert_eq!(of(&["SID=1", "SID=2", "other=3"]).as_deref(), Some("2"));
         assert_eq!(of(&["SID=1", "SID=; Max-Age=0"]).as_deref(), Some("removed"));
         assert_eq!(of(&["SID=; Max-Age=0", "SID=1"]).as_deref(), Some("1"));
+        let same = ["SID=1; Domain=.Example.com; Path=/", "SID=; path=/; domain=example.COM"];
+        assert_eq!(of(&same).as_deref(), Some("removed"));
         assert_eq!(of(&[]), None);
     }
 }

@@ -15,8 +15,6 @@ use crate::request::RequestMeta;
 use crate::store::WriteKind;
 use crate::time::UnixTime;
 
-use http::StatusCode;
-
 /// Keeps the pin in a store, under the application's own session cookie, and learns it from the
 /// response that sets the cookie: the endpoint that has made the session gets its next request.
 /// HAProxy: `stick store-response res.cook(NAME)` with `stick on req.cook(NAME)`; nginx: `sticky
@@ -28,9 +26,9 @@ use http::StatusCode;
 ///
 /// | the response | is written |
 /// |---|---|
-/// | sets the cookie to a value that the request did not have | *create*: a record of the new value, for the endpoint that has answered; the record of the old one stays until it idles out |
+/// | sets the cookie to another value than that of the request's first cookie | *create*: a record of the new value, for the endpoint that has answered; the record of the old one stays until it idles out |
 /// | removes the cookie: an empty value, `Max-Age` 0 or less, or `Expires` in the past | *remove*: the record of the request's cookie |
-/// | does neither, or is a 304 | as for a header session; nothing for a request without the cookie |
+/// | does neither | as for a header session; nothing for a request without the cookie |
 ///
 /// The policy has to see the response: [`Affinity::settle_response`](crate::Affinity::settle_response)
 /// shows it, and so do [`Exchange`](crate::Exchange) and the tower layer. The cookie goes upstream,
@@ -75,7 +73,7 @@ impl LearnedPolicy {
     /// Returns what the response does to the application's cookie.
     fn learned<'a>(&self, served: &Served<'a>) -> Option<ResponseCookie<'a>> {
         let response = served.response?;
-        if response.status == StatusCode::NOT_MODIFIED || is_interim(response.status) {
+        if is_interim(response.status) {
             return None;
         }
         ResponseCookie::of(&self.name, response.headers, served.now)
@@ -128,9 +126,10 @@ impl AffinityPolicy for LearnedPolicy {
         self.header.forget(forgotten)
     }
 
-    /// The cookie that clients may have from another policy.
+    /// The cookie that clients may have from another policy. `None` where the application's own has
+    /// that name: it goes upstream.
     fn carrier(&self) -> Option<&Carrier> {
-        self.header.carrier()
+        self.header.carrier().filter(|carrier| carrier.cookie_name() != Some(&self.name))
     }
 
     fn life(&self) -> Life {

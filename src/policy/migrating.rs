@@ -22,14 +22,17 @@ use crate::time::UnixTime;
 /// - The session is live at the endpoint that the [`ForeignCookie`] names, so the tables hold for it.
 ///   Where another session would be kept, its outcome is
 ///   [`Outcome::Migrated`](crate::Outcome::Migrated): when that label is gone from the metrics, the
-///   old cookies are gone.
+///   cookies that the old proxy had made are gone.
 /// - A response that brings our cookie takes the foreign ones back, and they are stripped from
 ///   upstream requests; both unless they are the application's. A request that is lent writes
 ///   nothing: the old cookie stays.
 ///
 /// The end of a foreign session is unknown, and it becomes a session of ours at any time, on a
 /// draining endpoint too. So the life is [`Life::Unknown`]: while the policy is used, each drain takes
-/// its whole duration. Afterwards use the wrapped policy itself: its cookies go on.
+/// its whole duration. Afterwards use the wrapped policy itself: its cookies go on. With
+/// [`ForeignFormat::Prefix`](super::ForeignFormat::Prefix) clients keep the prefix for as long as the
+/// application's cookie lives, whatever the label says, and this policy alone cuts it off: keep it,
+/// after [`with_until`](Self::with_until) too, until those cookies have expired.
 ///
 /// ```
 /// use session_affinity::cookies::{CookieName, SetCookie};
@@ -68,7 +71,8 @@ impl<P: AffinityPolicy> MigratingPolicy<P> {
         }
     }
 
-    /// Adds a foreign cookie. Those before it are read first.
+    /// Adds a foreign cookie. Those before it are read first. Its name must be another one than that
+    /// of the wrapped policy's cookie, which is read first and would be of that name.
     #[must_use]
     pub fn with_cookie(mut self, cookie: ForeignCookie) -> Self {
         self.cookies.push(cookie);
@@ -85,7 +89,10 @@ impl<P: AffinityPolicy> MigratingPolicy<P> {
 
     /// Adds the lines that take the foreign cookies back.
     fn taking_back(&self, settlement: Settlement) -> Settlement {
-        let removals = self.cookies.iter().filter_map(ForeignCookie::removal).cloned();
+        let ours = self.policy.carrier().and_then(Carrier::cookie_name);
+        // The removal of a cookie of our name would take the new one back.
+        let foreign = self.cookies.iter().filter(|cookie| Some(cookie.name()) != ours);
+        let removals = foreign.filter_map(ForeignCookie::removal).cloned();
         removals.fold(settlement, Settlement::with_removal)
     }
 }
