@@ -1,5 +1,5 @@
 //! The quality of the choice of an endpoint: shares, second choices, moves. manual::design, Doors, to
-//! the letter: "It is exact because it is the thinning of a Poisson process".
+//! the letter: "It is exact, but for the steps of the ranks, because it is the thinning of a Poisson process".
 //!
 //! As `cargo test` runs them, with some 10^5 choices, these tests see a share that is off by percent.
 //! `STEERING=full cargo test --release --test shares -- --nocapture` makes 10^7 choices of each kind,

@@ -51,7 +51,8 @@ impl<T> Pools<T> {
     ///
     /// # Errors
     /// [`InvalidPools::UnknownPool`] when this snapshot has no pool of this name, and the error of
-    /// [`PoolsBuilder::build`] when the name of an endpoint is invalid or occurs twice.
+    /// [`PoolsBuilder::build`] when the name of an endpoint is invalid or occurs twice, when two names
+    /// have the same id, and when the list has more than 32 768 endpoints.
     pub fn with_endpoints_of(
         &self,
         pool: &str,

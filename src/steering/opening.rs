@@ -28,6 +28,11 @@ impl Row<'_> {
     /// Returns the candidate with the least time under a seed; ties go to the lower id.
     /// `is_candidate` is called for those alone that are the best so far.
     pub(super) fn first(&self, seed: u64, is_candidate: impl Fn(Place) -> bool) -> Option<Place> {
+        // One member needs no order.
+        if let ([_], Some(weight)) = (self.ids, self.weights.first()) {
+            let is_chosen = *weight > Weight::ZERO && is_candidate(Place(0));
+            return is_chosen.then_some(Place(0));
+        }
         let search = Search {
             row: *self,
             order: Permutation::new(seed),
@@ -157,12 +162,14 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
     }
 
     /// Turns the ranks into doors, the first rank first, until one is the door of a candidate and
-    /// opens. Returns `None` after four times as many ranks as there are members: so few of them are
-    /// eligible that looking at all is the shorter way.
+    /// opens. Returns `None` after as many ranks as there are members, and enough for eight of them to
+    /// be met: so few of them are eligible that looking at all is the shorter way.
     #[inline(never)]
     fn by_rank(&self, residents: &Residents) -> Option<Place> {
         let mut late: Option<Late> = None;
-        let turns = self.row.ids.len().div_ceil(LANES / 4).min((1 << 16) / LANES);
+        let members = self.row.ids.len();
+        let ranks = members.max((1_usize << 19).checked_div(members).unwrap_or(0));
+        let turns = ranks.div_ceil(LANES).min((1 << 16) / LANES);
         for turn in (0..=u16::MAX).take(turns) {
             let start = turn.wrapping_mul(LANES as u16);
             if late.is_some_and(|(time, _)| time < Lateness::of_rank(start)) {

@@ -300,7 +300,9 @@ impl RedisStore {
             Ok(record) => record,
             Err(error) => {
                 report(&error);
-                self.recall(&lookup)
+                // What is merely late may have been replaced by another gateway meanwhile.
+                let is_up = self.health().connection == StoreConnection::Up;
+                if is_up { Record::Unreachable } else { self.recall(&lookup) }
             }
         }
     }

@@ -49,6 +49,12 @@ impl Limits {
             shutdown: time("shutdown_timeout_ms", file.shutdown_timeout_ms, 30_000)?,
         })
     }
+
+    /// The number of idle connections to all endpoints together: a quarter of the files, less those of
+    /// the administrator and some for the store.
+    pub(crate) fn idle_upstreams(&self) -> usize {
+        (self.connections.saturating_mul(2) / 3).saturating_sub(80)
+    }
 }
 
 /// Returns the limit of connections: by default three eighths of the file descriptors. Each

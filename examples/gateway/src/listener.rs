@@ -102,7 +102,8 @@ async fn converse(
             _ = connection.as_mut() => return,
             _ = stopped.wait_for(|stopped| *stopped) => break,
             // An error means that the listener has ended, and so does this.
-            wanted = wanted.changed() => if wanted.is_ok() && idle.may_give_way() { return },
+            // Gracefully: the end of the last answer may still wait for a slow client.
+            wanted = wanted.changed() => if wanted.is_ok() && idle.may_give_way() { break },
         }
     }
     connection.as_mut().graceful_shutdown();

@@ -141,10 +141,11 @@ fn version_2(bytes: &[u8]) -> Result<Parsed, Malformed> {
     Ok(Parsed::Whole { length, client })
 }
 
-/// Refuses another version than 2, and commands, families and protocols that are not known.
+/// Refuses another version than 2, and commands, families and protocols that are not known. The family
+/// of a connection that the proxy itself has made (`LOCAL`) is ignored.
 fn known(command: u8, family: u8) -> Result<(), Malformed> {
     let is_command = matches!(command, 0x20 | 0x21);
-    let is_family = family >> 4 <= 3 && family & 0xf <= 2;
+    let is_family = command == 0x20 || (family >> 4 <= 3 && family & 0xf <= 2);
     (is_command && is_family).then_some(()).ok_or(Malformed)
 }
 
@@ -263,7 +264,6 @@ mod tests {
             (0x2f, 0x00, &[]),
             (0x21, 0x41, &[0; 12]),
             (0x21, 0x13, &[0; 12]),
-            (0x20, 0xff, &[]),
             (0x21, 0x11, &[0; 11]),
             (0x21, 0x21, &[0; 35]),
             (0x21, 0x31, &[0; 215]),

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::json;
+use crate::file;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
@@ -36,7 +36,7 @@ impl Running {
     /// # Errors
     /// One line that names the field, and what was expected.
     pub async fn start(file: &str) -> Result<Self, String> {
-        let settings = Settings::new(json::object(file.as_bytes())?)?;
+        let settings = Settings::new(file::parse(file.as_bytes())?)?;
         let (listen, admin) = (settings.listen, settings.admin);
         Self::with_settings(settings, listen, admin).await
     }
@@ -47,12 +47,12 @@ impl Running {
         listen: SocketAddr,
         admin: SocketAddr,
     ) -> Result<Self, String> {
+        store::connect(&settings.store).await?;
         let (listener, address) = bind("listen", listen).await?;
         let (admin_listener, admin) = bind("admin", admin).await?;
         let (stop, stopped) = watch::channel(false);
         let control = settings.control();
         let gateway = Arc::new(Gateway::new(settings, stopped.clone()));
-        store::connect(&gateway.store).await?;
         let control = Arc::new(control(gateway.clone()));
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
         let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));
@@ -65,16 +65,16 @@ impl Running {
         // An error means that all receivers are gone, so there is nothing left to stop.
         let _ = self.stop.send(true);
         let shutdown = self.gateway.limits.shutdown;
-        let ended = async {
-            (&mut self.serving).await.map_err(|error| format!("the listener failed: {error}"))?;
-            // The store may still be writing the sessions of the last responses.
-            self.gateway.store.finish().await;
-            Ok(())
+        let ended = match tokio::time::timeout(shutdown, &mut self.serving).await {
+            Ok(ended) => ended.map_err(|error| format!("the listener failed: {error}")),
+            Err(_) => {
+                Warnings::about("shutdown").warn(&InFlight(shutdown));
+                Ok(())
+            }
         };
-        tokio::time::timeout(shutdown, ended).await.unwrap_or_else(|_| {
-            Warnings::about("shutdown").warn(&InFlight(shutdown));
-            Ok(())
-        })
+        // The store may still be writing the sessions of the last responses.
+        self.gateway.store.finish().await;
+        ended
     }
 }
 

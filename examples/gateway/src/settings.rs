@@ -82,7 +82,7 @@ impl Settings {
             cookie,
             affinity,
             store,
-            pools: pools(&config, &pool_configs)?,
+            pools: pools(&config, &pool_configs, limits.idle_upstreams())?,
             warnings,
             config,
             keyring,
@@ -122,7 +122,15 @@ fn in_the_file(error: InvalidConfig) -> String {
     }
 }
 
-fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, String> {
+/// `idle` is the number of idle connections that all endpoints may have.
+fn pools(
+    config: &Config,
+    pools: &[PoolConfig],
+    idle: usize,
+) -> Result<Pools<Arc<Upstream>>, String> {
+    let endpoints: usize = pools.iter().map(|pool| pool.origins.len()).sum();
+    let share = idle.checked_div(endpoints).unwrap_or(idle);
+
     for pool in pools {
         for origin in &pool.origins {
             address(pool, origin)?;
@@ -130,7 +138,7 @@ fn pools(config: &Config, pools: &[PoolConfig]) -> Result<Pools<Arc<Upstream>>, 
     }
     // Each address has been read once already, so the substitute is never used.
     let target = |pool: &PoolConfig, origin: &OriginConfig| {
-        Arc::new(Upstream::new(address(pool, origin).unwrap_or(Address::Ip(LOOPBACK))))
+        Arc::new(Upstream::new(address(pool, origin).unwrap_or(Address::Ip(LOOPBACK)), share))
     };
     // The administrator sets health; until then an endpoint is taken to be well.
     config.pools(pools, Health::Healthy, target, upstream::in_flight).map_err(in_the_file)

@@ -113,7 +113,9 @@ pub(crate) async fn connect(store: &AnyStore) -> Result<(), String> {
     let Err(error) = store.connect().await else { return Ok(()) };
     #[cfg(feature = "redis")]
     if let Some(error) = error.downcast_ref::<session_affinity::store::RedisError>()
+        // A replica may become the primary: the name of a store can lead to it during a failover.
         && error.is_wrong_server()
+        && !matches!(error, session_affinity::store::RedisError::Replica)
     {
         return Err(format!("store: {error}"));
     }

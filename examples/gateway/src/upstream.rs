@@ -26,9 +26,9 @@ use crate::own;
 use crate::paced::Paced;
 use crate::stream::Stream;
 
-/// The greatest number of idle connections that are kept to one endpoint.
+/// The greatest number of idle connections that are kept to one endpoint of few.
 const MOST_IDLE: usize = 64;
-/// The time after which an idle connection is dropped.
+/// The age at which an idle connection is dropped, when another one is taken or kept.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// The greatest number of header lines of an answer. The default of hyper is 100.
@@ -42,6 +42,7 @@ pub(crate) const BUFFER: usize = 400 * 1024;
 pub(crate) struct Upstream {
     address: Address,
     idle: Mutex<VecDeque<Idle>>,
+    most_idle: usize,
     in_flight: InFlight,
     answered: AtomicU64,
     namesakes: AtomicU64,
@@ -59,10 +60,12 @@ pub(crate) fn in_flight(upstream: &Arc<Upstream>) -> u32 {
 }
 
 impl Upstream {
-    pub(crate) fn new(address: Address) -> Self {
+    /// `share` is the number of idle connections that all endpoints may have, divided among them.
+    pub(crate) fn new(address: Address, share: usize) -> Self {
         Self {
             address,
             idle: Mutex::default(),
+            most_idle: share.clamp(1, MOST_IDLE),
             in_flight: InFlight::default(),
             answered: AtomicU64::new(0),
             namesakes: AtomicU64::new(0),
@@ -193,7 +196,8 @@ impl Upstream {
 
     fn put_idle(&self, connection: SendRequest<Paced>) {
         let mut idle = self.idle();
-        if idle.len() >= MOST_IDLE {
+        let is_surplus = |oldest: &Idle| oldest.since.elapsed() >= LONGEST_IDLE;
+        while idle.len() >= self.most_idle || idle.front().is_some_and(is_surplus) {
             idle.pop_front();
         }
         idle.push_back(Idle { connection, since: Instant::now() });

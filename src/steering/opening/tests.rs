@@ -114,6 +114,21 @@ fn agrees_with_the_plain_definition(row: Row<'_>, seed: u64) {
     assert_eq!(both(row, seed, |place| place.0 % 2 == 1), [odd; 3]);
 }
 
+/// The law of cost: the way by rank ends before it has to look at all members.
+#[test]
+fn in_a_large_healthy_pool_a_few_ranks_are_enough() {
+    for count in [352, 1_000, 3_000] {
+        let (ids, weights) = (ids(count, 1), weights(count, 0));
+        let doors = Doors::new(&ids).unwrap();
+        let row = Row { doors: &doors, ids: &ids, weights: &weights };
+        for seed in (0..if cfg!(miri) { 1 } else { 100 }).map(mix) {
+            let (order, draws) = (Permutation::new(seed), Draws::new(seed));
+            let search = Search { row, order, draws, is_candidate: |_| true };
+            assert!(search.by_rank(doors.residents().unwrap()).is_some(), "{count}");
+        }
+    }
+}
+
 /// Every number of members up to 3 000 with `STEERING=full`, some of them otherwise.
 #[test]
 fn both_searches_find_the_first_of_the_plain_definition() {
