@@ -96,13 +96,14 @@ fn sequence(id: EndpointId) -> impl Iterator<Item = u16> {
     (0..=u16::MAX).map(move |turn| first.wrapping_add(step.wrapping_mul(turn)))
 }
 
-/// A set of doors.
+/// A set of doors, on the heap: a pool may be built where the stack is small.
 #[derive(Clone)]
-struct Taken([u64; 1024]);
+struct Taken(Box<[u64; 1024]>);
 
 impl Default for Taken {
     fn default() -> Self {
-        Self([0; 1024])
+        let words = vec![0; 1024].into_boxed_slice();
+        Self(words.try_into().unwrap_or_else(|_| Box::new([0; 1024])))
     }
 }
 
@@ -137,7 +138,7 @@ impl Residents {
     fn new(taken: Taken, doors: &[u16], members: usize) -> Self {
         let mut before = [0; 1024];
         let mut count = 0_u16;
-        for (before, word) in before.iter_mut().zip(&taken.0) {
+        for (before, word) in before.iter_mut().zip(taken.0.iter()) {
             *before = count;
             // At most 2^15 in all.
             count = count.saturating_add(u16::try_from(word.count_ones()).unwrap_or_default());
