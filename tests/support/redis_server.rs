@@ -143,8 +143,21 @@ impl RedisServer {
     }
 
     /// Stops its process: the kernel goes on taking connections for it.
+    /// Stops the process, and waits until it stands still: a signal takes effect after it was sent.
     pub fn hang(&self) {
         self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(&stat).expect("the process is there");
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        for _ in 0..2_000 {
+            if is_stopped() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("the process goes on after a STOP");
     }
 
     pub fn go_on(&self) {
