@@ -8,7 +8,7 @@ use crate::endpoint::EndpointId;
 /// The door of each member of a pool, whatever its health and weight. Made once, when the pool is
 /// built: an endpoint that fails or returns keeps its door, and so does every other.
 ///
-/// Takes 2 bytes for each member; from 352 members on 4 bytes for each, and 10 KiB.
+/// Takes 2 bytes for each member, in blocks of 32; from 352 members on 4 bytes for each, and 10 KiB.
 pub(crate) struct Doors {
     members: usize,
     /// The door of each member, in the order of the list, and zeros to fill the last block.
