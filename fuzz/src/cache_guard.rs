@@ -59,9 +59,11 @@ pub fn check(input: &[u8]) {
     assert_eq!(changed, guarded);
 }
 
-/// Neither a quoted string, at whose commas the oracle splits, nor an argument of `no-store`.
+/// A line that both readers take apart alike: the oracle skips a line with a byte beyond ASCII,
+/// splits a quoted string at its commas, and knows no argument of `no-store`.
 fn is_plain(line: &HeaderValue) -> bool {
-    let line = String::from_utf8_lossy(line.as_bytes()).replace([' ', '\t'], "");
+    let Ok(line) = line.to_str() else { return false };
+    let line = line.replace([' ', '\t'], "");
     !line.contains('"') && !line.contains("no-store=")
 }
 
