@@ -258,18 +258,19 @@ impl InvalidConfig {
     }
 }
 
-/// Makes `?` work on errors that are no sources: the message here says all of theirs.
+/// Makes `?` work on errors that are no sources: the message of the error says all of theirs.
 macro_rules! from {
-    ($($variant:ident($error:ident),)*) => {$(
-        impl From<$error> for InvalidConfig {
+    ($whole:ident: $($variant:ident($error:ident),)*) => {$(
+        impl From<$error> for $whole {
             fn from(error: $error) -> Self {
                 Self::$variant(error)
             }
         }
     )*};
 }
+pub(super) use from;
 
-from! {
+from! { InvalidConfig:
     CookieName(InvalidCookieName),
     CookiePath(InvalidCookiePath),
     CookieDomain(InvalidCookieDomain),

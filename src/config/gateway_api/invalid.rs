@@ -2,7 +2,7 @@
 
 use super::duration::InvalidGatewayDuration;
 use crate::carrier::InvalidIssuedHeader;
-use crate::config::invalid::{contradiction, refused};
+use crate::config::invalid::{contradiction, from, refused};
 use crate::cookies::{InvalidAttributes, InvalidCookieName, InvalidCookiePath};
 
 /// The error for a `sessionPersistence` that is refused. Each message names the field, what it was
@@ -92,18 +92,7 @@ impl InvalidSessionPersistence {
     }
 }
 
-/// Makes `?` work on errors that are no sources: the message here says all of theirs.
-macro_rules! from {
-    ($($variant:ident($error:ident),)*) => {$(
-        impl From<$error> for InvalidSessionPersistence {
-            fn from(error: $error) -> Self {
-                Self::$variant(error)
-            }
-        }
-    )*};
-}
-
-from! {
+from! { InvalidSessionPersistence:
     CookieName(InvalidCookieName),
     CookiePath(InvalidCookiePath),
     Attributes(InvalidAttributes),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::metrics::scrape;
 use crate::support::{
-    Answer, Config, Connection, DEADLINE, Endpoint, Gate, Gateway, get, pattern, post, shop,
-    wait_until,
+    Answer, Config, Connection, DEADLINE, Endpoint, Gate, Gateway, Response, get, pattern, post,
+    shop, wait_until,
 };
 
 /// A time in which a gateway that answers at once has answered.
@@ -170,16 +170,21 @@ fn a_request_whose_body_stands_still_is_408_and_its_session_is_as_it_was() {
     gateway.visit().assert_ok();
 }
 
-#[test]
-fn a_body_that_comes_slowly_is_served() {
-    let (gateway, a) = start(|file| file.set("body_idle_timeout_ms", 1_500));
+/// Sends a body of 20 bytes, one in each tenth of a second.
+fn upload_slowly(gateway: &Gateway) -> Response {
     let mut connection = Connection::open(gateway.address);
     connection.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n");
     for _ in 0..20 {
         sleep(Duration::from_millis(100));
         connection.write("x");
     }
-    connection.response().assert_ok();
+    connection.response()
+}
+
+#[test]
+fn a_body_that_comes_slowly_is_served() {
+    let (gateway, a) = start(|file| file.set("body_idle_timeout_ms", 1_500));
+    upload_slowly(&gateway).assert_ok();
     assert_eq!(a.last().body.len(), 20);
 }
 
@@ -259,13 +264,7 @@ fn an_endpoint_that_does_not_answer_is_504_and_nobody_else_is_asked() {
 #[test]
 fn the_time_for_an_answer_begins_when_the_request_is_whole() {
     let (gateway, _a) = start(|file| file.set("answer_timeout_ms", 1_500));
-    let mut connection = Connection::open(gateway.address);
-    connection.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n");
-    for _ in 0..20 {
-        sleep(Duration::from_millis(100));
-        connection.write("x");
-    }
-    connection.response().assert_ok();
+    upload_slowly(&gateway).assert_ok();
 }
 
 #[test]
