@@ -249,7 +249,26 @@ impl Config {
         }
     }
 
-    fn policy(&self, keyring: &Keyring) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
+    /// Makes the policy alone, for another one to be put around it. [`Affinity::from_config`] makes
+    /// it by itself. The keyring is for the cookie policies.
+    ///
+    /// ```
+    /// use session_affinity::config::{Config, SessionAffinity};
+    /// use session_affinity::policy::SlidingPolicy;
+    /// use session_affinity::{Affinity, Key, Keyring, Secret};
+    ///
+    /// let secret = Secret::from_base64("dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBzZWNyZXQ=")?;
+    /// let keyring = Keyring::from(Key::new(1, secret));
+    /// let config = Config { session_affinity: SessionAffinity::Cookie, ..Config::new("shop.example.com") };
+    /// let sliding = SlidingPolicy::new(config.policy(&keyring)?)?;
+    /// let affinity = Affinity::new(sliding).with_config(&config)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the field, what it was and what is allowed. TTL and headers are
+    /// checked for the policy that uses them.
+    pub fn policy(&self, keyring: &Keyring) -> Result<Box<dyn AffinityPolicy>, InvalidConfig> {
         let name = self.load_balancer()?;
         // The cookie is checked for every policy: a configuration that is changed from
         // `none` to `cookie` ought not to fail then.
@@ -278,6 +297,18 @@ impl Affinity {
     /// [`InvalidConfig`] names the field, what it was and what is allowed. TTL and headers
     /// are checked for the policy that uses them.
     pub fn from_config(config: &Config, keyring: &Keyring) -> Result<Self, InvalidConfig> {
+        Self::new(config.policy(keyring)?).with_config(config)
+    }
+}
+
+impl<P: AffinityPolicy> Affinity<P> {
+    /// Sets all parameters but those of the policy as a configuration has them, for a policy that
+    /// is put around that of [`Config::policy`], or takes its place. Without a `move_within` in the
+    /// configuration, that of the affinity stays.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the field, what it was and what is allowed.
+    pub fn with_config(self, config: &Config) -> Result<Self, InvalidConfig> {
         let (attributes, extensions) = (&config.session_affinity_attributes, &config.extensions);
         let scope = match config.adaptive_routing.failover_across_pools {
             false => FailoverScope::OwnPool,
@@ -287,7 +318,7 @@ impl Affinity {
             if extensions.cache_guard { CacheGuard::MakePrivate } else { CacheGuard::LeaveAsIs };
         ClockSkew::new(extensions.clock_skew)?;
         extensions.bound()?;
-        let affinity = Affinity::new(config.policy(keyring)?)
+        let affinity = self
             .with_failover_mode(attributes.zero_downtime_failover)
             .map_err(InvalidConfig::FailoverMode)?
             .with_failover_scope(scope)

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use session_affinity::config::*;
 use session_affinity::cookies::{CookieName, Lifetime, SameSite, Secure};
 use session_affinity::failover::{MoveWithin, OnLoss};
-use session_affinity::limits::Percent;
+use session_affinity::limits::{Percent, Ttl};
+use session_affinity::policy::{Life, SlidingPolicy};
 use session_affinity::pools::LoadShedding;
 use session_affinity::*;
 
@@ -720,6 +721,50 @@ fn the_effect_of_a_lost_endpoint_is_that_of_the_extensions() {
         assert_eq!(format!("{affinity:?}"), format!("{set:?}"));
         assert!(format!("{affinity:?}").contains(&format!("on_loss: {on_loss:?}")));
     }
+}
+
+/// An affinity around a policy of a configuration has the parameters that `from_config` sets, and
+/// refuses what that refuses.
+#[test]
+fn a_policy_around_that_of_a_configuration_has_the_parameters_of_the_configuration() {
+    let wrapped = |config: &Config| {
+        let sliding = SlidingPolicy::new(config.policy(&keyring())?).unwrap();
+        Affinity::new(sliding).with_config(config)
+    };
+    let mut config = Config {
+        session_affinity: SessionAffinity::Cookie,
+        session_affinity_ttl: Some(1_800),
+        session_affinity_attributes: SessionAffinityAttributes {
+            zero_downtime_failover: FailoverMode::Sticky,
+            drain_duration: 600,
+            ..SessionAffinityAttributes::default()
+        },
+        adaptive_routing: AdaptiveRouting { failover_across_pools: true },
+        extensions: Extensions {
+            retries: 3,
+            cooling_off: 30,
+            on_loss: OnLoss::Refuse,
+            ipv6_prefix: 56,
+            cache_guard: false,
+            move_within: Some(MoveWithin::OwnPool),
+            ..Extensions::default()
+        },
+        ..Config::new("shop.example.com")
+    };
+    let sliding = wrapped(&config).unwrap();
+    let given = Affinity::from_config(&config, &keyring()).unwrap();
+    assert_eq!(format!("{sliding:?}"), format!("{given:?}"));
+    let defaults = Affinity::new(NoAffinity::new(given.load_balancer()));
+    assert_ne!(format!("{sliding:?}"), format!("{defaults:?}"));
+    let life = config.policy(&keyring()).unwrap().life();
+    assert_eq!(life, Life::Absolute(Ttl::new(1_800).unwrap()));
+
+    config.session_affinity_attributes.drain_duration = u64::MAX;
+    let error = wrapped(&config).unwrap_err();
+    assert_eq!(error, Affinity::from_config(&config, &keyring()).unwrap_err());
+    assert_eq!(error.field(), "session_affinity_attributes.drain_duration");
+    config.session_affinity_ttl = Some(60);
+    assert_eq!(wrapped(&config).unwrap_err().field(), "session_affinity_ttl");
 }
 
 /// Each pool has the bound, over the load that `in_flight` returns. A reload brings the new one.
