@@ -12,7 +12,7 @@
 //! | no connection could be made | [`Flow::failover`]; a retry if it returns a target, else 502 |
 //! | it could not for want of something on the proxy's own side | nothing: see [`is_own_side`]; 503 |
 //! | the request goes upstream | [`Affinity::strip_changes`] |
-//! | the head of a response has come from the endpoint | [`Flow::answered`] |
+//! | the head of a response has come from the endpoint | [`Affinity::strip_response_changes`], [`Flow::answered`] |
 //! | the endpoint broke off | [`Flow::broke_off`] |
 //! | the head of a response goes to the client | [`Flow::settle_response`], [`Settlement::changes`], the store |
 //! | the request is over | [`Flow::outcome`] |
@@ -61,8 +61,9 @@
 //!         self.affinity.strip_changes(headers)
 //!     }
 //!
-//!     fn on_upstream_response(&self, status: StatusCode, flow: &mut Flow<SocketAddr>) {
+//!     fn on_upstream_response(&self, status: StatusCode, headers: &HeaderMap, flow: &mut Flow<SocketAddr>) -> impl Iterator<Item = FieldChange> {
 //!         flow.answered(status);
+//!         self.affinity.strip_response_changes(headers)
 //!     }
 //!
 //!     fn on_response(&self, status: StatusCode, headers: &HeaderMap, flow: &mut Flow<SocketAddr>) -> impl Iterator<Item = FieldChange> {
@@ -89,7 +90,7 @@
 //! | `upstream_peer` | [`Flow::target`] |
 //! | `fail_to_connect` | [`Flow::failover`] and `set_retry`, unless `e.root_cause()` is an `io::Error` of our own side |
 //! | `upstream_request_filter` | [`Affinity::strip_changes`] by `remove_header`, `append_header` |
-//! | `upstream_response_filter` | [`Flow::answered`], before the cache |
+//! | `upstream_response_filter` | [`Affinity::strip_response_changes`] likewise and [`Flow::answered`], before the cache |
 //! | `response_filter` | [`Flow::settle_response`] and its changes, after the cache |
 //! | `logging` | [`Flow::broke_off`] for an error of `ErrorSource::Upstream`, then [`Flow::outcome`] |
 //!
@@ -98,6 +99,7 @@
 //! [`Affinity::recall`]: crate::Affinity::recall
 //! [`is_own_side`]: crate::exchange::is_own_side
 //! [`Affinity::strip_changes`]: crate::Affinity::strip_changes
+//! [`Affinity::strip_response_changes`]: crate::Affinity::strip_response_changes
 //! [`Settlement::changes`]: crate::Settlement::changes
 
 mod flow;

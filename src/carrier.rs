@@ -1,6 +1,7 @@
 //! The carrier of a token: a cookie, or a header that the gateway issues.
 
 use http::HeaderMap;
+use http::header::SET_COOKIE;
 
 use crate::cookies::{CookieName, FieldChange};
 
@@ -90,6 +91,21 @@ impl Carrier {
                 count
             }
         }
+    }
+
+    /// Returns the changes of [`Carrier::strip_response`], for a response without a
+    /// `&mut HeaderMap`.
+    pub fn strip_response_changes(
+        &self,
+        headers: &HeaderMap,
+    ) -> impl Iterator<Item = FieldChange> + use<> {
+        let name = match self {
+            Self::Cookie(_) => &SET_COOKIE,
+            Self::Header(header) => header.name(),
+        };
+        FieldChange::of(name, headers, |headers| {
+            let _ = self.strip_response(headers);
+        })
     }
 
     /// Returns the part of a token's scope that names the carrier. No name of a cookie has a colon,

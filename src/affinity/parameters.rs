@@ -1,7 +1,5 @@
 //! The setters of the parameters that hold for every policy, and the names that the policy brings.
 
-use std::iter;
-
 use http::HeaderMap;
 use http::header::COOKIE;
 
@@ -130,6 +128,29 @@ impl<P: AffinityPolicy> Affinity<P> {
         self.carrier().map_or(0, |carrier| carrier.strip_response(headers))
     }
 
+    /// Returns the changes of [`Affinity::strip_response`], for a response without a
+    /// `&mut HeaderMap`. Make them before the settlement returns its own: those of
+    /// [`Settlement::changes`](crate::Settlement::changes) are made of the fields that are left.
+    ///
+    /// ```
+    /// # use session_affinity::cookies::FieldChange;
+    /// # use session_affinity::{Affinity, AffinityPolicy};
+    /// # struct Response { headers: http::HeaderMap }
+    /// # impl Response { fn change(&mut self, _: FieldChange) {} }
+    /// fn answered<P: AffinityPolicy>(affinity: &Affinity<P>, response: &mut Response) {
+    ///     for change in affinity.strip_response_changes(&response.headers) {
+    ///         response.change(change); // your own: a match of two lines
+    ///     }
+    /// }
+    /// ```
+    pub fn strip_response_changes(
+        &self,
+        headers: &HeaderMap,
+    ) -> impl Iterator<Item = FieldChange> + use<P> {
+        let changes = self.carrier().map(|carrier| carrier.strip_response_changes(headers));
+        changes.into_iter().flatten()
+    }
+
     /// Returns the changes of [`Affinity::strip`], for a request without a `&mut HeaderMap`.
     ///
     /// ```
@@ -150,22 +171,9 @@ impl<P: AffinityPolicy> Affinity<P> {
             foreign.is_empty() || matches!(carrier, Carrier::Header(_))
         });
         let by_carrier = carrier.map(|carrier| carrier.strip_changes(headers));
-        let cookies = (!foreign.is_empty()).then(|| self.cookie_changes(headers));
+        let edit = |headers: &mut HeaderMap| self.strip(headers);
+        let cookies = (!foreign.is_empty()).then(|| FieldChange::of(&COOKIE, headers, edit));
         by_carrier.into_iter().flatten().chain(cookies.into_iter().flatten())
-    }
-
-    /// The changes of [`Affinity::strip`] in the field `Cookie`.
-    fn cookie_changes(&self, headers: &HeaderMap) -> impl Iterator<Item = FieldChange> + use<P> {
-        let lines =
-            |headers: &HeaderMap| -> Vec<_> { headers.get_all(COOKIE).iter().cloned().collect() };
-        let before = lines(headers);
-        let mut stripped: HeaderMap = before.iter().map(|line| (COOKIE, line.clone())).collect();
-        self.strip(&mut stripped);
-        let after = lines(&stripped);
-        let has_changed = before != after;
-        let appended = after.into_iter().map(|line| FieldChange::Append(COOKIE, line));
-        let changes = has_changed.then(|| iter::once(FieldChange::Remove(COOKIE)).chain(appended));
-        changes.into_iter().flatten()
     }
 
     /// The cookie or the header that carries the token; `None` for a policy that gives the client

@@ -152,12 +152,19 @@ impl ProxyHttp for StickyProxy {
     }
 
     /// Runs before a response is cached, so the cookie is not set here: every client would get it.
+    /// A cookie of our name that an endpoint sets goes, or it would take the place of ours.
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
         response: &mut ResponseHeader,
         flow: &mut Flow<SocketAddr>,
     ) -> Result<()> {
+        for change in self.affinity.strip_response_changes(&response.headers) {
+            match change {
+                FieldChange::Remove(name) => drop(response.remove_header(&name)),
+                FieldChange::Append(name, value) => drop(response.append_header(name, value)?),
+            }
+        }
         flow.answered(response.status);
         Ok(())
     }

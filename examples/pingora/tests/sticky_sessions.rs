@@ -204,6 +204,17 @@ fn an_endpoints_own_cookie_stays_beside_ours_and_out_of_the_cache() {
     assert_eq!(proxy.seen().len(), 2);
 }
 
+#[test]
+fn a_cookie_of_our_name_that_an_endpoint_sets_is_dropped() {
+    let proxy = Proxy::start();
+    let created = proxy.get("/sets-our-cookie", &[]);
+    let pinned = created.cookie();
+    assert_eq!(created.head.values("set-cookie").len(), 1);
+    let kept = proxy.get("/sets-our-cookie", &[&format!("Cookie: {pinned}")]);
+    kept.assert(200, "kept");
+    assert!(kept.head.values("set-cookie").is_empty(), "{:?}", kept.head);
+}
+
 /// Endpoints were chosen and tried, and none has answered.
 #[test]
 fn a_stale_response_in_the_place_of_an_error_sets_no_cookie() {

@@ -267,6 +267,9 @@ fn answer(name: &str, stream: TcpStream, seen: &Mutex<Vec<Head>>) -> Option<()> 
             "/sets-a-cookie" => {
                 fields = "Cache-Control: public, max-age=60\r\nSet-Cookie: theirs=1\r\nConnection: close\r\n"
             }
+            "/sets-our-cookie" => {
+                fields = "Set-Cookie: __cflb=of-another-gateway\r\nConnection: close\r\n";
+            }
             "/stale" => {
                 fields = "Cache-Control: max-age=0, stale-if-error=60\r\nConnection: close\r\n"
             }
