@@ -170,11 +170,15 @@ fn the_address_within_the_value_of_envoy_is_found_whatever_its_end() {
     let envoy = serverid()
         .with_format(ForeignFormat::EnvoyAddress)
         .with_endpoint("127.0.0.1:19102", eu(1))
-        .with_endpoint("", eu(3));
+        .with_endpoint("[::1]:19103", eu(2))
+        .with_endpoint("", eu(3))
+        .with_endpoint("a".repeat(127), eu(1))
+        .with_endpoint("a".repeat(128), eu(2));
     let table = [
         ("\"Cg8xMjcuMC4wLjE6MTkxMDI=\"", Some(1)),
         ("\"Cg8xMjcuMC4wLjE6MTkxMDIQm6KJ2AY=\"", Some(1)),
         ("\"Cg8xMjcuMC4wLjE6MTkxMDIQyLMC\"", Some(1)),
+        ("\"CgtbOjoxXToxOTEwMw==\"", Some(2)),
         ("Cg8xMjcuMC4wLjE6MTkxMDI=", Some(1)),
         ("\"Cg8xMjcuMC4wLjE6MTkxMDE=\"", None),
         // The address by itself, as the header of a stateful session has it.
@@ -197,6 +201,12 @@ fn the_address_within_the_value_of_envoy_is_found_whatever_its_end() {
         assert_eq!(envoy.endpoint(value.as_bytes()), number.map(eu), "{value}");
     }
     assert_eq!(envoy.endpoint("A".repeat(4_096).as_bytes()), None);
+    // From 128 bytes on the length would take two.
+    let message = |length: u8| [&[0x0a, length], "a".repeat(length.into()).as_bytes()].concat();
+    for (length, number) in [(127, Some(1)), (128, None)] {
+        let value = BASE64_STANDARD.encode(message(length));
+        assert_eq!(envoy.endpoint(value.as_bytes()), number.map(eu), "{length}");
+    }
     assert_eq!(envoy.removal().unwrap(), "SERVERID=; Path=/; Max-Age=0");
 }
 
@@ -206,13 +216,16 @@ fn the_hashes_of_other_proxies() {
     let caddy = |secret| ServerHash::Caddy { secret };
     let with_secret = "08653e4e920da8812992075cb42be44e3f36da4a8a9c5fb4212f01b0403f99b3";
     let without = "d7d1f6efcf550da5417bc54275e9940e6fa1bcaa01f65c8049fe5ae1a36d58a6";
+    let by_name = "c9e1f42180ba697427d20cc6691bf12fd11320b3167e175705e5cc44cdaaece1";
     for (hash, server, value) in [
         (ServerHash::Nginx, "127.0.0.1:19101", "fcd6d2d84f578c7cf43723b120257fda"),
         (ServerHash::Nginx, "127.0.0.1:19102", "7e64277c5fe1b05ce041851cad108bcc"),
+        (ServerHash::Nginx, "[::1]:19103", "9566cafb67eeef033359f31fe9f56821"),
         (ServerHash::Traefik, "http://127.0.0.1:19101", "a7f259357eb701e2"),
         (ServerHash::Traefik, "http://127.0.0.1:19102", "8677392c7f553091"),
         (caddy("mysecret"), "127.0.0.1:19101", with_secret),
         (caddy(""), "127.0.0.1:19101", without),
+        (caddy(""), "localhost:19103", by_name),
     ] {
         assert_eq!(hash.value(server), value, "{hash:?} {server}");
     }

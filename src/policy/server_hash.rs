@@ -27,15 +27,16 @@ mod md5;
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum ServerHash<'a> {
-    /// nginx's `sticky cookie`, for a server without `route=`: the MD5 of its address. The address
-    /// is the one that the name of the server resolves to, with the port: `10.0.0.1:80`,
-    /// `[2001:db8::1]:80`.
+    /// nginx's `sticky cookie`, for a server without `route=`: the MD5 of its address, which
+    /// is that to which the server's name resolves, with the port: `10.0.0.1:80`,
+    /// `[2001:db8::1]:80`. For ingress-nginx with `affinity-mode: persistent`, put the name of the
+    /// backend before the pod's address: `shop-web-8010.0.0.1:8080`.
     Nginx,
     /// Traefik 3: the first 16 digits of the SHA-256 of the server's URL, as it stands in the
     /// configuration: `http://10.0.0.1:80`.
     Traefik,
-    /// Caddy's `lb_policy cookie NAME SECRET`: the HMAC-SHA-256 of the upstream's address:
-    /// `10.0.0.1:80`.
+    /// Caddy's `lb_policy cookie NAME SECRET`: the HMAC-SHA-256 of the upstream as it stands in the
+    /// configuration, with the port: `10.0.0.1:80`, `eu-1.example.com:80`.
     Caddy {
         /// The secret of the policy; empty where the configuration has none.
         secret: &'a str,

@@ -36,7 +36,8 @@ fn the_sessions_of_apache_by_a_route_in_the_applications_cookie_stay() {
     all_stay(&old, &backends, table.with_owner(CookieOwner::Application), "JSESSIONID");
 }
 
-/// manual::coming_from, Apache: "`nofailover=On`"
+/// manual::coming_from, Apache: "`nofailover=Off`, the default (another member, and the cookie
+/// follows)", "`nofailover=On` (503, and the cookie stays)"
 #[test]
 fn apache_moves_a_session_whose_server_refuses_connections_unless_it_may_not() {
     let backends = with_one_lost();

@@ -4,7 +4,7 @@ use session_affinity::policy::ServerHash;
 
 use crate::backend::Backend;
 use crate::program::Program;
-use crate::{Fate, all_stay, asked, backends, hashed, with_one_lost};
+use crate::{Fate, all_stay, asked, backends, hashed, unanswered, with_one_lost};
 
 fn caddy(backends: &[Backend; 2], policy: &str, options: &str) -> Option<Program> {
     let servers = backends.each_ref().map(|it| it.address.clone()).join(" ");
@@ -24,7 +24,8 @@ fn the_sessions_of_caddy_by_an_hmac_of_the_address_stay() {
     }
 }
 
-/// manual::coming_from, Caddy: "`lb_retries`, `lb_try_duration`"
+/// manual::coming_from, Caddy: "an upstream that refuses connections: 502, and the cookie stays",
+/// "`lb_retries`, `lb_try_duration` with `fail_duration`: another upstream, and the cookie follows"
 #[test]
 fn caddy_moves_a_session_whose_server_refuses_connections_if_it_notes_failures_and_tries_again() {
     let backends = with_one_lost();
@@ -37,4 +38,14 @@ fn caddy_moves_a_session_whose_server_refuses_connections_if_it_notes_failures_a
         let Some(old) = caddy(&backends, "", options) else { return };
         assert_eq!(asked(&old, "lb", &value), fate, "{options}");
     }
+}
+
+/// manual::coming_from, Caddy: "a new client gets the cookie with a 502 too, of an upstream that
+/// has not answered"
+#[test]
+fn caddy_gives_a_new_client_the_cookie_of_a_server_that_has_not_answered() {
+    let backends = with_one_lost();
+    let Some(old) = caddy(&backends, "", "") else { return };
+    let value = ServerHash::Caddy { secret: "" }.value(&backends[1].address);
+    assert!(unanswered(&old, 502).starts_with(&format!("lb={value};")));
 }

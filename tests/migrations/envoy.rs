@@ -1,16 +1,22 @@
 //! Envoy's `stateful_session` by a cookie, strict and not, with a `ttl` and without one.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
 use serde_json::{Value, json};
 use session_affinity::EndpointId;
 use session_affinity::cookies::CookieName;
 use session_affinity::policy::{ForeignCookie, ForeignFormat};
 
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
 use crate::client::Client;
 use crate::program::Program;
-use crate::{Fate, all_stay, asked, backends, with_one_lost};
+use crate::{Fate, all_stay, asked, backends, unanswered, with_one_lost};
 
 const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters";
+
+/// Base64 of the message whose first field is the address of the host that is lost.
+const LOST: &str = "\"CgsxMjcuMC4wLjE6MQ==\"";
 
 /// The parts of a configuration that differ.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,10 +25,11 @@ struct Settings {
     ttl: Option<&'static str>,
     retry: bool,
     health_check: bool,
+    header: bool,
 }
 
 fn envoy(backends: &[Backend], settings: Settings) -> Option<Program> {
-    let Settings { strict, ttl, retry, health_check } = settings;
+    let Settings { strict, ttl, retry, health_check, header } = settings;
     let endpoints = backends.iter().map(|backend| {
         let (host, port) = backend.address.split_once(':').unwrap();
         let port: u16 = port.parse().unwrap();
@@ -51,16 +58,22 @@ fn envoy(backends: &[Backend], settings: Settings) -> Option<Program> {
     if let Some(ttl) = ttl {
         cookie["ttl"] = ttl.into();
     }
-    let state = json!({
-        "@type": "type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.\
-                  CookieBasedSessionState",
-        "cookie": cookie,
-    });
+    const STATES: &str = "type.googleapis.com/envoy.extensions.http.stateful_session";
+    let (kind, state) = match header {
+        false => {
+            let state = format!("{STATES}.cookie.v3.CookieBasedSessionState");
+            ("cookie", json!({ "@type": state, "cookie": cookie }))
+        }
+        true => {
+            let state = format!("{STATES}.header.v3.HeaderBasedSessionState");
+            ("header", json!({ "@type": state, "name": "x-session" }))
+        }
+    };
     let session = json!({
         "@type": format!("{FILTERS}.http.stateful_session.v3.StatefulSession"),
         "strict": strict,
         "session_state": {
-            "name": "envoy.http.stateful_session.cookie", "typed_config": state,
+            "name": format!("envoy.http.stateful_session.{kind}"), "typed_config": state,
         },
     });
     let router = json!({ "@type": format!("{FILTERS}.http.router.v3.Router") });
@@ -122,13 +135,14 @@ fn the_value_of_envoy_is_a_message_in_quotes() {
     assert!(values[1].len() > values[0].len(), "the second has an end: {values:?}");
 }
 
-/// manual::coming_from, Envoy: "a host that is unhealthy or gone"
+/// manual::coming_from, Envoy: "`strict: true` (a host that is unhealthy or gone: 503, and the
+/// cookie stays)", "`strict: false` (a host that is unhealthy or gone: another one, and the cookie
+/// follows)", "a connection that is refused, with `strict` or without: 503, and the cookie stays",
+/// "another host, and the cookie follows, with `strict` too"
 #[test]
 fn envoy_answers_503_only_if_it_is_strict_and_may_not_try_another_host() {
     let lost = with_one_lost();
     let first = std::slice::from_ref(&lost[0]);
-    // Base64 of the message whose first field is the address.
-    let value = "\"CgsxMjcuMC4wLjE6MQ==\"";
     let refused = |retry| (&lost[..], Settings { retry, ..Settings::default() });
     let unhealthy = (&lost[..], Settings { health_check: true, ..Settings::default() });
     let gone = (first, Settings { retry: true, ..Settings::default() });
@@ -146,6 +160,26 @@ fn envoy_answers_503_only_if_it_is_strict_and_may_not_try_another_host() {
     ] {
         let settings = Settings { strict, ..settings };
         let Some(old) = envoy(backends, settings) else { return };
-        assert_eq!(asked(&old, "envoy", value), fate, "{settings:?}, {} hosts", backends.len());
+        assert_eq!(asked(&old, "envoy", LOST), fate, "{settings:?}, {} hosts", backends.len());
     }
+}
+
+/// manual::coming_from, Envoy: "a new client gets the cookie with a 503 too, of a host that has not
+/// answered"
+#[test]
+fn envoy_gives_a_new_client_the_cookie_of_a_host_that_has_not_answered() {
+    let Some(old) = envoy(&with_one_lost(), Settings::default()) else { return };
+    assert!(unanswered(&old, 503).starts_with(&format!("envoy={LOST};")));
+}
+
+/// manual::coming_from, Envoy: "the address, in base64, in a header that the client sends back"
+#[test]
+fn the_header_of_envoy_names_the_address() {
+    let backends = backends("");
+    let settings = Settings { header: true, ..Settings::default() };
+    let Some(old) = envoy(&backends, settings) else { return };
+    let first = old.ask(&HeaderMap::new()).unwrap();
+    let server = backend::read(first.body()).0;
+    let address = &backends.iter().find(|it| it.name == server).unwrap().address;
+    assert_eq!(first.headers()["x-session"], BASE64_STANDARD.encode(address));
 }

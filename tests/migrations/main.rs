@@ -178,3 +178,11 @@ fn asked(old: &Program, name: &str, value: &str) -> (u16, Fate) {
     };
     (status, fate)
 }
+
+/// The cookie that the old proxy sends with an error of this status, of one of the first requests of
+/// clients without a cookie.
+fn unanswered(old: &Program, status: u16) -> String {
+    let answers = (0..SERVERS.len()).map(|_| old.ask(&HeaderMap::new()).unwrap());
+    let error = answers.into_iter().find(|answer| answer.status() == status).expect("an error");
+    error.headers()[SET_COOKIE].to_str().unwrap().to_owned()
+}

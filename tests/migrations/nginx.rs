@@ -65,7 +65,8 @@ fn the_sessions_of_nginx_by_a_route_in_the_applications_cookie_stay() {
     all_stay(&old, &backends, table.with_owner(CookieOwner::Application), "JSESSIONID");
 }
 
-/// manual::coming_from, nginx: "when the designated server fails, another one is chosen afresh"
+/// manual::coming_from, nginx: "when the designated server fails, another one is chosen afresh, and
+/// the cookie follows"
 #[test]
 fn nginx_moves_a_session_whose_server_refuses_connections() {
     let backends = with_one_lost();

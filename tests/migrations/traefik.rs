@@ -43,7 +43,9 @@ fn the_sessions_of_traefik_by_a_hash_of_the_url_stay() {
     all_stay(&old, &backends, hashed("lb", ServerHash::Traefik, &backends, url), "");
 }
 
-/// manual::coming_from, Traefik: "an unhealthy server: another one, and the cookie follows"
+/// manual::coming_from, Traefik: "an unhealthy server: another one, and the cookie follows", "a
+/// server that refuses connections and is not checked: 502, and the cookie stays, with the
+/// middleware `retry` too"
 #[test]
 fn traefik_moves_a_session_whose_server_is_unhealthy_and_no_other() {
     let backends = with_one_lost();
