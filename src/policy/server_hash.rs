@@ -32,7 +32,7 @@ pub enum ServerHash<'a> {
     /// `[2001:db8::1]:80`. For ingress-nginx with `affinity-mode: persistent`, put the name of the
     /// backend before the pod's address: `shop-web-8010.0.0.1:8080`.
     Nginx,
-    /// Traefik 3: the first 16 digits of the SHA-256 of the server's URL, as it stands in the
+    /// Traefik since 3.3.4: the first 16 digits of the SHA-256 of the server's URL, as it stands in the
     /// configuration: `http://10.0.0.1:80`.
     Traefik,
     /// Caddy's `lb_policy cookie NAME SECRET`: the HMAC-SHA-256 of the upstream as it stands in the
