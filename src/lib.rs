@@ -140,9 +140,9 @@
 //! [choosing a policy](manual::choosing), [several gateways](manual::gateways),
 //! [draining](manual::draining), [Kubernetes](manual::kubernetes),
 //! [the Gateway API](manual::gateway_api), [keys](manual::keys), [caching](manual::caching),
-//! [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Envoy, Traefik or
-//! YARP](manual::coming_from), [security](manual::security), [threats](manual::threats),
-//! [the token](manual::token), [design questions](manual::design).
+//! [Cloudflare](manual::cloudflare), [coming from HAProxy, nginx, Apache, Envoy, Traefik, Caddy,
+//! YARP, AWS or Azure](manual::coming_from), [security](manual::security),
+//! [threats](manual::threats), [the token](manual::token), [design questions](manual::design).
 //!
 //! # Features
 //!

@@ -11,7 +11,7 @@
 //! 9. [Keys](keys): rotating them, and what to do when one leaks.
 //! 10. [Caching](caching): caches and CDNs, before the gateway and in it.
 //! 11. [Cloudflare](cloudflare): the same and the different, parameter by parameter.
-//! 12. [Coming from](coming_from) HAProxy, nginx, Envoy, Traefik or YARP.
+//! 12. [Coming from](coming_from) HAProxy, nginx, Apache, Envoy, Traefik, Caddy, YARP, AWS or Azure.
 //! 13. [Security](security): what the cookie protects and what it does not.
 //! 14. [Threats](threats): what each actor can do, what stops it, and the test that shows it.
 //! 15. [The token](token): its specification, for other implementations, and what is proved of it.

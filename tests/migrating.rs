@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
@@ -11,7 +13,8 @@ use session_affinity::failover::OnLoss;
 use session_affinity::limits::DrainDuration;
 use session_affinity::outcome::Lost;
 use session_affinity::policy::{
-    Claim, CookieOwner, ForeignCookie, ForeignFormat, Life, MigratingPolicy, SlidingPolicy,
+    Claim, CookieOwner, ForeignCookie, ForeignFormat, Life, MigratingPolicy, ServerHash,
+    SlidingPolicy,
 };
 use session_affinity::token::Pin;
 use session_affinity::*;
@@ -159,6 +162,78 @@ fn the_formats_of_other_proxies() {
     let headers = cookies(&["envoy=\"Cg4x\""]);
     let attempt = route(&Affinity::new(policy(envoy)), &three(), &headers).unwrap();
     assert_eq!((attempt.outcome(), attempt.endpoint()), (Outcome::Migrated, eu(1)));
+}
+
+/// The values are those that Envoy 1.40.0 has set, without a `ttl` and with one, and 1.36.2.
+#[test]
+fn the_address_within_the_value_of_envoy_is_found_whatever_its_end() {
+    let envoy = serverid()
+        .with_format(ForeignFormat::EnvoyAddress)
+        .with_endpoint("127.0.0.1:19102", eu(1))
+        .with_endpoint("[::1]:19103", eu(2))
+        .with_endpoint("", eu(3))
+        .with_endpoint("a".repeat(127), eu(1))
+        .with_endpoint("a".repeat(128), eu(2));
+    let table = [
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDI=\"", Some(1)),
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDIQm6KJ2AY=\"", Some(1)),
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDIQyLMC\"", Some(1)),
+        ("\"CgtbOjoxXToxOTEwMw==\"", Some(2)),
+        ("Cg8xMjcuMC4wLjE6MTkxMDI=", Some(1)),
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDE=\"", None),
+        // The address by itself, as the header of a stateful session has it.
+        ("MTI3LjAuMC4xOjE5MTAy", None),
+        // No padding, one quote, another alphabet, another field first.
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDI\"", None),
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDI=", None),
+        ("\"Cg8xMjcuMC4wLjE6MTkxMDI-\"", None),
+        ("\"Eg8xMjcuMC4wLjE6MTkxMDI=\"", None),
+        // A text of 0 bytes, of 3 where 2 follow, of 128; the key alone; nothing.
+        ("CgA=", Some(3)),
+        ("CgNzMQ==", None),
+        ("CoABczE=", None),
+        ("Cg==", None),
+        ("\"\"", None),
+        ("", None),
+        ("\"", None),
+    ];
+    for (value, number) in table {
+        assert_eq!(envoy.endpoint(value.as_bytes()), number.map(eu), "{value}");
+    }
+    assert_eq!(envoy.endpoint("A".repeat(4_096).as_bytes()), None);
+    // From 128 bytes on the length would take two.
+    let message = |length: u8| [&[0x0a, length], "a".repeat(length.into()).as_bytes()].concat();
+    for (length, number) in [(127, Some(1)), (128, None)] {
+        let value = BASE64_STANDARD.encode(message(length));
+        assert_eq!(envoy.endpoint(value.as_bytes()), number.map(eu), "{length}");
+    }
+    assert_eq!(envoy.removal().unwrap(), "SERVERID=; Path=/; Max-Age=0");
+}
+
+/// The values are those that nginx 1.31.3, Traefik 3.7.15, and Caddy 2.6.2 and 2.11.7 have set.
+#[test]
+fn the_hashes_of_other_proxies() {
+    let caddy = |secret| ServerHash::Caddy { secret };
+    let with_secret = "08653e4e920da8812992075cb42be44e3f36da4a8a9c5fb4212f01b0403f99b3";
+    let without = "d7d1f6efcf550da5417bc54275e9940e6fa1bcaa01f65c8049fe5ae1a36d58a6";
+    let by_name = "c9e1f42180ba697427d20cc6691bf12fd11320b3167e175705e5cc44cdaaece1";
+    for (hash, server, value) in [
+        (ServerHash::Nginx, "127.0.0.1:19101", "fcd6d2d84f578c7cf43723b120257fda"),
+        (ServerHash::Nginx, "127.0.0.1:19102", "7e64277c5fe1b05ce041851cad108bcc"),
+        (ServerHash::Nginx, "[::1]:19103", "9566cafb67eeef033359f31fe9f56821"),
+        (ServerHash::Traefik, "http://127.0.0.1:19101", "a7f259357eb701e2"),
+        (ServerHash::Traefik, "http://127.0.0.1:19102", "8677392c7f553091"),
+        (caddy("mysecret"), "127.0.0.1:19101", with_secret),
+        (caddy(""), "127.0.0.1:19101", without),
+        (caddy(""), "localhost:19103", by_name),
+    ] {
+        assert_eq!(hash.value(server), value, "{hash:?} {server}");
+    }
+    let long = "s3cret".repeat(20);
+    assert_eq!(caddy(&long).value("a").len(), 64);
+    let shown =
+        [ServerHash::Nginx, ServerHash::Traefik, caddy("s3cret")].map(|it| format!("{it:?}"));
+    assert_eq!(shown, ["Nginx", "Traefik", "Caddy { secret: .. }"]);
 }
 
 /// What goes upstream, and what is taken back, for each format and owner.
@@ -457,5 +532,30 @@ proptest! {
         prop_assert!(affinity.strip_changes(&headers).filter(|it| *it == removed).count() <= 1);
         prop_assert_eq!(at_once.contains_key(issued_header().name()), !is_header);
         prop_assert_eq!(name("route").values(&at_once).count(), 0);
+    }
+
+    /// Any address that a host can have, with any end, in any field that a later Envoy may add.
+    #[test]
+    fn an_address_is_found_in_every_message_that_begins_with_it(
+        address in "[ -~]{0,127}",
+        rest in prop::collection::vec(any::<u8>(), 0..12),
+        is_quoted: bool,
+    ) {
+        let length = u8::try_from(address.len()).unwrap();
+        let message = [&[0x0a, length], address.as_bytes(), &rest].concat();
+        let text = BASE64_STANDARD.encode(message);
+        let value = if is_quoted { format!("\"{text}\"") } else { text };
+        let format = ForeignFormat::EnvoyAddress;
+        let envoy = serverid().with_format(format).with_endpoint(address, eu(1));
+        prop_assert_eq!(envoy.endpoint(value.as_bytes()), Some(eu(1)));
+    }
+
+    /// The empty address is the only one that a table could have for too short a message.
+    #[test]
+    fn a_value_that_is_no_message_names_no_endpoint(value in prop::collection::vec(any::<u8>(), 0..300)) {
+        let envoy = serverid().with_format(ForeignFormat::EnvoyAddress);
+        let decoded = BASE64_STANDARD.decode(&value).unwrap_or_default();
+        let named = decoded.starts_with(b"\x0a\x02s") && (b'1'..=b'3').contains(decoded.get(3).unwrap_or(&0));
+        prop_assert_eq!(envoy.endpoint(&value).is_some(), named);
     }
 }

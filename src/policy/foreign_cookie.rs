@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 use http::header::HeaderValue;
 
+use super::foreign_format::{ForeignFormat, Room};
 use crate::cookies::{CookieDomain, CookieName, CookiePath};
 use crate::endpoint::EndpointId;
 
@@ -39,34 +40,6 @@ pub struct ForeignCookie {
     endpoints: BTreeMap<Box<[u8]>, EndpointId>,
     /// The line that takes the cookie back, if it is the proxy's.
     removal: Option<HeaderValue>,
-}
-
-/// The part of a foreign cookie's value that stands for an endpoint. Bytes are compared as the
-/// client sends them, quotes included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ForeignFormat {
-    /// The whole value.
-    #[default]
-    Whole,
-    /// The part before the first of these bytes, or the whole value without one.
-    Before(u8),
-    /// The part after the last of these bytes. A value without one counts as absent.
-    AfterLast(u8),
-    /// The part before the first of these bytes, which the proxy has put before the application's own
-    /// value. A value without one counts as absent. Upstream goes the application's value alone,
-    /// and the cookie is not taken back.
-    Prefix(u8),
-}
-
-impl ForeignFormat {
-    /// HAProxy's `cookie NAME insert`, with or without `maxidle` and `maxlife`: `s1|…|…`. The dates
-    /// are not read.
-    pub const HAPROXY_INSERT: Self = Self::Before(b'|');
-    /// HAProxy's `cookie NAME prefix`: `s1~value`.
-    pub const HAPROXY_PREFIX: Self = Self::Prefix(b'~');
-    /// Apache's `stickysession` with the route of a member: `value.route`.
-    pub const APACHE_ROUTE: Self = Self::AfterLast(b'.');
 }
 
 /// The owner of a foreign cookie.
@@ -105,7 +78,8 @@ impl ForeignCookie {
     }
 
     /// Adds the endpoint for one value, or for one part of it as the format says. A value that is
-    /// there already gets the new endpoint.
+    /// there already gets the new endpoint. Where the other proxy hashes its server's address,
+    /// [`ServerHash::value`](super::ServerHash::value) makes the value of it.
     #[must_use]
     pub fn with_endpoint(mut self, value: impl Into<Vec<u8>>, endpoint: EndpointId) -> Self {
         self.endpoints.insert(value.into().into_boxed_slice(), endpoint);
@@ -150,7 +124,7 @@ impl ForeignCookie {
 
     /// Returns the endpoint for a value, if the table has it.
     pub fn endpoint(&self, value: &[u8]) -> Option<EndpointId> {
-        self.endpoints.get(self.part(value)?).copied()
+        self.endpoints.get(self.format.part(value, &mut Room::default())?).copied()
     }
 
     /// Returns the `Set-Cookie` line that takes the cookie back; `None` for the application's own.
@@ -173,23 +147,11 @@ impl ForeignCookie {
         self.name.values(headers).take(MOST_TRIED).find_map(|value| self.endpoint(value))
     }
 
-    /// Returns the part of a value that stands for an endpoint.
-    fn part<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
-        let first = |end: u8| value.iter().position(|byte| *byte == end);
-        match self.format {
-            ForeignFormat::Whole => Some(value),
-            ForeignFormat::Before(end) => value.get(..first(end).unwrap_or(value.len())),
-            ForeignFormat::AfterLast(start) => {
-                let last = value.iter().rposition(|byte| *byte == start)?;
-                value.get(last.checked_add(1)?..)
-            }
-            ForeignFormat::Prefix(end) => value.get(..first(end)?),
-        }
-    }
-
     /// Returns the length of the prefix that the other proxy has put before a value.
     fn prefix(&self, value: &[u8]) -> usize {
-        let known = self.part(value).filter(|part| self.endpoints.contains_key(*part));
+        let mut room = Room::default();
+        let part = self.format.part(value, &mut room);
+        let known = part.filter(|part| self.endpoints.contains_key(*part));
         known.map_or(0, |part| part.len().saturating_add(1))
     }
 

@@ -55,6 +55,7 @@ fn rules_that_use_the_policy_of_one_service_do_not_share_or_overwrite_its_sessio
     gateway.stays(5, "/b", &client, b.pod, NOW);
 
     // Without names of their own they share no session either, but each overwrites the other's.
+    // manual::coming_from, YARP: "every request that changes over is `created:forged`"
     let of = |path| Rule::of(path, &backend, &[("servicev1", 1, pods)]);
     let mut gateway = Gateway::new([of("/a"), of("/b")]);
     let mut client = Client::default();

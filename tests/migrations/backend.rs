@@ -19,7 +19,8 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// A server that sets this cookie for a client without it; `#` stands for a number.
+    /// A server that sets this cookie for a client without it; `#` stands for a number, `@` for the
+    /// name of the server.
     pub(crate) fn start(name: &'static str, set_cookie: &'static str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -59,7 +60,7 @@ fn answer(mut stream: TcpStream, name: &str, set_cookie: &str, sessions: &Atomic
     let set = match cookie {
         Some(cookie) if !cookies.contains(&format!("{cookie}=")) => {
             let number = sessions.fetch_add(1, Ordering::Relaxed);
-            let value = set_cookie.replace('#', &number.to_string());
+            let value = set_cookie.replace('#', &number.to_string()).replace('@', name);
             format!("Set-Cookie: {value}; Path=/\r\n")
         }
         _ => String::new(),
