@@ -162,6 +162,8 @@
 //!   Off by default.
 //! - `memchr`: the affinity cookie is found by vector instructions. On by default; without it the
 //!   result is the same.
+//! - `md5`: `policy::ServerHash::Nginx` makes the values of nginx's `sticky cookie`, for those who
+//!   come from there. Off by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

