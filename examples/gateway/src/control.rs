@@ -47,6 +47,13 @@ impl Control {
     pub(crate) fn set_clock(&self, Whole(offset): Whole) {
         self.gateway.clock.set_offset(offset);
     }
+
+    /// Lets the other gateways know of a change soon.
+    pub(crate) fn tell_the_fleet(&self) {
+        if let Some(fleet) = &self.gateway.fleet {
+            fleet.tell();
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

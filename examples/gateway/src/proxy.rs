@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::failed::Failed;
+use crate::fleet::Fleet;
 use crate::forwarded::{Client, TrustedProxies};
 use crate::hop;
 use crate::limits::Limits;
@@ -39,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) pools: LivePools<Arc<Upstream>>,
     pub(crate) clock: Clock,
     pub(crate) store: AnyStore,
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) tally: Tally,
     pub(crate) limits: Limits,
     trusted: TrustedProxies,
@@ -61,6 +63,7 @@ impl Gateway {
             pools: LivePools::new(settings.pools),
             clock,
             store: settings.store,
+            fleet: settings.fleet,
             tally: Tally::default(),
             limits: settings.limits,
             trusted: settings.trusted,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::file;
+use crate::fleet;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
@@ -27,6 +28,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     serving_admin: JoinHandle<()>,
+    reporting: JoinHandle<()>,
 }
 
 impl Running {
@@ -56,7 +58,9 @@ impl Running {
         let control = Arc::new(control(gateway.clone()));
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
         let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));
-        Ok(Self { address, admin, gateway, stop, serving, serving_admin })
+        let reporter = gateway.clone();
+        let reporting = tokio::spawn(async move { fleet::report(&reporter).await });
+        Ok(Self { address, admin, gateway, stop, serving, serving_admin, reporting })
     }
 
     /// Stops when the requests in flight have ended, or when their time is over. Tunnels are closed
@@ -82,6 +86,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The other listener ends with the sender of `stop`.
         self.serving_admin.abort();
+        self.reporting.abort();
     }
 }
 

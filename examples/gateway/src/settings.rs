@@ -11,6 +11,7 @@ use session_affinity::{Affinity, Health, Keyring, Pools, Secret};
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
 use crate::file::File;
+use crate::fleet::Fleet;
 use crate::forwarded::{Ports, TrustedProxies};
 use crate::json::Object;
 use crate::keys;
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) affinity: Affinity,
     pub(crate) pools: Pools<Arc<Upstream>>,
     pub(crate) store: AnyStore,
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) warnings: Vec<String>,
     config: Config,
     keyring: Keyring,
@@ -68,6 +70,8 @@ impl Settings {
             },
             affinity.load_balancer(),
         )?;
+        let fleet = file.fleet.take().map(|Object(fleet)| fleet);
+        let fleet = Fleet::new(fleet, store.memory().is_none())?;
         let ports = if file.forwarded_ports { Ports::Ignored } else { Ports::Refused };
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
@@ -82,6 +86,7 @@ impl Settings {
             cookie,
             affinity,
             store,
+            fleet,
             pools: pools(&config, &pool_configs, limits.idle_upstreams())?,
             warnings,
             config,

@@ -10,8 +10,11 @@ mod carrier;
 mod clock;
 mod config;
 mod demo;
+mod disabled_at;
 mod drain;
 mod failover;
+#[cfg(feature = "redis")]
+mod fleet;
 mod forwarding;
 mod hostile;
 mod keys;
