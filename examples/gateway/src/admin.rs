@@ -19,6 +19,7 @@ mod drains;
 mod path;
 mod places;
 mod refusal;
+mod sessions;
 
 use caller::{is_for_this_machine, is_from_a_page};
 use path::{decoded, key_id};
@@ -70,7 +71,8 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
         ["state"] | ["metrics"] | ["drain" | "census", _, _] => "GET, HEAD",
         ["pools", _] | ["pools", _, "origins", _] => "PATCH",
         ["clock"] => "PUT",
-        ["keys"] => "POST",
+        ["keys"] | ["sessions", "find"] => "POST",
+        ["sessions", _] => "GET, HEAD, PATCH, DELETE",
         ["keys", _] => "DELETE",
         _ => return Err(not_found()),
     };
@@ -100,6 +102,15 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
             let id = key_id(id).ok_or_else(not_found)?;
             state::keys(&control.remove_key(id).map_err(refused)?)
         }
+        ["sessions", "find"] => sessions::find(control, read(control, body).await?).await?,
+        ["sessions", key] => match head.method {
+            Method::PATCH => {
+                let place = read(control, body).await?;
+                sessions::place(control, key, place).await?
+            }
+            Method::DELETE => sessions::end(control, key).await?,
+            _ => sessions::show(control, key).await?,
+        },
         _ => return Err(not_found()),
     };
     Ok(Content::Json(value))

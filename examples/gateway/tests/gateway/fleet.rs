@@ -167,3 +167,28 @@ fn an_endpoint_in_service_has_no_drained_fleet() {
     gateway.patch("/pools/eu", json!({ "enabled": true }));
     assert_eq!((&drain()["drained"], &drain()["draining"]), (&json!(false), &json!(false)));
 }
+
+/// The administrator's calls on sessions wait for Redis, so that the next request sees the change.
+#[test]
+fn a_session_in_redis_is_shown_and_moved_and_ended_for_all_gateways() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let redis = RedisServer::start();
+    let start = |node: &str| Gateway::start(&file(&[&a, &b], &redis, node).by_headers(&["x-user"]));
+    let gateways = [start("g0"), start("g1")];
+    let of_ann = get("/").with("X-User", "ann");
+    let home = gateways[0].fetch(&of_ann).served_by();
+    let other = if home == "a" { "b" } else { "a" };
+    wait_until("the session in Redis", || redis.keys().len() == 1);
+    let bearer = json!({ "headers": { "x-user": "ann" } });
+    let found = gateways[1].change("POST", "/sessions/find", &bearer);
+    assert_eq!((&found["origin"], &found["ends"]), (&json!(home), &Value::Null));
+    let path = format!("/sessions/{}", found["key"].as_str().expect("a key"));
+
+    let place = json!({ "pool": "eu", "origin": other });
+    assert_eq!(gateways[1].change("PATCH", &path, &place)["origin"], other);
+    let kept = gateways[0].fetch(&of_ann);
+    assert_eq!((kept.served_by(), kept.outcome()), (other.into(), "kept".into()));
+
+    gateways[1].change("DELETE", &path, &json!({}));
+    assert_eq!(gateways[0].fetch(&of_ann).outcome(), "created:no_record");
+}

@@ -31,6 +31,7 @@ mod redis_server;
 mod redis_store;
 mod restart;
 mod room;
+mod sessions;
 mod shutdown;
 mod steering;
 mod stickiness;
