@@ -29,6 +29,7 @@ mod proxy_protocol;
 mod redis_server;
 #[cfg(feature = "redis")]
 mod redis_store;
+mod reload;
 mod restart;
 mod room;
 mod sessions;
@@ -36,5 +37,6 @@ mod shutdown;
 mod steering;
 mod stickiness;
 mod store;
+mod store_file;
 mod two_gateways;
 mod upgrade;
