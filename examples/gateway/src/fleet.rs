@@ -1,20 +1,23 @@
 //! The gateways that share a Redis, and what they have seen of an endpoint's sessions together: a
 //! drain is over when all of them say so.
 
+use std::collections::HashSet;
+#[cfg(feature = "redis")]
 use std::sync::Arc;
+use std::time::Duration;
 
-use session_affinity::UnixTime;
 use session_affinity::drain::Census;
+#[cfg(feature = "redis")]
 use session_affinity::pools::EndpointView;
-use tokio::sync::Notify;
+use session_affinity::{EndpointId, UnixTime};
+use tokio::sync::{Mutex, Notify};
 
 use crate::proxy::Gateway;
 #[cfg(feature = "redis")]
-use crate::upstream;
-use crate::upstream::Upstream;
+use crate::upstream::{self, Upstream};
 
-/// The time between two reports of a gateway, in seconds.
-const INTERVAL: u64 = 2;
+/// The time between two reports of a gateway.
+const INTERVAL: Duration = Duration::from_secs(2);
 /// The age at which a report counts as missing, in seconds: the gateway may have been restarted
 /// meanwhile, and begin sessions again.
 const STALE: u64 = 15;
@@ -37,6 +40,9 @@ pub(crate) struct Fleet {
     nodes: Vec<String>,
     /// Something has changed that the others ought to know soon.
     news: Notify,
+    /// The endpoints that this gateway has reported as in service, and not as disabled since.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "as `node`"))]
+    in_service: Mutex<HashSet<EndpointId>>,
 }
 
 /// The sessions of an endpoint, as all gateways have seen them.
@@ -71,7 +77,7 @@ impl Fleet {
         if !nodes.contains(&node) {
             return Err(format!("fleet.node is {node:?}; expected one of fleet.nodes"));
         }
-        Ok(Some(Self { node, nodes, news: Notify::new() }))
+        Ok(Some(Self { node, nodes, news: Notify::new(), in_service: Mutex::default() }))
     }
 
     /// Reports at once, and not only at the next turn.
@@ -81,8 +87,7 @@ impl Fleet {
 
     /// Waits for the next turn to report.
     async fn turn(&self) {
-        let interval = std::time::Duration::from_secs(INTERVAL);
-        let _ = tokio::time::timeout(interval, self.news.notified()).await;
+        let _ = tokio::time::timeout(INTERVAL, self.news.notified()).await;
     }
 
     fn is_fresh(as_of: UnixTime, now: UnixTime) -> bool {
@@ -90,16 +95,32 @@ impl Fleet {
     }
 }
 
+/// The time for the first reports, which the first request waits for.
+const FIRST: Duration = Duration::from_secs(2);
+
+/// Reports for the first time, before the first request: what this gateway has reported in a life
+/// before may say that its sessions on an endpoint have ended.
+pub(crate) async fn begin(gateway: &Gateway) {
+    if let Some(fleet) = &gateway.fleet {
+        let _ = tokio::time::timeout(FIRST, report_all(gateway, fleet)).await;
+    }
+}
+
 /// Reports what this gateway sees of the endpoints that are disabled, for as long as it runs.
 pub(crate) async fn report(gateway: &Gateway) {
     let Some(fleet) = &gateway.fleet else { return };
     loop {
-        let (pools, now) = (gateway.pools.load(), gateway.clock.now());
-        for endpoint in pools.iter().flat_map(|pool| pool.endpoints()) {
-            // The store counts and tells its errors. The report before stays, and grows stale.
-            let _ = publish(gateway, fleet, endpoint, now).await;
-        }
+        report_all(gateway, fleet).await;
         fleet.turn().await;
+    }
+}
+
+async fn report_all(gateway: &Gateway, fleet: &Fleet) {
+    for endpoint in gateway.pools.load().iter().flat_map(|pool| pool.endpoints()) {
+        // The store counts and tells its errors. The report before stays, and grows stale.
+        if publish(gateway, fleet, endpoint.id()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -110,18 +131,18 @@ pub(crate) async fn report(gateway: &Gateway) {
 pub(crate) async fn reports(
     gateway: &Gateway,
     fleet: &Fleet,
-    endpoint: EndpointView<'_, Arc<Upstream>>,
+    id: EndpointId,
 ) -> Result<Reports, String> {
     let now = gateway.clock.now();
-    publish(gateway, fleet, endpoint, now).await?;
+    publish(gateway, fleet, id).await?;
     let mut reports: Option<Reports> = None;
     let mut waiting_for = Vec::new();
     for node in &fleet.nodes {
-        let Some((census, as_of)) = of_node(gateway, node, endpoint).await? else {
+        let Some((census, as_of)) = of_node(gateway, node, id).await? else {
             waiting_for.push(node.clone());
             continue;
         };
-        if !Fleet::is_fresh(as_of, now) {
+        if !Fleet::is_fresh(as_of, now) || census == IN_SERVICE {
             waiting_for.push(node.clone());
         }
         reports = Some(match reports {
@@ -136,28 +157,46 @@ pub(crate) async fn reports(
     Ok(Reports { waiting_for, ..reports.unwrap_or_default() })
 }
 
-/// Reports what this gateway has seen of an endpoint that is disabled, or whose pool is. An endpoint
-/// in service has no report: its sessions begin.
+/// The report on an endpoint in service: its sessions begin, and their end is not known.
+const IN_SERVICE: Census = Census {
+    began: None,
+    last_seen: None,
+    latest_issued: Some(UnixTime::MAX),
+    latest_end: Some(UnixTime::MAX),
+};
+
+/// Reports what this gateway has seen of an endpoint that is disabled, or whose pool is; of one in
+/// service once, that it is.
 #[cfg(feature = "redis")]
-async fn publish(
-    gateway: &Gateway,
-    fleet: &Fleet,
-    endpoint: EndpointView<'_, Arc<Upstream>>,
-    now: UnixTime,
-) -> Result<(), String> {
+async fn publish(gateway: &Gateway, fleet: &Fleet, id: EndpointId) -> Result<(), String> {
+    let Some(redis) = gateway.store.redis() else { return Ok(()) };
+    // One report at a time, each of the current state: an older one must not come last.
+    let mut in_service = fleet.in_service.lock().await;
+    let (pools, now) = (gateway.pools.load(), gateway.clock.now());
+    let Some(endpoint) = pools.endpoint(id) else { return Ok(()) };
     let is_in_service = endpoint.state().is_enabled() && endpoint.pool().state().is_enabled();
-    let Some(redis) = gateway.store.redis().filter(|_| !is_in_service) else { return Ok(()) };
-    let census = with_those_in_flight(endpoint, now);
-    let reported = redis.publish_census(&fleet.node, endpoint.id(), census, now).await;
-    reported.map_err(|error| error.to_string())
+    if is_in_service && in_service.contains(&id) {
+        return Ok(());
+    }
+    let census = if is_in_service { IN_SERVICE } else { with_those_in_flight(endpoint, now) };
+    // After an error it is not known what is reported.
+    in_service.remove(&id);
+    let reported = redis.publish_census(&fleet.node, id, census, now).await;
+    reported.map_err(|error| error.to_string())?;
+    if is_in_service {
+        in_service.insert(id);
+    }
+    Ok(())
 }
 
 /// Returns the census of an endpoint with what its requests in flight may add: until the endpoint has
 /// answered them, nothing is noted of their sessions.
 #[cfg(feature = "redis")]
 fn with_those_in_flight(endpoint: EndpointView<'_, Arc<Upstream>>, now: UnixTime) -> Census {
+    // Counted first: one that ends in between is noted in the census.
+    let in_flight = upstream::in_flight(endpoint.target());
     let mut census = endpoint.census();
-    if upstream::in_flight(endpoint.target()) > 0 {
+    if in_flight > 0 {
         census.latest_issued = census.latest_issued.max(Some(now));
         census.latest_end = census.latest_end.max(Some(now.saturating_add(STALE)));
     }
@@ -165,31 +204,26 @@ fn with_those_in_flight(endpoint: EndpointView<'_, Arc<Upstream>>, now: UnixTime
 }
 
 #[cfg(not(feature = "redis"))]
-async fn publish(
-    _: &Gateway,
-    _: &Fleet,
-    _: EndpointView<'_, Arc<Upstream>>,
-    _: UnixTime,
-) -> Result<(), String> {
+async fn publish(_: &Gateway, _: &Fleet, _: EndpointId) -> Result<(), String> {
     Ok(())
 }
 
 /// Returns the report of one gateway, and the time as of which it is complete.
 #[cfg(feature = "redis")]
-async fn of_node<T>(
+async fn of_node(
     gateway: &Gateway,
     node: &str,
-    endpoint: EndpointView<'_, T>,
+    id: EndpointId,
 ) -> Result<Option<(Census, UnixTime)>, String> {
     let Some(redis) = gateway.store.redis() else { return Ok(None) };
-    redis.shared_census(&[node], endpoint.id()).await.map_err(|error| error.to_string())
+    redis.shared_census(&[node], id).await.map_err(|error| error.to_string())
 }
 
 #[cfg(not(feature = "redis"))]
-async fn of_node<T>(
+async fn of_node(
     _: &Gateway,
     _: &str,
-    _: EndpointView<'_, T>,
+    _: EndpointId,
 ) -> Result<Option<(Census, UnixTime)>, String> {
     Ok(None)
 }

@@ -70,6 +70,7 @@ impl Running {
                 warn(&format!("store_file: {error}; no session is taken over"));
             });
         }
+        fleet::begin(&gateway).await;
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
         let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control.clone()));
         let reporter = gateway.clone();

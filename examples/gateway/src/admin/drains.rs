@@ -20,7 +20,7 @@ pub(super) async fn drain(control: &Control, pool: &str, name: &str) -> Answer {
     let alone = affinity.drain(endpoint, endpoint.census(), now);
     let Some(fleet) = &gateway.fleet else { return Ok(Scope::Node.of(state::drain(&alone))) };
 
-    let reports = fleet::reports(gateway, fleet, endpoint).await.map_err(unreachable)?;
+    let reports = fleet::reports(gateway, fleet, id).await.map_err(unreachable)?;
     let mut drain = affinity.drain(endpoint, reports.census, reports.as_of);
     // The reports are a moment old, and the phase is that of now.
     drain.phase = alone.phase;
