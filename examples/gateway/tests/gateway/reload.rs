@@ -1,57 +1,15 @@
 //! SIGHUP: the file is read again while requests are running.
 
+mod site;
+
 use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Config, Connection, Endpoint, Gate, Gateway, OwnPath, SECRETS, get, shop,
-    shop_of_pools, wait_until,
+    Answer, Connection, Endpoint, Gate, SECRETS, get, shop, shop_of_pools, wait_until,
 };
-
-/// A gateway and the file that it can read again.
-struct Site {
-    gateway: Gateway,
-    path: OwnPath,
-}
-
-impl Site {
-    fn start(file: &Config) -> Self {
-        let path = OwnPath::with(file);
-        Self { gateway: Gateway::start_with(None, &["--config", path.text()]), path }
-    }
-
-    /// Sends SIGHUP with this file, and waits for what the gateway says to it: its last line.
-    #[track_caller]
-    fn reload(&self, file: &str) {
-        self.path.write(file);
-        let reloads =
-            || self.gateway.output().iter().filter(|line| line.contains("reloaded")).count();
-        let before = reloads();
-        self.gateway.signal("HUP");
-        wait_until("a reload", || reloads() > before);
-    }
-
-    /// Sends SIGHUP with a file that is wrong, and returns the line that says so.
-    #[track_caller]
-    fn refuses(&self, file: &str) -> String {
-        self.path.write(file);
-        let lines = || -> Vec<_> {
-            let errors = self.gateway.errors().into_iter();
-            errors.filter(|line| line.contains("stays as it was")).collect()
-        };
-        let before = lines().len();
-        self.gateway.signal("HUP");
-        wait_until("a refusal", || lines().len() > before);
-        lines().pop().expect("a line")
-    }
-
-    /// The lines about fields that need a restart.
-    fn restarts(&self) -> Vec<String> {
-        let errors = self.gateway.errors().into_iter();
-        errors.filter(|line| line.contains("needs a restart")).collect()
-    }
-}
+use site::Site;
 
 #[test]
 fn pools_change_and_sessions_stay() {
