@@ -21,7 +21,7 @@ pub use any::{AnyStore, InvalidStore};
 pub use asynchronous::{AsyncSessionStore, NoStore};
 pub use health::{StoreConnection, StoreHealth};
 pub use key::{InvalidSessionKey, SessionKey};
-pub use memory::{InvalidCapacity, MemoryStore};
+pub use memory::{InvalidCapacity, MemoryStore, StoredSession};
 #[cfg(feature = "redis-tls")]
 pub use redis::{InvalidRedisTls, RedisTls};
 #[cfg(feature = "redis")]

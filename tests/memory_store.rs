@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use session_affinity::limits::Ttl;
 use session_affinity::store::{
-    Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, WriteKind,
+    Lookup, MemoryStore, Record, SessionKey, SessionStore, StoreWrite, StoredSession, WriteKind,
 };
 use session_affinity::{EndpointId, UnixTime};
 
@@ -300,4 +300,131 @@ fn a_session_key_is_its_bytes_and_shown_in_hexadecimal() {
     assert_eq!(key.to_string(), "000102030405060708090a0b0c0d0eff");
     assert_eq!(format!("{key:?}"), "SessionKey(000102030405060708090a0b0c0d0eff)");
     assert!(key < SessionKey([1; 16]));
+}
+
+/// The sessions that a store hands over, in the order of their keys.
+fn handed_over(store: &MemoryStore, now: UnixTime) -> Vec<StoredSession> {
+    let mut sessions: Vec<_> = store.sessions(now).collect();
+    sessions.sort_unstable_by_key(|session| session.key);
+    sessions
+}
+
+fn stored(number: u64, issued: u64, end: u64) -> StoredSession {
+    let (issued, end) = (NOW.saturating_add(issued), NOW.saturating_add(end));
+    StoredSession { key: key(number), endpoint: endpoint(0), issued, end, uses: 0 }
+}
+
+#[test]
+fn what_is_handed_over_is_what_was_live_with_its_uses() {
+    let store = MemoryStore::new(1_000).unwrap();
+    create(&store, key(1), endpoint(1), 60, NOW);
+    create(&store, key(2), endpoint(2), 60, NOW);
+    create(&store, key(3), endpoint(1), 10, NOW);
+    for seconds in 1..6 {
+        touch(&store, key(2), 60, NOW.saturating_add(seconds));
+    }
+    let later = NOW.saturating_add(10);
+    let expected = [
+        StoredSession { endpoint: endpoint(1), ..stored(1, 0, 60) },
+        StoredSession { endpoint: endpoint(2), uses: 3, ..stored(2, 0, 65) },
+    ];
+    assert_eq!(handed_over(&store, later), expected);
+    assert_eq!(expected.map(|it| store.session(it.key, later)), expected.map(Some));
+    assert_eq!(store.session(key(3), later), None);
+
+    let next = MemoryStore::new(1_000).unwrap();
+    assert_eq!(next.restore(expected, ttl(60), later), 2);
+    assert_eq!(handed_over(&next, later), expected);
+}
+
+#[test]
+fn a_session_that_has_ended_or_cannot_be_is_left_out() {
+    let now = NOW.saturating_add(100);
+    for (issued, end, is_taken) in [
+        (0, 101, true),
+        (100, 101, true),
+        (0, 100, false),
+        (0, 99, false),
+        (101, 200, false),
+        (100, 100, false),
+    ] {
+        let store = MemoryStore::new(1_000).unwrap();
+        let taken = store.restore([stored(1, issued, end)], ttl(1_000), now);
+        assert_eq!((taken == 1, store.live(now) == 1), (is_taken, is_taken), "{issued} to {end}");
+    }
+}
+
+/// No record is returned `ttl` seconds or more after its last touch.
+#[test]
+fn a_session_that_is_handed_over_ends_one_idle_time_later_at_the_latest() {
+    let store = MemoryStore::new(1_000).unwrap();
+    assert_eq!(store.restore([stored(1, 0, 1_000_000)], ttl(60), NOW), 1);
+    assert!(load(&store, key(1), 60, NOW.saturating_add(59)).is_some());
+    assert_eq!(load(&store, key(1), 60, NOW.saturating_add(60)), None);
+}
+
+#[test]
+fn of_several_entries_of_one_key_the_last_one_counts_and_replaces_what_is_there() {
+    let store = MemoryStore::new(1_000).unwrap();
+    create(&store, key(1), endpoint(0), 60, NOW);
+    let entries = [1, 2].map(|to| StoredSession { endpoint: endpoint(to), ..stored(1, 0, 60) });
+    assert_eq!(store.restore(entries, ttl(60), NOW.saturating_add(1)), 2);
+    assert_eq!(handed_over(&store, NOW), [entries[1]]);
+    // One that has ended does not end the one that is there.
+    assert_eq!(store.restore([stored(1, 0, 1)], ttl(60), NOW.saturating_add(1)), 0);
+    assert_eq!(handed_over(&store, NOW), [entries[1]]);
+}
+
+#[test]
+fn a_full_store_is_handed_over_with_few_losses_and_a_smaller_one_keeps_those_in_use() {
+    let (count, later) = (20_000_u64, NOW.saturating_add(1));
+    let before = MemoryStore::new(count as usize).unwrap();
+    for session in 0..count {
+        create(&before, key(session), endpoint(0), 1_800, NOW);
+        if session % 4 == 0 {
+            (0..3).for_each(|_| touch(&before, key(session), 1_800, NOW));
+        }
+    }
+    let same = MemoryStore::new(count as usize).unwrap();
+    let _ = same.restore(before.sessions(NOW), ttl(1_800), later);
+    let kept = same.live(later) as f64 / before.live(later) as f64;
+    assert!(kept > 0.999, "{kept}");
+
+    let half = MemoryStore::new(count as usize / 2).unwrap();
+    let _ = half.restore(before.sessions(NOW), ttl(1_800), later);
+    assert!(half.live(later) <= count as usize / 2 * 5 / 4 + 64, "{}", half.live(later));
+    let used = (0..count).filter(|session| session % 4 == 0);
+    let kept = used.filter(|session| half.session(key(*session), later).is_some()).count();
+    assert!(kept as u64 > count / 4 * 99 / 100, "{kept} of {}", count / 4);
+}
+
+proptest! {
+    /// A map that is handed over by the same rules has the same sessions.
+    #[test]
+    fn handing_over_is_what_a_map_does(
+        entries in prop::collection::vec((0_u64..8, 0_u64..3, 0_u64..40, 0_u64..80, 0_u8..6), 0..40),
+        begun in 0_u64..40,
+        idle in 1_u64..60,
+    ) {
+        let (store, now) = (MemoryStore::new(1_000).unwrap(), NOW.saturating_add(begun));
+        let (mut map, mut taken) = (std::collections::BTreeMap::new(), 0);
+        let entries = entries.into_iter().map(|(number, to, issued, end, uses)| {
+            StoredSession { endpoint: endpoint(to), uses, ..stored(number, issued, end) }
+        });
+        let entries: Vec<_> = entries.collect();
+        for entry in &entries {
+            if entry.end > now && entry.issued <= now && entry.issued < entry.end {
+                let end = entry.end.min(now.saturating_add(idle));
+                map.insert(entry.key, StoredSession { end, uses: entry.uses.min(3), ..*entry });
+                taken += 1;
+            }
+        }
+        prop_assert_eq!(store.restore(entries, ttl(idle), now), taken);
+        let sessions: Vec<_> = map.into_values().collect();
+        prop_assert_eq!(handed_over(&store, now), sessions.clone());
+        // There and back, once more.
+        let next = MemoryStore::new(2_000).unwrap();
+        prop_assert_eq!(next.restore(store.sessions(now), ttl(idle), now), sessions.len());
+        prop_assert_eq!(handed_over(&next, now), sessions);
+    }
 }

@@ -9,7 +9,7 @@ use crate::cookies::{CacheGuard, CookieName, FieldChange};
 use crate::failover::{FailoverMode, FailoverScope, InvalidFailoverMode, MoveWithin, OnLoss};
 use crate::limits::{CoolingOff, DrainDuration, Ipv6Prefix, Retries};
 use crate::names::LoadBalancer;
-use crate::policy::AffinityPolicy;
+use crate::policy::{AffinityPolicy, Life};
 use crate::request::ClientHash;
 
 impl<P: AffinityPolicy> Affinity<P> {
@@ -88,6 +88,12 @@ impl<P: AffinityPolicy> Affinity<P> {
     /// The name of the load balancer, for stores that keep sessions of several.
     pub fn load_balancer(&self) -> &LoadBalancer {
         self.policy.load_balancer()
+    }
+
+    /// The life of the policy's sessions: the time after which a session that is written by other
+    /// means than [`settle`](Affinity::settle) ends.
+    pub fn life(&self) -> Life {
+        self.policy.life()
     }
 
     /// Removes the cookie or the issued header of the policy from the headers of a request that goes

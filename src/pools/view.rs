@@ -285,6 +285,24 @@ impl<'a, T> EndpointView<'a, T> {
         self.member.mark.census()
     }
 
+    /// Notes a session that was pinned to the endpoint at the time `issued`, and ends at `end`, by
+    /// other means than [`Affinity::settle`](crate::Affinity::settle): a record that an operator has
+    /// written, or a session that another process is known to have begun. Without the note, the
+    /// endpoint would be called drained before that session has ended.
+    ///
+    /// ```
+    /// # use session_affinity::*;
+    /// # let pools = Pools::builder().pool(Pool::new("eu").with_endpoint(Endpoint::new("eu-1", ()))).build()?;
+    /// # let now = UnixTime::from_secs(1_800_000_000);
+    /// let endpoint = pools.endpoint(EndpointId::new("eu", "eu-1")).ok_or("not in the snapshot")?;
+    /// endpoint.note_session(now, now.saturating_add(1_800));
+    /// assert_eq!(endpoint.census().latest_end, Some(now.saturating_add(1_800)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn note_session(&self, issued: UnixTime, end: UnixTime) {
+        self.member.mark.pinned(issued, end);
+    }
+
     pub(crate) fn position(self) -> Position {
         self.position
     }

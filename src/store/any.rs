@@ -193,6 +193,15 @@ impl AnyStore {
         }
     }
 
+    /// Returns the store in memory, if it is one: to show one of its sessions, or to hand all of them
+    /// over to the next process.
+    pub fn memory(&self) -> Option<&MemoryStore> {
+        match &self.backend {
+            Backend::Memory(memory) => Some(memory),
+            _ => None,
+        }
+    }
+
     /// Returns the store in Redis, if it is one: to share censuses through it.
     #[cfg(feature = "redis")]
     pub fn redis(&self) -> Option<&RedisStore> {
@@ -214,10 +223,7 @@ impl AnyStore {
     /// Counts the live sessions of a store in memory; `None` for the others. Redis would have to
     /// read every key of a database that may have keys of other programs.
     pub fn live(&self, now: UnixTime) -> Option<usize> {
-        match &self.backend {
-            Backend::Memory(memory) => Some(memory.live(now)),
-            _ => None,
-        }
+        self.memory().map(|memory| memory.live(now))
     }
 
     fn of(backend: Backend) -> Self {

@@ -9,11 +9,14 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::time::UnixTime;
 
 mod address;
+mod handover;
 mod place;
 mod shard;
+mod stored_session;
 
 use address::Address;
 use shard::Shard;
+pub use stored_session::StoredSession;
 
 /// Header sessions of one process, in bounded memory. Share the store behind an `Arc`.
 ///
@@ -23,7 +26,8 @@ use shard::Shard;
 /// little or long ago: [the whole order](crate::manual::security#a-full-memorystore). So sessions
 /// that a client makes up displace each other rather than sessions in use. **Time** comes with
 /// each call: the store has no background thread and never sweeps. **Threads** share up to 64
-/// shards; a call locks one of them to search 8 places.
+/// shards; a call locks one of them to search 8 places. A **process** that ends can hand its
+/// [sessions](MemoryStore::sessions) over to the next one, which [restores](MemoryStore::restore) them.
 ///
 /// # Example
 /// ```

@@ -15,7 +15,8 @@ Usage: gateway [--config FILE] [--listen ADDR] [--admin ADDR]
   --help          this text
 
 Without an address a free port of 127.0.0.1 is taken. Ctrl-C or SIGTERM stops the gateway
-after the requests in flight have ended, after 30 seconds at the latest by default.
+after the requests in flight have ended, after 30 seconds at the latest by default. SIGHUP
+makes it read the configuration again.
 ";
 
 pub(crate) enum Parsed {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error};
 use session_affinity::limits::Percent;
 use session_affinity::pools::{LoadShedding, NotInSnapshot, ShedBy};
-use session_affinity::{EndpointId, Health, Pools, State, UnixTime, Weight};
+use session_affinity::{EndpointId, Health, Pools, UnixTime, Weight};
 
+use crate::disabling::{self, some_time};
 use crate::json::{Whole, some, some_object};
 use crate::upstream::Upstream;
 
@@ -16,6 +17,8 @@ use crate::upstream::Upstream;
 pub(crate) struct PoolChange {
     #[serde(default, deserialize_with = "some")]
     enabled: Option<bool>,
+    #[serde(default, deserialize_with = "some_time")]
+    disabled_at: Option<UnixTime>,
     #[serde(default, deserialize_with = "some_minimum")]
     minimum_origins: Option<u32>,
     #[serde(default, deserialize_with = "some_object")]
@@ -52,15 +55,41 @@ pub(crate) struct OriginChange {
     healthy: Option<bool>,
     #[serde(default, deserialize_with = "some")]
     enabled: Option<bool>,
+    #[serde(default, deserialize_with = "some_time")]
+    disabled_at: Option<UnixTime>,
     #[serde(default, deserialize_with = "some_weight")]
     weight: Option<Weight>,
 }
 
+/// The reason for which a change has changed nothing.
+pub(crate) enum Unchanged {
+    /// There is no such pool or endpoint.
+    Unknown,
+    /// The change contradicts itself or what is there, as this line says.
+    Invalid(String),
+}
+
+impl From<NotInSnapshot> for Unchanged {
+    fn from(_: NotInSnapshot) -> Self {
+        Self::Unknown
+    }
+}
+
+impl From<String> for Unchanged {
+    fn from(error: String) -> Self {
+        Self::Invalid(error)
+    }
+}
+
 impl PoolChange {
-    pub(crate) const EXPECTED: &str = "expected any of enabled, minimum_origins, load_shedding";
+    pub(crate) const EXPECTED: &str =
+        "expected any of enabled, disabled_at, minimum_origins, load_shedding";
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.enabled.is_none() && self.minimum_origins.is_none() && self.load_shedding.is_none()
+        self.enabled.is_none()
+            && self.disabled_at.is_none()
+            && self.minimum_origins.is_none()
+            && self.load_shedding.is_none()
     }
 
     /// Returns the next snapshot, in which the pool of this name is changed.
@@ -69,11 +98,12 @@ impl PoolChange {
         pools: &Pools<Arc<Upstream>>,
         name: &str,
         now: UnixTime,
-    ) -> Result<Pools<Arc<Upstream>>, NotInSnapshot> {
-        let pool = pools.pool(name).ok_or_else(|| NotInSnapshot::Pool(name.into()))?;
-        pools.edited(|edit| {
-            if let Some(enabled) = self.enabled {
-                edit.pool_state(name, state(enabled, pool.state(), now))?;
+    ) -> Result<Pools<Arc<Upstream>>, Unchanged> {
+        let pool = pools.pool(name).ok_or(Unchanged::Unknown)?;
+        let state = disabling::state(self.enabled, self.disabled_at, pool.state(), now)?;
+        let changed = pools.edited(|edit| {
+            if let Some(state) = state {
+                edit.pool_state(name, state)?;
             }
             if let Some(minimum) = self.minimum_origins {
                 edit.pool_minimum_origins(name, minimum)?;
@@ -82,7 +112,8 @@ impl PoolChange {
                 edit.pool_shedding(name, change.apply(pool.shedding()))?;
             }
             Ok(())
-        })
+        });
+        Ok(changed?)
     }
 }
 
@@ -97,10 +128,13 @@ impl SheddingChange {
 }
 
 impl OriginChange {
-    pub(crate) const EXPECTED: &str = "expected any of healthy, enabled, weight";
+    pub(crate) const EXPECTED: &str = "expected any of healthy, enabled, disabled_at, weight";
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.healthy.is_none() && self.enabled.is_none() && self.weight.is_none()
+        self.healthy.is_none()
+            && self.enabled.is_none()
+            && self.disabled_at.is_none()
+            && self.weight.is_none()
     }
 
     /// Returns the next snapshot, in which the endpoint of this id is changed.
@@ -109,30 +143,22 @@ impl OriginChange {
         pools: &Pools<Arc<Upstream>>,
         id: EndpointId,
         now: UnixTime,
-    ) -> Result<Pools<Arc<Upstream>>, NotInSnapshot> {
-        let origin = pools.endpoint(id).ok_or(NotInSnapshot::Endpoint(id))?;
-        pools.edited(|edit| {
+    ) -> Result<Pools<Arc<Upstream>>, Unchanged> {
+        let origin = pools.endpoint(id).ok_or(Unchanged::Unknown)?;
+        let state = disabling::state(self.enabled, self.disabled_at, origin.state(), now)?;
+        let changed = pools.edited(|edit| {
             if let Some(healthy) = self.healthy {
                 edit.health(id, if healthy { Health::Healthy } else { Health::Unhealthy })?;
             }
-            if let Some(enabled) = self.enabled {
-                edit.state(id, state(enabled, origin.state(), now))?;
+            if let Some(state) = state {
+                edit.state(id, state)?;
             }
             if let Some(weight) = self.weight {
                 edit.weight(id, weight)?;
             }
             Ok(())
-        })
-    }
-}
-
-/// Returns the state to set. A disabled pool or endpoint keeps its stamp when it is disabled again,
-/// so that its drain does not start over.
-fn state(enabled: bool, before: State, now: UnixTime) -> State {
-    match (enabled, before) {
-        (true, _) => State::Enabled,
-        (false, State::Disabled { .. }) => before,
-        (false, State::Enabled) => State::Disabled { at: Some(now) },
+        });
+        Ok(changed?)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The configuration file as it is written. Its values are checked in `settings.rs`.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error};
 use session_affinity::config::{Config, Extensions, PoolConfig};
 
 use crate::args::ADDRESS;
 use crate::flat::flat_object;
+use crate::fleet::FleetEntry;
 use crate::forwarded::Network;
 use crate::json::{Object, some, some_count};
 use crate::keys::KeyEntry;
@@ -58,6 +59,10 @@ pub(crate) struct File {
     pub(crate) store_outage_sessions: Option<u64>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) store_tls: Option<Object<StoreTls>>,
+    #[serde(default, deserialize_with = "some")]
+    pub(crate) store_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "some")]
+    pub(crate) fleet: Option<Object<FleetEntry>>,
     pub(crate) load_balancer: Config,
     pub(crate) pools: Vec<PoolConfig>,
 }

@@ -98,10 +98,10 @@ impl<A> Filtered<A> {
     }
 }
 
-type Keys = &'static [&'static str];
+pub(crate) type Keys = &'static [&'static str];
 
 /// Returns the keys of a struct, as its `Deserialize` tells them to a deserializer.
-fn keys_of<'de, T: Deserialize<'de>>() -> Keys {
+pub(crate) fn keys_of<'de, T: Deserialize<'de>>() -> Keys {
     let mut keys: Keys = &[];
     // Always an error: there is nothing to read.
     let _ = T::deserialize(Told(&mut keys));

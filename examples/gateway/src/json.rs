@@ -55,6 +55,7 @@ pub(crate) fn one_line(message: &str) -> String {
 }
 
 /// A `T` written as an object. A derived `Deserialize` would accept an array of its fields too.
+#[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -17,6 +17,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 mod address;
@@ -27,10 +28,14 @@ mod changes;
 mod clock;
 mod control;
 mod demo;
+mod disabling;
 mod failed;
 mod file;
+mod fixed;
 mod flat;
+mod fleet;
 mod forwarded;
+mod handover;
 mod hop;
 mod idle;
 mod json;
@@ -43,6 +48,7 @@ mod paced;
 mod places;
 mod proxy;
 mod proxy_protocol;
+mod reload;
 mod running;
 mod settings;
 mod signals;
@@ -50,6 +56,7 @@ mod state;
 mod store;
 mod stream;
 mod tally;
+mod terms;
 mod tunnel;
 mod upstream;
 mod warning;
@@ -57,6 +64,7 @@ mod warning;
 use args::{Args, Parsed};
 use demo::Demo;
 use settings::Settings;
+use signals::Wish;
 
 pub use demo::endpoint;
 pub use running::Running;
@@ -100,8 +108,8 @@ async fn serve(args: Args) -> Result<(), String> {
     let (listen, admin) =
         (args.listen.unwrap_or(settings.listen), args.admin.unwrap_or(settings.admin));
     let warnings = std::mem::take(&mut settings.warnings);
-    let mut signals =
-        signals::Signals::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let mut signals = signals::Signals::new(demo.is_none())
+        .map_err(|error| format!("signals cannot be handled: {error}"))?;
     let running = Running::with_settings(settings, listen, admin).await?;
 
     // The demo draws a key at each start on purpose.
@@ -116,8 +124,23 @@ async fn serve(args: Args) -> Result<(), String> {
     if demo.is_some() {
         print(&demo::what_to_try(address, admin));
     }
-    signals.stop().await;
+    while signals.next().await == Wish::Reload {
+        if let Some(path) = &args.config {
+            reload(path, &running);
+        }
+    }
     running.stop().await
+}
+
+/// Reads the file again, and says what has become of it.
+fn reload(path: &Path, running: &Running) {
+    match file::read(path).and_then(|file| running.reload(file)) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| warn(&format!("reload: {line}")));
+            print(&format!("gateway has reloaded {}\n", path.display()));
+        }
+        Err(error) => warn(&format!("reload: {error}; the configuration stays as it was")),
+    }
 }
 
 /// Prints at once, for a program that reads the ports through a pipe. The gateway runs on where

@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, Version};
-use session_affinity::cookies::CookieName;
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
@@ -18,7 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::failed::Failed;
-use crate::forwarded::{Client, TrustedProxies};
+use crate::fleet::Fleet;
+use crate::forwarded::Client;
 use crate::hop;
 use crate::limits::Limits;
 use crate::own::{self, Own};
@@ -26,6 +26,7 @@ use crate::paced::Paced;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::settings::Settings;
 use crate::tally::Tally;
+use crate::terms::Live;
 use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::warning::{Notice, Warnings};
@@ -33,18 +34,18 @@ use crate::warning::{Notice, Warnings};
 const EXPLANATION: HeaderName = HeaderName::from_static("x-affinity-outcome");
 
 /// The state that all requests share. A request takes one snapshot of the affinity and of the pools,
-/// which the admin listener changes, and keeps it.
+/// which the admin listener and a reload change, and keeps it.
 pub(crate) struct Gateway {
     pub(crate) affinity: ArcSwap<Affinity>,
     pub(crate) pools: LivePools<Arc<Upstream>>,
     pub(crate) clock: Clock,
     pub(crate) store: AnyStore,
+    pub(crate) fleet: Option<Fleet>,
     pub(crate) tally: Tally,
+    /// The limits of the start. Those that a reload may change are in `live`.
     pub(crate) limits: Limits,
-    trusted: TrustedProxies,
+    pub(crate) live: ArcSwap<Live>,
     proxy_protocol: ProxyProtocol,
-    cookie: CookieName,
-    explain: bool,
     warnings: Warnings,
     namesake: Notice,
     pub(crate) malformed: Notice,
@@ -61,12 +62,11 @@ impl Gateway {
             pools: LivePools::new(settings.pools),
             clock,
             store: settings.store,
+            fleet: settings.fleet,
             tally: Tally::default(),
             limits: settings.limits,
-            trusted: settings.trusted,
+            live: ArcSwap::from_pointee(settings.live),
             proxy_protocol: settings.proxy_protocol,
-            cookie: settings.cookie,
-            explain: settings.explain,
             warnings: Warnings::about("connections to endpoints"),
             namesake: Notice::about("answers of endpoints"),
             malformed: Notice::about("proxy_protocol"),
@@ -76,7 +76,7 @@ impl Gateway {
 
     /// Returns whether a connection of this peer begins with a header of the PROXY protocol.
     pub(crate) fn expects_introduction(&self, peer: IpAddr) -> bool {
-        self.proxy_protocol == ProxyProtocol::FromTrusted && self.trusted.trusts(peer)
+        self.proxy_protocol == ProxyProtocol::FromTrusted && self.live.load().trusted.trusts(peer)
     }
 
     /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an
@@ -117,7 +117,8 @@ impl Gateway {
     ) -> Response<Body> {
         let (affinity, pools, now) =
             (self.affinity.load_full(), self.pools.load(), self.clock.now());
-        let client = self.trusted.client(peer, request.headers());
+        let live = self.live.load_full();
+        let client = live.trusted.client(peer, request.headers());
 
         let meta = RequestMeta::new(request.headers(), client.scheme).with_client_ip(client.ip);
         let visit = affinity.recall(&meta, now);
@@ -127,10 +128,10 @@ impl Gateway {
             Err(error @ NoRoute::Lost { .. }) => return self.failure(own::LOST, error.outcome()),
             Err(error) => return self.failure(own::NO_ENDPOINT, error.outcome()),
         };
-        self.prepare(&mut request, &affinity, (peer, client), upgrade.as_ref());
+        self.prepare(&mut request, (&affinity, &live), (peer, client), upgrade.as_ref());
         loop {
             let in_flight = endpoint.begin();
-            match endpoint.send(request, &self.limits).await {
+            match endpoint.send(request, &live.limits).await {
                 Ok(mut response) => {
                     let tunnel = upgrade.and_then(|asked| asked.agreed(&mut response));
                     hop::remove(response.headers_mut());
@@ -163,7 +164,7 @@ impl Gateway {
     fn prepare(
         &self,
         request: &mut Request<Paced>,
-        affinity: &Affinity,
+        (affinity, live): (&Affinity, &Live),
         (peer, client): (IpAddr, Client),
         upgrade: Option<&tunnel::Asked>,
     ) {
@@ -172,8 +173,8 @@ impl Gateway {
         hop::remove(headers);
         affinity.strip(headers);
         // Under a policy without a cookie too: of the time before it, clients may have one.
-        self.cookie.strip(headers);
-        self.trusted.tell(peer, client, headers);
+        live.cookie.strip(headers);
+        live.trusted.tell(peer, client, headers);
         if let Some(asked) = upgrade {
             hop::set_upgrade(headers, asked.protocol.clone());
         }
@@ -226,7 +227,7 @@ impl Gateway {
     /// on.
     fn note(&self, headers: &mut HeaderMap, outcome: Outcome) {
         self.tally.count(outcome);
-        if self.explain {
+        if self.live.load().explain {
             headers.insert(EXPLANATION, HeaderValue::from_static(outcome.label()));
         }
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::file;
+use crate::control::Control;
+use crate::file::{self, File};
+use crate::fleet;
+use crate::handover;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
 use crate::store;
+use crate::warn;
 use crate::warning::Warnings;
 
 /// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
@@ -24,9 +29,12 @@ pub struct Running {
     /// The address of the admin listener.
     pub admin: SocketAddr,
     gateway: Arc<Gateway>,
+    control: Arc<Control>,
+    store_file: Option<PathBuf>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     serving_admin: JoinHandle<()>,
+    reporting: JoinHandle<()>,
 }
 
 impl Running {
@@ -52,11 +60,32 @@ impl Running {
         let (admin_listener, admin) = bind("admin", admin).await?;
         let (stop, stopped) = watch::channel(false);
         let control = settings.control();
+        let store_file = settings.store_file.clone();
         let gateway = Arc::new(Gateway::new(settings, stopped.clone()));
         let control = Arc::new(control(gateway.clone()));
+        if let Some(path) = &store_file {
+            let (life, now) = (gateway.affinity.load().life(), gateway.clock.now());
+            let restored = handover::restore(path, &gateway.store, life, now);
+            restored.unwrap_or_else(|error| {
+                warn(&format!("store_file: {error}; no session is taken over"));
+            });
+        }
+        fleet::begin(&gateway).await;
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
-        let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));
-        Ok(Self { address, admin, gateway, stop, serving, serving_admin })
+        let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control.clone()));
+        let reporter = gateway.clone();
+        let reporting = tokio::spawn(async move { fleet::report(&reporter).await });
+        Ok(Self {
+            address,
+            admin,
+            gateway,
+            control,
+            store_file,
+            stop,
+            serving,
+            serving_admin,
+            reporting,
+        })
     }
 
     /// Stops when the requests in flight have ended, or when their time is over. Tunnels are closed
@@ -74,7 +103,16 @@ impl Running {
         };
         // The store may still be writing the sessions of the last responses.
         self.gateway.store.finish().await;
+        if let Some(path) = &self.store_file {
+            let written = handover::write(path, &self.gateway.store, self.gateway.clock.now());
+            written.unwrap_or_else(|error| warn(&format!("store_file: {error}")));
+        }
         ended
+    }
+
+    /// Takes over a file that was read again: see [`Control::reload`].
+    pub(crate) fn reload(&self, file: File) -> Result<Vec<String>, String> {
+        self.control.reload(file)
     }
 }
 
@@ -82,6 +120,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The other listener ends with the sender of `stop`.
         self.serving_admin.abort();
+        self.reporting.abort();
     }
 }
 

@@ -65,6 +65,27 @@ pub(crate) fn keys(ring: &Keyring) -> Value {
     json!({ "signing": ring.signing().id(), "keys": ring.keys().map(|key| key.id()).collect::<Vec<_>>() })
 }
 
+/// The gateways that an answer speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This gateway alone.
+    Node,
+    /// All gateways together.
+    Fleet,
+}
+
+impl Scope {
+    /// Adds the scope to an answer.
+    pub(crate) fn of(self, mut answer: Value) -> Value {
+        answer["scope"] = match self {
+            Self::Node => "node",
+            Self::Fleet => "fleet",
+        }
+        .into();
+        answer
+    }
+}
+
 pub(crate) fn drain(drain: &Drain) -> Value {
     let (drained, end) = match drain.sessions {
         DrainSessions::Open => (false, None),

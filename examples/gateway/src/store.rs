@@ -16,6 +16,8 @@ pub(crate) struct StoreKeys {
     pub(crate) write_deadline: Option<u64>,
     pub(crate) outage_sessions: Option<u64>,
     pub(crate) tls: Option<StoreTls>,
+    /// There is a file for the sessions of a store in memory.
+    pub(crate) file: bool,
 }
 
 /// The files of certificates for a `rediss://` store, as PEM.
@@ -46,6 +48,11 @@ pub(crate) fn open(keys: StoreKeys, load_balancer: &LoadBalancer) -> Result<AnyS
         return Err(format!(
             "{key} is set, and a store in memory has {nothing}; expected a Redis store"
         ));
+    }
+    if text != "memory" && keys.file {
+        return Err(
+            "store_file is set, and Redis keeps its sessions; expected a store in memory".into()
+        );
     }
     let deadline = |key: &str, milliseconds: Option<u64>| {
         let checked = milliseconds.map(StoreDeadline::new).transpose();

@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 
 use super::address::Address;
+use super::stored_session::StoredSession;
 use crate::endpoint::EndpointId;
 use crate::limits::Ttl;
+use crate::store::SessionKey;
 use crate::time::UnixTime;
 
 /// One session in 36 bytes, none of which is lost to alignment. A place whose bytes are all zero
@@ -38,6 +40,30 @@ impl Place {
             Self { head: at.head.to_le_bytes(), tail: at.tail.to_le_bytes(), ..Self::FREE };
         place.pin(endpoint, issued, end, 0);
         place
+    }
+
+    /// The place of a session that another store has handed over.
+    pub(super) fn of(at: &Address, session: &StoredSession) -> Self {
+        let mut place = Self::new(at, session.endpoint, session.issued, session.end);
+        let uses = u64::from(session.uses).min(MOST_USES).saturating_mul(ONE_USE);
+        place.life = (place.life() | uses).to_le_bytes();
+        place
+    }
+
+    /// The session, to be handed over to another store.
+    pub(super) fn session(&self) -> StoredSession {
+        let uses = (self.life() & USES) / ONE_USE;
+        StoredSession {
+            key: SessionKey(
+                (u128::from(u64::from_le_bytes(self.tail)) << 64
+                    | u128::from(u64::from_le_bytes(self.head)))
+                .to_le_bytes(),
+            ),
+            endpoint: self.endpoint(),
+            issued: self.issued(),
+            end: self.end(),
+            uses: u8::try_from(uses).unwrap_or(u8::MAX),
+        }
     }
 
     /// Pins the session to another endpoint. This is a use, too.

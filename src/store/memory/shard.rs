@@ -34,8 +34,13 @@ impl Shard {
 
     /// The number of live sessions.
     pub(super) fn live(&self, now: UnixTime) -> usize {
+        self.live_places(now).count()
+    }
+
+    /// The places of the live sessions.
+    pub(super) fn live_places(&self, now: UnixTime) -> impl Iterator<Item = &Place> {
         let places = self.sets.iter().flat_map(|set| &set.0);
-        places.filter(|place| place.is_live(now)).count()
+        places.filter(move |place| place.is_live(now))
     }
 
     /// The place of a live session.
@@ -89,8 +94,13 @@ impl Shard {
     }
 
     fn begin(&mut self, at: &Address, endpoint: EndpointId, now: UnixTime, ttl: Ttl) {
+        self.put(at, Place::new(at, endpoint, now, now.saturating_add(ttl.get())), ttl, now);
+    }
+
+    /// Adds a session whose key is in no place.
+    pub(super) fn put(&mut self, at: &Address, session: Place, ttl: Ttl, now: UnixTime) {
         if let Some(place) = self.make_room(at, now, ttl) {
-            *place = Place::new(at, endpoint, now, now.saturating_add(ttl.get()));
+            *place = session;
         }
     }
 

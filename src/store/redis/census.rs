@@ -15,6 +15,10 @@ impl RedisStore {
     /// [`RedisStore::shared_census`]. Call it every few seconds for each endpoint that is disabled, or
     /// whose pool is.
     ///
+    /// A node that starts with the endpoint in service, or enables it, replaces its report of before
+    /// first, by one with [`UnixTime::MAX`] as `latest_issued` and `latest_end`: from then on
+    /// sessions begin there.
+    ///
     /// `node` is the name of this node, and no other node's: a report replaces the one before of
     /// the same name. A report that is not replaced is dropped after seven days, the longest drain.
     ///

@@ -10,8 +10,11 @@ mod carrier;
 mod clock;
 mod config;
 mod demo;
+mod disabled_at;
 mod drain;
 mod failover;
+#[cfg(feature = "redis")]
+mod fleet;
 mod forwarding;
 mod hostile;
 mod keys;
@@ -26,11 +29,14 @@ mod proxy_protocol;
 mod redis_server;
 #[cfg(feature = "redis")]
 mod redis_store;
+mod reload;
 mod restart;
 mod room;
+mod sessions;
 mod shutdown;
 mod steering;
 mod stickiness;
 mod store;
+mod store_file;
 mod two_gateways;
 mod upgrade;

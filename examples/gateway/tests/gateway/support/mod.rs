@@ -4,12 +4,14 @@
 mod client;
 mod endpoint;
 mod file;
+mod path;
 mod process;
 mod wire;
 
 pub(crate) use client::{Browser, Connection, Request, Response, get, post, request};
 pub(crate) use endpoint::{Answer, Endpoint, Gate, Silent};
 pub(crate) use file::{Config, SECRETS, shop, shop_of_pools};
+pub(crate) use path::OwnPath;
 pub(crate) use process::{Gateway, run_to_its_end};
 pub(crate) use wire::Head;
 
