@@ -25,11 +25,14 @@ fn main() -> ExitCode {
     // The program is told as well, because other budgets hold there.
     let is_release = arguments.iter().any(|argument| argument == "--release");
     let profile: &[&str] = if is_release { &["--profile", "release"] } else { &[] };
+    let has_zentinel = arguments.iter().any(|argument| argument == "--zentinel");
+    let features: &[&str] = if has_zentinel { &["--features", "zentinel"] } else { &[] };
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let bench = Command::new(cargo)
         .args(["bench", "--manifest-path"])
         .arg(manifest)
         .args(profile)
+        .args(features)
         .arg("--")
         .args(arguments)
         .status();

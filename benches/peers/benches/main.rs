@@ -10,25 +10,31 @@ mod linear;
 mod marks;
 mod measure;
 mod moves;
+mod off;
 mod plot;
 mod requests;
 mod rivals;
 mod scene;
+mod shares;
 mod snapshot;
 mod steering;
 mod store;
 mod sublinear;
 mod table;
 mod token;
+#[cfg(feature = "zentinel")]
+mod zentinel;
 
 type Subject = fn(&measure::Bench, &mut table::Report);
 
 /// The subjects in the order in which they are printed.
-const SUBJECTS: [(&str, Subject); 9] = [
+const SUBJECTS: [(&str, Subject); 11] = [
     ("token", token::run),
     ("requests", requests::run),
+    ("off", off::run),
     ("cookie_header", cookie_header::run),
     ("steering", steering::run),
+    ("shares", shares::run),
     ("sublinear", sublinear::run),
     ("moves", moves::run),
     ("snapshot", snapshot::run),
@@ -45,6 +51,8 @@ fn main() -> std::io::Result<()> {
             "--bench" => measure = true,
             "--quick" => quick = true,
             "--release" => profile = measure::Profile::Release,
+            // `ratios` has built this with the feature.
+            "--zentinel" => {}
             "--svg" => svg = arguments.next(),
             other => wanted.push(other.to_owned()),
         }

@@ -25,7 +25,7 @@ use crate::token::{VALUE, key, other, signed_value, verify_with_cookie};
 static IN_FLIGHT: AtomicU32 = AtomicU32::new(0);
 
 /// Returns a function that serves one request, each time with another seed.
-fn serve<'a, P: AffinityPolicy>(
+pub fn serve<'a, P: AffinityPolicy>(
     affinity: &'a Affinity<P>,
     pools: &'a Pools<usize>,
     headers: &'a HeaderMap,
@@ -89,8 +89,12 @@ pub fn run(bench: &Bench, report: &mut Report) {
 
     let kept = Race::new("kept, cookie", serve(&cookie, &three, &known))
         .limit("2C", two)
-        .rival("cookie SignedJar", verified)
-        .run(bench);
+        .rival("cookie SignedJar", verified);
+    #[cfg(feature = "zentinel")]
+    let zentinel = crate::zentinel::Zentinel::new();
+    #[cfg(feature = "zentinel")]
+    let kept = kept.rival(crate::zentinel::NAME, || black_box(&zentinel).kept());
+    let kept = kept.run(bench);
     let most = match bench.profile {
         Profile::Tuned => 2.25,
         Profile::Release => 2.65,
@@ -102,6 +106,13 @@ pub fn run(bench: &Bench, report: &mut Report) {
             " allocations",
             0.0,
             allocations(serve(&cookie, &three, &known)) as f64,
+        ),
+        #[cfg(feature = "zentinel")]
+        Budget::at_least(
+            "a kept cookie request",
+            " × as fast as zentinel's sticky select",
+            4.5,
+            kept.faster_than(crate::zentinel::NAME),
         ),
     ];
     rows.push((kept, budgets));
@@ -143,6 +154,10 @@ pub fn run(bench: &Bench, report: &mut Report) {
             .limit("2C", two)
             .rival("cookie SignedJar", || set_with_cookie(black_box(&key), None))
             .rival("cookie SignedJar, Expires too", || set_with_cookie(black_box(&key), expires))
+    };
+    #[cfg(feature = "zentinel")]
+    let created = |operation, pools| {
+        created(operation, pools).rival(crate::zentinel::NAME, || black_box(&zentinel).created())
     };
     let finish = created("created, cookie, one endpoint to choose from", &one).run(bench);
     let count = allocations(serve(&cookie, &one, &none)) as f64;

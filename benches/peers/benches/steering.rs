@@ -87,7 +87,7 @@ impl Float {
 }
 
 /// A ring of 160 points for each endpoint and tenth of its weight.
-struct Ketama {
+pub struct Ketama {
     ring: Continuum,
     health: Vec<Health>,
 }
@@ -100,12 +100,12 @@ pub fn buckets(count: usize, mix: Mix) -> Vec<Bucket> {
 }
 
 impl Ketama {
-    fn new(count: usize, mix: Mix) -> Self {
+    pub fn new(count: usize, mix: Mix) -> Self {
         let health = (0..count).map(|number| mix.health(number)).collect();
         Self { ring: Continuum::new(&buckets(count, mix)), health }
     }
 
-    fn choose(&self, seed: u64) -> Option<SocketAddr> {
+    pub fn choose(&self, seed: u64) -> Option<SocketAddr> {
         let healthy = |address: &SocketAddr| {
             self.health.get(usize::from(address.port())) == Some(&Health::Healthy)
         };
@@ -124,8 +124,8 @@ const HEADS: [&str; 13] = [
     "× f64 ln",
     "linear, ns",
     "× linear",
-    "ketama, ns",
-    "× ketama",
+    "ketama, uneven, ns",
+    "× ketama, uneven",
     "× at 10",
     "budget",
 ];
@@ -133,7 +133,7 @@ const HEADS: [&str; 13] = [
 pub fn run(bench: &Bench, report: &mut Report) {
     report.section(
         "Steering",
-        "Route: a whole request without a session, and the same less what it costs with one endpoint. Alone: the choice repeated\n64 times within a request. f64 ln: a weighted rendezvous in floating point. Linear: the rendezvous in integers that doors replaced. Ketama: a lookup in the ring of\npingora-ketama with a tenth of the weights, past the unhealthy; its building is in the table of snapshots. Budgets are for\nsteering alone.",
+        "Route: a whole request without a session, and the same less what it costs with one endpoint. Alone: the choice repeated\n64 times within a request. f64 ln: a weighted rendezvous in floating point. Linear: the rendezvous in integers that doors replaced. Ketama: a lookup in the ring of\npingora-ketama with a tenth of the weights, past the unhealthy; its building is in the table of snapshots, and how uneven its shares are, in that of\nshares. Budgets are for steering alone.",
     );
     let affinity = Affinity::new(NoAffinity::new(&shop()));
     let single = pools(1, Mix::Equal);

@@ -14,10 +14,15 @@ use crate::table::{Budget, Grid, Report, figure};
 
 const SESSIONS: usize = 1_000_000;
 
+/// The stores without a bound, which [`grown`] proves.
+const HASH_MAP: &str = "HashMap, unbounded";
+const SHARDS: &str = "Mutex shards, unbounded";
+const DASHMAP: &str = "dashmap, unbounded";
+
 pub fn run(bench: &Bench, report: &mut Report) {
     report.section(
         "Memory store, 1 M live sessions",
-        "A hit reads a session and restarts its idle timer: for ours load and save, two searches, as a request does; the others\nsearch once. Limit: a HashMap of one thread without a lock. Nobody hashes: the keys are hashes. One at a time: each hit\nwaits for the one before, as a request waits; back to back the processor looks for several sessions at once, and for the\nmore of them the less there is to do for each. Two threads: the time of each, both at once, back to back. Flood: new\nsessions into a store that is full.",
+        "A hit reads a session and restarts its idle timer: for ours load and save, two searches, as a request does; the others\nsearch once. Limit: a HashMap of one thread without a lock. Nobody hashes: the keys are hashes. One at a time: each hit\nwaits for the one before, as a request waits; back to back the processor looks for several sessions at once, and for the\nmore of them the less there is to do for each. Two threads: the time of each, both at once, back to back. Flood: new\nsessions into a store that is full. An unbounded store has no work to\nkeep a bound; the table below shows which grow.",
     );
     let ours = Filled::<MemoryStore>::new();
     let (plain, sharded, dash) =
@@ -28,24 +33,24 @@ pub fn run(bench: &Bench, report: &mut Report) {
     for (trace, name) in [(zipf(), "zipf"), (uniform(), "uniform")] {
         let trace = &trace;
         let finish = Race::of(format!("hit, {name}, one at a time"), ours.chained(trace))
-            .against("Mutex shards", sharded.chained(trace))
-            .against("dashmap", dash.chained(trace))
+            .against(SHARDS, sharded.chained(trace))
+            .against(DASHMAP, dash.chained(trace))
             .against("quick_cache", quick.chained(trace))
             .against("moka", moka.chained(trace))
-            .limited_by("HashMap", plain.chained(trace))
+            .limited_by(HASH_MAP, plain.chained(trace))
             .run(&long);
         rows.push(judged(finish, if name == "zipf" { 0.8 } else { 0.75 }));
         let finish = Race::of(format!("hit, {name}, back to back"), ours.hits(trace))
-            .against("Mutex shards", sharded.hits(trace))
-            .against("dashmap", dash.hits(trace))
+            .against(SHARDS, sharded.hits(trace))
+            .against(DASHMAP, dash.hits(trace))
             .against("quick_cache", quick.hits(trace))
             .against("moka", moka.hits(trace))
-            .limited_by("HashMap", plain.hits(trace))
+            .limited_by(HASH_MAP, plain.hits(trace))
             .run(&long);
         rows.push((finish, vec![]));
         let finish = Race::of(format!("hit, {name}, two threads"), ours.two(trace))
-            .against("Mutex shards", sharded.two(trace))
-            .against("dashmap", dash.two(trace))
+            .against(SHARDS, sharded.two(trace))
+            .against(DASHMAP, dash.two(trace))
             .against("quick_cache", quick.two(trace))
             .against("moka", moka.two(trace))
             .run(&long);
@@ -59,18 +64,28 @@ pub fn run(bench: &Bench, report: &mut Report) {
     rows.push((flood, vec![]));
     report.races(rows);
 
-    let mut grid = Grid::new(["1 M sessions in", "bytes for each"].map(String::from).to_vec());
+    let heads =
+        ["1 M sessions in", "bytes for each", "of 4 × as many as asked for, it holds", "bounded"];
+    let mut grid = Grid::new(heads.map(String::from).to_vec());
     let each = |bytes: usize| figure(bytes as f64 / SESSIONS as f64);
     let stores = [
-        ("MemoryStore", ours.bytes),
-        ("HashMap", plain.bytes),
-        ("Mutex shards", sharded.bytes),
-        ("dashmap", dash.bytes),
-        ("quick_cache", quick.bytes),
-        ("moka", moka.bytes),
+        ("MemoryStore", ours.bytes, grown::<MemoryStore>()),
+        (HASH_MAP, plain.bytes, grown::<Unlocked>()),
+        (SHARDS, sharded.bytes, grown::<Sharded>()),
+        (DASHMAP, dash.bytes, grown::<Dash>()),
+        ("quick_cache", quick.bytes, grown::<Quick>()),
+        ("moka", moka.bytes, grown::<Moka>()),
     ];
     println!();
-    stores.into_iter().for_each(|(name, bytes)| grid.row(vec![name.into(), each(bytes)]));
+    for (name, bytes, grown) in stores {
+        let bounded = if grown < 2.0 { "yes" } else { "no" };
+        assert_eq!(
+            grown >= 2.0,
+            name.ends_with("unbounded"),
+            "{name} holds {grown} × its capacity"
+        );
+        grid.row(vec![name.into(), each(bytes), format!("{grown:.2} ×"), bounded.into()]);
+    }
     grid.print();
     let bytes = ours.bytes as f64 / SESSIONS as f64;
     drop((ours, plain, sharded, dash, quick, moka));
@@ -194,6 +209,15 @@ impl<S: Sessions + Sync> Filled<S> {
 #[inline(never)]
 fn absent() -> u64 {
     (0..256).fold(black_box(3_u64), |product, _| product.wrapping_mul(product) | 1) & 7
+}
+
+/// Returns how many sessions a store holds after four times as many as it was made for: as a multiple
+/// of that number. One without a bound holds all, and asks for more memory.
+fn grown<S: Sessions>() -> f64 {
+    const ASKED: usize = 20_000;
+    let store = S::with_room_for(ASKED);
+    (0..4 * ASKED as u64).for_each(|number| store.create(key(number), NOW));
+    store.count(NOW) as f64 / ASKED as f64
 }
 
 /// Returns the percentage of sessions, used twice, that are left after a flood of `times` as many
