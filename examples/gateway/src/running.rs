@@ -6,15 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_affinity::{Endpoint, EndpointId, Health};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::address::Address;
 use crate::file;
 use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
 use crate::store;
+use crate::upstream::Upstream;
 use crate::warning::Warnings;
 
 /// A gateway that runs in the Tokio runtime in which it was started. It stops when this is dropped.
@@ -57,6 +60,30 @@ impl Running {
         let serving = tokio::spawn(listener::serve(listener, gateway.clone(), stopped));
         let serving_admin = tokio::spawn(listener::serve_admin(admin_listener, control));
         Ok(Self { address, admin, gateway, stop, serving, serving_admin })
+    }
+
+    /// Replaces the endpoints of a pool, as discovery does: those that are there already keep their
+    /// health, weight, state and marks, and new ones are healthy.
+    ///
+    /// # Errors
+    /// One line that names the pool or the endpoint that is refused. Then nothing has changed.
+    pub fn set_origins(&self, pool: &str, origins: &[(String, SocketAddr)]) -> Result<(), String> {
+        let changed = self.gateway.pools.update(|pools| {
+            let others = pools.iter().filter(|other| other.name() != pool);
+            let count = others.map(|other| other.endpoints().count()).sum::<usize>();
+            let share = self.gateway.limits.idle_upstreams();
+            let share = share.checked_div(count.saturating_add(origins.len())).unwrap_or(share);
+            let endpoints = origins.iter().map(|(name, address)| {
+                let known = pools.target(EndpointId::new(pool, name));
+                let upstream = match known.filter(|known| known.is_at(*address)) {
+                    Some(known) => known.clone(),
+                    None => Arc::new(Upstream::new(Address::Ip(*address), share)),
+                };
+                Endpoint::new(name.as_str(), upstream)
+            });
+            pools.with_endpoints_of(pool, endpoints, Health::Healthy)
+        });
+        changed.map(drop).map_err(|error| error.to_string())
     }
 
     /// Stops when the requests in flight have ended, or when their time is over. Tunnels are closed

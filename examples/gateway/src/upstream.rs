@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +91,11 @@ impl Upstream {
     /// Returns the address, as in a `Host` header.
     pub(crate) fn address(&self) -> impl fmt::Display {
         &self.address
+    }
+
+    /// Returns whether this is its address.
+    pub(crate) fn is_at(&self, address: SocketAddr) -> bool {
+        self.address == Address::Ip(address)
     }
 
     /// Counts a request as in flight until the guard is dropped.
