@@ -60,11 +60,13 @@ impl Day {
 
         let gateway = &operator.gateway;
         let day = Self { taken: tenth.zip(gateway.taken()), ..crowd.day() };
-        day.has_been_counted(&gateway.call("GET /state", &Value::Null).await?)?;
-        day.has_left_the_memory_as_it_was()?;
-        if let Some(before) = before {
-            has_closed_its_files(gateway, &endpoints, before).await?;
+        let state = gateway.call("GET /state", &Value::Null).await?;
+        let mut checked =
+            day.has_been_counted(&state).and_then(|()| day.has_left_the_memory_as_it_was());
+        if let (Ok(()), Some(before)) = (&checked, before) {
+            checked = has_closed_its_files(gateway, &endpoints, before).await;
         }
+        checked.map_err(|broken| crowd.with_acts(&broken))?;
         Ok(day)
     }
 

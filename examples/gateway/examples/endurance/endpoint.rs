@@ -154,15 +154,15 @@ async fn converse(shared: &Shared, stream: &mut TcpStream) -> std::io::Result<()
             text.len()
         );
         match way {
-            // Refuses: the connection is from before, and is cut next.
-            Way::Answers | Way::Fails | Way::Refuses => {
+            Way::Answers | Way::Fails => {
                 stream.write_all(format!("{head}{text}").as_bytes()).await?;
             }
             Way::Halves => {
                 let half = text.get(..text.len() / 2).unwrap_or_default();
                 return stream.write_all(format!("{head}{half}").as_bytes()).await;
             }
-            Way::Closes => return Ok(()),
+            // Refuses: the connection is from before, and would be cut next.
+            Way::Closes | Way::Refuses => return Ok(()),
             Way::Hangs => {
                 until_closed(stream).await;
                 return Ok(());
