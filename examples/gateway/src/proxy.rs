@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::failed::Failed;
-use crate::forwarded::{Client, TrustedProxies};
+use crate::forwarded::{Client, Peer, TrustedProxies};
 use crate::hop;
 use crate::limits::Limits;
 use crate::own::{self, Own};
@@ -74,6 +74,11 @@ impl Gateway {
         }
     }
 
+    /// Returns the peer of a connection.
+    pub(crate) fn peer(&self, ip: IpAddr) -> Peer {
+        self.trusted.peer(ip)
+    }
+
     /// Returns whether a connection of this peer begins with a header of the PROXY protocol.
     pub(crate) fn expects_introduction(&self, peer: IpAddr) -> bool {
         self.proxy_protocol == ProxyProtocol::FromTrusted && self.trusted.trusts(peer)
@@ -84,7 +89,7 @@ impl Gateway {
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
-        peer: IpAddr,
+        peer: &Peer,
         place: &Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
@@ -112,7 +117,7 @@ impl Gateway {
     async fn proxy(
         &self,
         mut request: Request<Paced>,
-        peer: IpAddr,
+        peer: &Peer,
         upgrade: Option<tunnel::Asked>,
     ) -> Response<Body> {
         let (affinity, pools, now) =
@@ -164,7 +169,7 @@ impl Gateway {
         &self,
         request: &mut Request<Paced>,
         affinity: &Affinity,
-        (peer, client): (IpAddr, Client),
+        (peer, client): (&Peer, Client),
         upgrade: Option<&tunnel::Asked>,
     ) {
         let is_chunked = request.body().size_hint().exact().is_none();
