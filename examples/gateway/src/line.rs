@@ -26,7 +26,7 @@ const MOST_FIELDS: usize = 512;
 /// The greatest number of bytes that hyper buffers for a connection by default.
 pub(crate) const BUFFER: usize = 400 * 1024;
 
-/// What a connection is made for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Requests whose answers seldom have more than hyper's default of 100 header lines. Room for
@@ -46,7 +46,7 @@ pub(crate) struct Line {
     refused: Option<Refused>,
 }
 
-/// What is left of a connection after an answer that hyper has refused.
+/// The remains of a connection after an answer that hyper has refused.
 #[derive(Debug)]
 struct Refused {
     rest: oneshot::Receiver<Rest>,

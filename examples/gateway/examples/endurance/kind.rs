@@ -13,7 +13,7 @@ pub const TTL: u64 = 30 * 60;
 /// The drain of an endpoint in seconds. The clock is set ahead, so drains end all the time.
 const DRAIN: u64 = 2 * 60;
 /// The time that an endpoint has for its answer. It must be longer than a busy machine stalls.
-const ANSWER_MS: u64 = 3_000;
+pub const ANSWER_MS: u64 = 3_000;
 
 /// The pools, and their endpoints.
 pub const SITE: [(&str, &[&str]); 3] =

@@ -88,9 +88,14 @@ async fn run(arguments: &mut Vec<String>) -> Result<(), String> {
     Ok(())
 }
 
-/// The longest time in milliseconds by which this program was late. Endpoints that stall are as
-/// those that hang.
+/// The longest time in milliseconds by which this program was late.
 static LONGEST_STALL: AtomicU64 = AtomicU64::new(0);
+
+/// Returns whether this program has stalled, and its endpoints with it, for so long that they may
+/// have been late with an answer.
+fn has_stalled() -> bool {
+    LONGEST_STALL.load(Relaxed) > kind::ANSWER_MS / 2
+}
 
 async fn watch_for_stalls() {
     let pause = Duration::from_millis(20);

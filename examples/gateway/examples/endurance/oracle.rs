@@ -172,6 +172,10 @@ impl Request<'_> {
         if self.scenes.iter().any(|scene| scene.is_cut(endpoint)) {
             all.insert(broke_off);
         }
+        let late = Permitted::Own { status: 504, label: Outcome::GaveUp.label() };
+        if crate::has_stalled() {
+            all.insert(late);
+        }
         let ways: BTreeSet<_> = self.scenes.iter().map(|scene| scene.way(endpoint)).collect();
         for way in ways {
             match way {
@@ -182,7 +186,7 @@ impl Request<'_> {
                     all.insert(broke_off);
                 }
                 Way::Hangs => {
-                    all.insert(Permitted::Own { status: 504, label: Outcome::GaveUp.label() });
+                    all.insert(late);
                 }
                 Way::Refuses => self.fail(now, &walk, world, all),
             }
