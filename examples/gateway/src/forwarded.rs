@@ -7,6 +7,7 @@ mod network;
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use session_affinity::Scheme;
 
@@ -32,11 +33,29 @@ pub(crate) struct TrustedProxies {
     not_understood: Notice,
 }
 
+/// The other end of a connection: a client, or a proxy in front of the gateway.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    ip: IpAddr,
+    /// The address as the endpoints get it. It is the same for all requests of the connection.
+    text: HeaderValue,
+}
+
 /// The client of a request, as trusted proxies state it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
     pub(crate) ip: IpAddr,
     pub(crate) scheme: Scheme,
+}
+
+impl Peer {
+    /// Returns the peer of this address.
+    pub(crate) fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        // Every address is a valid value.
+        let text = HeaderValue::try_from(ip.to_string());
+        Self { ip, text: text.unwrap_or(HeaderValue::from_static("unknown")) }
+    }
 }
 
 impl TrustedProxies {
@@ -52,14 +71,13 @@ impl TrustedProxies {
 
     /// Returns the client of a request that came from `peer`. Of the fields that a trusted peer may
     /// state it in, the first that is there counts: `X-Forwarded-For`, `Forwarded`, `X-Real-IP`.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let peer = peer.to_canonical();
-        let mut client = Client { ip: peer, scheme: Scheme::Http };
-        if !self.trusts(peer) {
+    pub(crate) fn client(&self, peer: &Peer, headers: &HeaderMap) -> Client {
+        let mut client = Client { ip: peer.ip, scheme: Scheme::Http };
+        if !self.trusts(peer.ip) {
             return client;
         }
         if is_stated(headers, &FOR) {
-            client.ip = self.walk(peer, headers);
+            client.ip = self.walk(peer.ip, headers);
         } else if is_stated(headers, &FORWARDED) {
             client = self.walk_elements(client, headers);
         } else if let Some(ip) = self.real_ip(headers) {
@@ -139,26 +157,14 @@ impl TrustedProxies {
 
     /// Sets the fields that tell the endpoint about the client: adds to those of a trusted proxy,
     /// and replaces those of any other peer.
-    pub(crate) fn tell(&self, peer: IpAddr, client: Client, headers: &mut HeaderMap) {
-        let peer = peer.to_canonical();
-        let is_trusted = self.trusts(peer);
+    pub(crate) fn tell(&self, peer: &Peer, client: Client, headers: &mut HeaderMap) {
+        let is_trusted = self.trusts(peer.ip);
         let is_dropped =
             |name: &&HeaderName| is_statement(name) && (!is_trusted || name.as_str().contains('_'));
         for name in headers.keys().filter(is_dropped).cloned().collect::<Vec<_>>() {
             headers.remove(name);
         }
-        let mut chain = Vec::new();
-        for line in headers.get_all(FOR).iter().filter(|line| !line.is_empty()) {
-            chain.extend_from_slice(line.as_bytes());
-            chain.extend_from_slice(b", ");
-        }
-        if chain.is_empty() && client.ip != peer {
-            // Stated in another field.
-            chain.extend_from_slice(client.ip.to_string().as_bytes());
-            chain.extend_from_slice(b", ");
-        }
-        chain.extend_from_slice(peer.to_string().as_bytes());
-        if let Ok(chain) = HeaderValue::from_bytes(&chain) {
+        if let Some(chain) = chain(peer, client, headers) {
             headers.insert(FOR, chain);
         }
         headers.entry(PROTO).or_insert(HeaderValue::from_static(match client.scheme {
@@ -169,6 +175,25 @@ impl TrustedProxies {
             headers.entry(HOST_NAME).or_insert(host);
         }
     }
+}
+
+/// Returns the addresses that a request came by: those of its fields, then the peer's.
+fn chain(peer: &Peer, client: Client, headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut chain = Vec::new();
+    for line in headers.get_all(FOR).iter().filter(|line| !line.is_empty()) {
+        chain.extend_from_slice(line.as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    if chain.is_empty() {
+        if client.ip == peer.ip {
+            return Some(peer.text.clone());
+        }
+        // Stated in another field.
+        chain.extend_from_slice(client.ip.to_string().as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(peer.text.as_bytes());
+    HeaderValue::from_maybe_shared(Bytes::from(chain)).ok()
 }
 
 /// Returns whether a field states something of the client, in any spelling: programs behind CGI and

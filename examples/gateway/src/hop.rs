@@ -11,7 +11,7 @@ use hyper::{Method, Request, Uri, Version};
 use crate::forwarded::is_statement;
 
 /// The fields of RFC 9110 section 7.6.1, and those that older proxies removed.
-const HOP_BY_HOP: [HeaderName; 9] = [
+static HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -38,7 +38,10 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
         // wrong.
         headers.remove(CONTENT_LENGTH);
     }
-    for name in &HOP_BY_HOP {
+    // Most messages have few fields and none of these: to look at each field is less work than to look
+    // for each of these.
+    let is_hop_by_hop = |name: &&HeaderName| HOP_BY_HOP.contains(name);
+    for name in headers.keys().filter(is_hop_by_hop).cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
 }

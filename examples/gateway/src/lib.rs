@@ -6,6 +6,7 @@
 //! cargo run --release -p gateway -- --config shop.json
 //! cargo run --release -p gateway --features redis -- --config shop.json    # "store": "redis://…"
 //! cargo run -p gateway --example fleet_drain  # four gateways in one process, and their operator
+//! cargo run -p gateway --example endurance    # mixed traffic and random acts, every answer checked
 //! ```
 //!
 //! A request waits for Redis for at most `"store_deadline_ms"`, 20 by default. `GET /metrics` of
@@ -41,6 +42,7 @@ mod idle;
 mod json;
 mod keys;
 mod limits;
+mod line;
 mod listener;
 mod metrics;
 mod own;
@@ -49,6 +51,7 @@ mod places;
 mod proxy;
 mod proxy_protocol;
 mod reload;
+mod replay;
 mod running;
 mod settings;
 mod signals;

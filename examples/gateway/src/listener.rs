@@ -17,13 +17,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::admin;
 use crate::control::Control;
+use crate::forwarded::Peer;
 use crate::idle::Idle;
 use crate::limits::Limits;
+use crate::line::BUFFER;
 use crate::places::Places;
 use crate::proxy::Gateway;
 use crate::proxy_protocol::{self, Introduction};
 use crate::stream::Stream;
-use crate::upstream::BUFFER;
 
 /// The greatest number of connections of administrators at one time.
 const MOST_ADMINISTRATORS: usize = 64;
@@ -85,13 +86,14 @@ async fn converse(
             },
         };
     }
-    let peer = introduction.client.unwrap_or(peer);
+    let peer = Arc::new(Peer::new(introduction.client.unwrap_or(peer)));
     let (begun, place, idle) = (AtomicBool::new(false), Arc::new(place), Idle::new());
     let service = service_fn(|request| {
         begun.store(true, Relaxed);
-        let (gateway, place, busy) = (gateway.clone(), place.clone(), idle.begin());
+        let (gateway, peer, place, busy) =
+            (gateway.clone(), peer.clone(), place.clone(), idle.begin());
         async move {
-            let answer = gateway.answer(request, peer, &place).await;
+            let answer = gateway.answer(request, &peer, &place).await;
             Ok::<_, Infallible>(answer.map(|body| body.until_its_end(busy)))
         }
     });

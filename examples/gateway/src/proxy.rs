@@ -18,7 +18,7 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::failed::Failed;
 use crate::fleet::Fleet;
-use crate::forwarded::Client;
+use crate::forwarded::{Client, Peer};
 use crate::hop;
 use crate::limits::Limits;
 use crate::own::{self, Own};
@@ -84,7 +84,7 @@ impl Gateway {
     pub(crate) async fn answer(
         &self,
         mut request: Request<Incoming>,
-        peer: IpAddr,
+        peer: &Peer,
         place: &Arc<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         if request.method() == Method::CONNECT {
@@ -112,7 +112,7 @@ impl Gateway {
     async fn proxy(
         &self,
         mut request: Request<Paced>,
-        peer: IpAddr,
+        peer: &Peer,
         upgrade: Option<tunnel::Asked>,
     ) -> Response<Body> {
         let (affinity, pools, now) =
@@ -165,7 +165,7 @@ impl Gateway {
         &self,
         request: &mut Request<Paced>,
         (affinity, live): (&Affinity, &Live),
-        (peer, client): (IpAddr, Client),
+        (peer, client): (&Peer, Client),
         upgrade: Option<&tunnel::Asked>,
     ) {
         let is_chunked = request.body().size_hint().exact().is_none();

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_affinity::{Endpoint, EndpointId, Health};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::address::Address;
 use crate::control::Control;
 use crate::file::{self, File};
 use crate::fleet;
@@ -19,6 +21,7 @@ use crate::listener;
 use crate::proxy::Gateway;
 use crate::settings::Settings;
 use crate::store;
+use crate::upstream::Upstream;
 use crate::warn;
 use crate::warning::Warnings;
 
@@ -35,6 +38,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     serving_admin: JoinHandle<()>,
     reporting: JoinHandle<()>,
+    beating: JoinHandle<()>,
 }
 
 impl Running {
@@ -85,7 +89,32 @@ impl Running {
             serving,
             serving_admin,
             reporting,
+            beating: tokio::spawn(beat()),
         })
+    }
+
+    /// Replaces the endpoints of a pool, as discovery does: those that are there already keep their
+    /// health, weight, state and marks, and new ones are healthy.
+    ///
+    /// # Errors
+    /// One line that names the pool or the endpoint that is refused. Then nothing has changed.
+    pub fn set_origins(&self, pool: &str, origins: &[(String, SocketAddr)]) -> Result<(), String> {
+        let changed = self.gateway.pools.update(|pools| {
+            let others = pools.iter().filter(|other| other.name() != pool);
+            let count = others.map(|other| other.endpoints().count()).sum::<usize>();
+            let share = self.gateway.limits.idle_upstreams();
+            let share = share.checked_div(count.saturating_add(origins.len())).unwrap_or(share);
+            let endpoints = origins.iter().map(|(name, address)| {
+                let known = pools.target(EndpointId::new(pool, name));
+                let upstream = match known.filter(|known| known.is_at(*address)) {
+                    Some(known) => known.clone(),
+                    None => Arc::new(Upstream::new(Address::Ip(*address), share)),
+                };
+                Endpoint::new(name.as_str(), upstream)
+            });
+            pools.with_endpoints_of(pool, endpoints, Health::Healthy)
+        });
+        changed.map(drop).map_err(|error| error.to_string())
     }
 
     /// Stops when the requests in flight have ended, or when their time is over. Tunnels are closed
@@ -121,6 +150,7 @@ impl Drop for Running {
         // The other listener ends with the sender of `stop`.
         self.serving_admin.abort();
         self.reporting.abort();
+        self.beating.abort();
     }
 }
 
@@ -145,6 +175,15 @@ impl fmt::Display for InFlight {
 }
 
 impl Error for InFlight {}
+
+/// Keeps a timer that is due within a second. Tokio wakes its thread by a system call, `write` to an
+/// eventfd, for every timer that is due before all others, and without this one that is nearly every
+/// request: the next one's head is due in 15 seconds, before the answers that are due in 60.
+async fn beat() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
 
 async fn bind(field: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let unbound = |error| format!("{field}: {address} cannot be bound: {error}");

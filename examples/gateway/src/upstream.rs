@@ -3,17 +3,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, UPGRADE};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use session_affinity::exchange::is_own_side;
 use session_affinity::steering::{InFlight, InFlightGuard};
 use tokio::net::TcpStream;
@@ -22,6 +20,7 @@ use crate::address::Address;
 use crate::failed::Failed;
 use crate::hop;
 use crate::limits::Limits;
+use crate::line::{Answered, Line, Purpose, Unanswered};
 use crate::own;
 use crate::paced::Paced;
 use crate::stream::Stream;
@@ -30,11 +29,6 @@ use crate::stream::Stream;
 const MOST_IDLE: usize = 64;
 /// The age at which an idle connection is dropped, when another one is taken or kept.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
-
-/// The greatest number of header lines of an answer. The default of hyper is 100.
-const MOST_FIELDS: usize = 512;
-/// The greatest number of bytes that hyper buffers for a connection by default.
-pub(crate) const BUFFER: usize = 400 * 1024;
 
 /// The gateway's own value for an endpoint: the `T` of `Pools<T>`, which stays the same from
 /// snapshot to snapshot.
@@ -46,11 +40,12 @@ pub(crate) struct Upstream {
     in_flight: InFlight,
     answered: AtomicU64,
     namesakes: AtomicU64,
+    has_many_fields: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Idle {
-    connection: SendRequest<Paced>,
+    connection: Line,
     since: Instant,
 }
 
@@ -69,6 +64,7 @@ impl Upstream {
             in_flight: InFlight::default(),
             answered: AtomicU64::new(0),
             namesakes: AtomicU64::new(0),
+            has_many_fields: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +88,11 @@ impl Upstream {
         &self.address
     }
 
+    /// Returns whether this is its address.
+    pub(crate) fn is_at(&self, address: SocketAddr) -> bool {
+        self.address == Address::Ip(address)
+    }
+
     /// Counts a request as in flight until the guard is dropped.
     pub(crate) fn begin(&self) -> InFlightGuard {
         self.in_flight.begin()
@@ -106,23 +107,27 @@ impl Upstream {
         mut request: Request<Paced>,
         limits: &Limits,
     ) -> Result<Response<Incoming>, Failed> {
-        let upgrades = request.headers().contains_key(UPGRADE);
-        while let Some(mut connection) = self.take_idle() {
+        let purpose = match request.headers().contains_key(UPGRADE) {
+            true => Purpose::Tunnel,
+            false if self.has_many_fields.load(Relaxed) => Purpose::ManyFields,
+            false => Purpose::FewFields,
+        };
+        while let Some(mut connection) = self.take_idle(purpose) {
             self.set_host(&mut request);
-            match exchange(&mut connection, request, limits.answer).await {
-                Ok(response) => return self.answer(response, connection, upgrades),
+            match connection.exchange(request, limits).await {
+                Ok(answered) => return self.answer(answered, connection, purpose),
                 Err(Unanswered::Unsent(unsent)) => request = *unsent,
                 Err(Unanswered::Failed(failed)) => return Err(failed),
             }
         }
-        let mut connection = match self.connect(limits).await {
+        let mut connection = match self.connect(purpose, limits).await {
             Ok(connection) => connection,
             Err(error) if is_own_side(&error) => return Err(Failed::OwnSide(error)),
             Err(_) => return Err(Failed::Unconnected(Box::new(request))),
         };
         self.set_host(&mut request);
-        match exchange(&mut connection, request, limits.answer).await {
-            Ok(response) => self.answer(response, connection, upgrades),
+        match connection.exchange(request, limits).await {
+            Ok(answered) => self.answer(answered, connection, purpose),
             Err(Unanswered::Unsent(_)) => Err(Failed::Endpoint(own::BROKE_OFF)),
             Err(Unanswered::Failed(failed)) => Err(failed),
         }
@@ -130,19 +135,26 @@ impl Upstream {
 
     fn answer(
         self: &Arc<Self>,
-        response: Response<Incoming>,
-        connection: SendRequest<Paced>,
-        upgrades: bool,
+        answered: Answered,
+        connection: Line,
+        purpose: Purpose,
     ) -> Result<Response<Incoming>, Failed> {
+        let (response, connection) = match answered {
+            Answered::AsUsual(response) => (response, Some(connection)),
+            Answered::ManyFields(response) => {
+                self.has_many_fields.store(true, Relaxed);
+                (response, None)
+            }
+        };
         match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS if !upgrades => {
+            StatusCode::SWITCHING_PROTOCOLS if purpose != Purpose::Tunnel => {
                 return Err(Failed::Endpoint(own::BROKE_OFF));
             }
             StatusCode::SWITCHING_PROTOCOLS => {}
             _ if hop::is_coded_otherwise(response.headers()) => {
                 return Err(Failed::Endpoint(own::CODED_ANSWER));
             }
-            _ => self.keep(connection),
+            _ => connection.into_iter().for_each(|connection| self.keep(connection)),
         }
         self.answered.fetch_add(1, Relaxed);
         Ok(response)
@@ -158,20 +170,9 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self, limits: &Limits) -> io::Result<SendRequest<Paced>> {
+    async fn connect(&self, purpose: Purpose, limits: &Limits) -> io::Result<Line> {
         let stream = tokio::time::timeout(limits.connect, self.open()).await??;
-        let stream = Stream::new(stream, Bytes::new(), limits.body_idle);
-        let mut builder = http1::Builder::new();
-        let (connection, driver) = builder
-            .max_headers(MOST_FIELDS)
-            .max_header_size(limits.head_bytes)
-            .max_buf_size(limits.head_bytes.max(BUFFER))
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        // The sender of a request sees the error of its connection, so it is dropped here.
-        tokio::spawn(driver.with_upgrades());
-        Ok(connection)
+        Line::new(Stream::new(stream, Bytes::new(), limits.body_idle), purpose, limits).await
     }
 
     async fn open(&self) -> io::Result<TcpStream> {
@@ -182,19 +183,19 @@ impl Upstream {
     }
 
     /// Adds a connection to the idle ones when its response is through.
-    fn keep(self: &Arc<Self>, mut connection: SendRequest<Paced>) {
+    fn keep(self: &Arc<Self>, mut connection: Line) {
         if connection.is_ready() {
             return self.put_idle(connection);
         }
         let upstream = self.clone();
         tokio::spawn(async move {
-            if connection.ready().await.is_ok() {
+            if connection.ready().await {
                 upstream.put_idle(connection);
             }
         });
     }
 
-    fn put_idle(&self, connection: SendRequest<Paced>) {
+    fn put_idle(&self, connection: Line) {
         let mut idle = self.idle();
         let is_surplus = |oldest: &Idle| oldest.since.elapsed() >= LONGEST_IDLE;
         while idle.len() >= self.most_idle || idle.front().is_some_and(is_surplus) {
@@ -204,7 +205,11 @@ impl Upstream {
     }
 
     /// Takes the idle connection that was used last, so that surplus ones grow old and are dropped.
-    fn take_idle(&self) -> Option<SendRequest<Paced>> {
+    /// A tunnel gets a connection of its own.
+    fn take_idle(&self, purpose: Purpose) -> Option<Line> {
+        if purpose == Purpose::Tunnel {
+            return None;
+        }
         let mut idle = self.idle();
         while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= LONGEST_IDLE) {
             idle.pop_front();
@@ -219,39 +224,5 @@ impl Upstream {
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The reason for which a connection brought no answer.
-enum Unanswered {
-    /// Nothing was sent, and the request is returned whole.
-    Unsent(Box<Request<Paced>>),
-    Failed(Failed),
-}
-
-/// Sends a request and waits for the head of its answer; once the request is sent, for this time.
-/// Until then it is the body's and the connection's to give up.
-async fn exchange(
-    connection: &mut SendRequest<Paced>,
-    mut request: Request<Paced>,
-    patience: Duration,
-) -> Result<Response<Incoming>, Unanswered> {
-    let sent = request.body_mut().end();
-    let mut answer = pin!(connection.try_send_request(request));
-    let answered = match sent {
-        None => tokio::time::timeout(patience, answer).await,
-        Some(sent) => tokio::select! {
-            biased;
-            answered = answer.as_mut() => Ok(answered),
-            _ = sent => tokio::time::timeout(patience, answer).await,
-        },
-    };
-    match answered {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(mut error)) => Err(match error.take_message() {
-            Some(unsent) => Unanswered::Unsent(Box::new(unsent)),
-            None => Unanswered::Failed(error.into_error().into()),
-        }),
-        Err(_) => Err(Unanswered::Failed(Failed::Endpoint(own::TIMED_OUT))),
     }
 }

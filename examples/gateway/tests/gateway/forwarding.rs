@@ -15,6 +15,7 @@ mod cookies;
 mod explain;
 mod forwarded;
 mod hop_by_hop;
+mod many_fields;
 mod messages;
 mod namesake;
 mod set_cookie;
