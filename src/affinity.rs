@@ -200,7 +200,7 @@ impl<P: AffinityPolicy> Affinity<P> {
         if may_be_passed_over { None } else { pools.undisturbed(pin.endpoint) }
     }
 
-    /// Asks the session table.
+    /// Asks the session table. What it returns is little, as all of it is moved.
     #[inline(never)]
     fn choose<'p, T>(
         &self,
@@ -215,9 +215,10 @@ impl<P: AffinityPolicy> Affinity<P> {
         let chooser = Chooser::of(&session, session_key.is_some(), seed, by_client);
         let mut search = self.search(pools, chooser, visit.client, session_key, visit.now, &[]);
         if session.pin().is_none() {
-            search.drawn = search.needs_entropy().then(entropy);
+            search.begin(entropy);
         }
-        let (endpoint, course) = route(&session, &search)?;
+        let (position, course) = route(&session, &search)?;
+        let endpoint = pools.at(position).ok_or(NoRoute::no_endpoint(None))?;
         Ok((endpoint, course, AttemptSeed::new(seed, search.drawn)))
     }
 
@@ -294,7 +295,8 @@ impl<P: AffinityPolicy> Affinity<P> {
         tried: &'s [EndpointId],
     ) -> Search<'p, 's, T> {
         let (rules, clients) = (&self.rules, &self.clients);
-        Search { pools, rules, clients, client, session_key, chooser, drawn: None, tried, now }
+        let (taker, drawn) = (None, None);
+        Search { pools, rules, clients, client, session_key, chooser, taker, drawn, tried, now }
     }
 }
 

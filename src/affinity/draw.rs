@@ -9,10 +9,16 @@ use crate::steering::Seeding;
 
 impl<'p, T> Search<'p, '_, T> {
     /// Returns whether [`Search::for_new`] would use random bits. Visits the pools as it does.
+    #[inline]
     pub(super) fn needs_entropy(&self) -> bool {
-        if let Some(pool) = self.taker() {
-            return self.steers_by_entropy(pool);
+        match self.taker {
+            Some(pool) => self.steers_by_entropy(pool),
+            None => self.needs_entropy_in_order(),
         }
+    }
+
+    #[inline(never)]
+    fn needs_entropy_in_order(&self) -> bool {
         if self.orders_by_entropy() {
             return true;
         }

@@ -4,6 +4,7 @@ use super::attempt::Course;
 use super::failed::NoRoute;
 use super::search::Search;
 use super::visit::Session;
+use crate::endpoint::member::Position;
 use crate::failover::{OnLoss, Standing, Verdict, decide};
 use crate::outcome::{Lent, Lost, Moved};
 use crate::pin::Pin;
@@ -28,19 +29,24 @@ use crate::pools::{EndpointView, PoolView};
 /// In the fallback pool, itself enabled, an endpoint that takes new sessions is chosen; where there
 /// is no such endpoint, any enabled one with a weight above 0, its health ignored. Without that the
 /// error is [`NoRoute::NoEndpoint`].
-pub(super) fn route<'p, T>(
+///
+/// The endpoint is told by its position, which stays in registers.
+#[inline(always)] // as `Search::choose_inline`
+pub(super) fn route<T>(
     session: &Session,
-    search: &Search<'p, '_, T>,
-) -> Result<(EndpointView<'p, T>, Course), NoRoute> {
-    let new = || search.for_new().ok_or(NoRoute::no_endpoint(None));
-    match session {
-        Session::Live(pin) => live(pin, Course::Kept, search),
-        Session::Foreign(pin) => live(pin, Course::Migrated, search),
-        Session::New(reason) => Ok((new()?, Course::Created(*reason))), // row 7
-        Session::Unbound => Ok((new()?, Course::Unbound)),              // row 8
-    }
+    search: &Search<'_, '_, T>,
+) -> Result<(Position, Course), NoRoute> {
+    let at = |(endpoint, course): (EndpointView<'_, T>, _)| (endpoint.position(), course);
+    let course = match session {
+        Session::Live(pin) => return live(pin, Course::Kept, search).map(at),
+        Session::Foreign(pin) => return live(pin, Course::Migrated, search).map(at),
+        Session::New(reason) => Course::Created(*reason), // row 7
+        Session::Unbound => Course::Unbound,              // row 8
+    };
+    Ok((search.for_new().ok_or(NoRoute::no_endpoint(None))?, course))
 }
 
+#[inline(never)]
 fn live<'p, T>(
     pin: &Pin,
     home: Course,

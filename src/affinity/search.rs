@@ -3,6 +3,7 @@
 use super::room::Preference;
 use super::rules::Rules;
 use super::visit::Session;
+use crate::endpoint::member::Position;
 use crate::endpoint::{DrainPhase, EndpointId, Health};
 use crate::failover::FailoverScope;
 use crate::limits::{CoolingOff, DrainDuration, Percent};
@@ -23,6 +24,9 @@ pub(super) struct Search<'p, 's, T> {
     pub(super) client: Option<ClientAddress>,
     pub(super) session_key: Option<&'s SessionKey>,
     pub(super) chooser: Chooser<'s>,
+    /// The pool that takes a new session before others are asked, with one look at its candidates.
+    /// `None` where there is no such pool, and for a live session.
+    pub(super) taker: Option<PoolView<'p, T>>,
     /// The random bits, if some were drawn.
     pub(super) drawn: Option<u64>,
     pub(super) tried: &'s [EndpointId],
@@ -64,23 +68,32 @@ impl<'s> Chooser<'s> {
 
 impl<'p, T> Search<'p, '_, T> {
     /// Chooses for a session that begins, and for a request that has none.
-    pub(super) fn for_new(&self) -> Option<EndpointView<'p, T>> {
-        let taker = self.taker();
-        let chosen =
-            taker.and_then(|pool| self.choose(pool, Eligible::ForNewSessions, Preference::Any));
-        if chosen.is_some() {
-            return chosen;
+    #[inline(always)] // as `choose_inline`
+    pub(super) fn for_new(&self) -> Option<Position> {
+        if let Some(pool) = self.taker {
+            let chosen = self.choose_inline(pool, Eligible::ForNewSessions, Preference::Any);
+            if let Some(endpoint) = chosen {
+                return Some(endpoint.position());
+            }
         }
+        self.for_new_in_order()
+    }
+
+    #[inline(never)]
+    fn for_new_in_order(&self) -> Option<Position> {
         let takers = self.in_order().filter(|pool| !self.sheds_new(*pool));
         self.first_of(takers, Eligible::ForNewSessions)
             .or_else(|| self.in_fallback())
             .or_else(|| self.first_of(self.in_order(), Eligible::ForNewSessions))
+            .map(EndpointView::position)
     }
 
-    /// Returns the pool that takes a new session before others are asked, with one look at its
-    /// candidates.
-    pub(super) fn taker(&self) -> Option<PoolView<'p, T>> {
-        self.pools.taker().filter(|_| matches!(self.preferences(), [_]))
+    /// Prepares the search for a session that begins: finds the [`taker`](Search::taker), and draws
+    /// the random bits if the choice will use them.
+    #[inline]
+    pub(super) fn begin(&mut self, entropy: impl FnOnce() -> u64) {
+        self.taker = self.pools.taker().filter(|_| matches!(self.preferences(), [_]));
+        self.drawn = self.needs_entropy().then(entropy);
     }
 
     /// Chooses for a live session whose endpoint no longer takes it, to be moved or lent. The
@@ -215,6 +228,7 @@ impl<'p, T> Search<'p, '_, T> {
         Preference::order(self.pools.has_room_rule(), self.rules.cooling_off)
     }
 
+    #[inline]
     pub(super) fn candidates<'a>(
         &'a self,
         pool: PoolView<'a, T>,
@@ -231,25 +245,41 @@ impl<'p, T> Search<'p, '_, T> {
         candidates
     }
 
+    #[inline(never)]
     fn choose(
         &self,
         pool: PoolView<'p, T>,
         eligible: Eligible,
         preference: Preference,
     ) -> Option<EndpointView<'p, T>> {
+        self.choose_inline(pool, eligible, preference)
+    }
+
+    /// Does as [`Search::choose`], for the choice that most new sessions make: its parts would be moved
+    /// in vectors, which wait for the words that were written.
+    #[inline(always)]
+    fn choose_inline(
+        &self,
+        pool: PoolView<'p, T>,
+        eligible: Eligible,
+        preference: Preference,
+    ) -> Option<EndpointView<'p, T>> {
         let candidates = self.candidates(pool, eligible, preference);
-        let chosen = match self.chooser {
-            Chooser::Key(seed) => candidates.preferred(seed),
-            Chooser::Pin(pin) => candidates.preferred(pin.seed()),
+        let preferred = |seed| candidates.preferred(seed).map(|chosen| chosen.place);
+        let place = match self.chooser {
+            Chooser::Key(seed) => preferred(seed),
+            Chooser::Pin(pin) => preferred(pin.seed()),
             // A steering of the embedder's is not asked where there is no candidate.
             Chooser::Policy(_) if candidates.is_empty() => None,
             Chooser::Policy(seed) => {
                 let seed = self.seed(seed, pool.steering().seeding());
-                let chosen = pool.steering().choose(&candidates, seed);
-                chosen.or_else(|| candidates.preferred(seed.value()))
+                match pool.steering().choose(&candidates, seed) {
+                    Some(chosen) => Some(chosen.place),
+                    None => preferred(seed.value()),
+                }
             }
         };
-        pool.chosen(chosen?)
+        pool.chosen(place?)
     }
 
     /// The seed of a choice that no live session decides. A failover that comes to a pool of the

@@ -136,30 +136,40 @@ struct Line {
 }
 
 impl Lines {
-    /// Returns the line that gives the client this value until `expires`, marked sensitive.
+    /// Returns the line that lasts until `expires`, in which the value is left out.
     ///
     /// `Expires` is clamped to the end of the year 9999, the last that an IMF-fixdate (RFC 9110
-    /// section 5.6.7) can express. The value is written as it is: its bytes must be cookie-octets
-    /// of RFC 6265 section 4.1.1. Returns `None` for a value of another length than the lines were
-    /// made for, or with bytes that are invalid in a header.
-    pub(crate) fn line(
-        &self,
-        value: &[u8],
-        expires: UnixTime,
-        scheme: Scheme,
-    ) -> Option<HeaderValue> {
+    /// section 5.6.7) can express.
+    pub(crate) fn draft(&self, expires: UnixTime, scheme: Scheme) -> Draft {
         let line = match scheme {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
         };
         // The length stays the same, so that the header value takes the allocation over.
         let mut text = line.text.to_vec();
-        let place = text.get_mut(line.value.clone()).filter(|place| place.len() == value.len())?;
-        place.copy_from_slice(value);
-        if !line.expires.is_empty() {
-            text.get_mut(line.expires.clone())?.copy_from_slice(&imf_fixdate(expires));
+        if let Some(place) = text.get_mut(line.expires.clone()).filter(|place| !place.is_empty()) {
+            place.copy_from_slice(&imf_fixdate(expires));
         }
-        let mut header = HeaderValue::try_from(text).ok()?;
+        Draft { text, value: line.value.clone() }
+    }
+}
+
+/// A `Set-Cookie` line without its value.
+pub(crate) struct Draft {
+    text: Vec<u8>,
+    value: Range<usize>,
+}
+
+impl Draft {
+    /// Returns the line that gives the client this value, marked sensitive.
+    ///
+    /// The value is written as it is: its bytes must be cookie-octets of RFC 6265 section 4.1.1.
+    /// Returns `None` for a value of another length than the lines were made for, or with bytes that
+    /// are invalid in a header.
+    pub(crate) fn with_value(mut self, value: &[u8]) -> Option<HeaderValue> {
+        let place = self.text.get_mut(self.value).filter(|place| place.len() == value.len())?;
+        place.copy_from_slice(value);
+        let mut header = HeaderValue::try_from(self.text).ok()?;
         header.set_sensitive(true);
         Some(header)
     }
@@ -172,7 +182,8 @@ mod tests {
     #[test]
     fn a_line_has_room_for_values_of_one_length() {
         let lines = SetCookie::default().lines(Ttl::MIN, 4);
-        let line = |value: &[u8]| lines.line(value, UnixTime::EPOCH, Scheme::Http);
+        let draft = || lines.draft(UnixTime::EPOCH, Scheme::Http);
+        let line = |value: &[u8]| draft().with_value(value);
         assert_eq!(
             line(b"pear").unwrap(),
             "__cflb=pear; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=1; HttpOnly; SameSite=Lax"

@@ -168,12 +168,13 @@ impl CookiePolicy {
 
     fn pin(&self, endpoint: EndpointId, served: &Served<'_>) -> Settlement {
         let expires = served.now.saturating_add(self.codec.ttl().get());
-        let token = self.codec.seal(&Pin { endpoint, issued: served.now, expires });
+        // Copied and dated while the processor waits for the hashes.
+        let line = || Some(self.cookie.as_ref()?.lines.draft(expires, served.scheme));
+        let pin = Pin { endpoint, issued: served.now, expires };
+        let (token, line) = self.codec.seal_beside(&pin, line);
         let settlement = match &self.carrier {
             Carrier::Cookie(_) => {
-                let line =
-                    |cookie: &Cookie| cookie.lines.line(token.as_bytes(), expires, served.scheme);
-                self.cookie.as_ref().and_then(line).map(Settlement::cookie)
+                line.and_then(|it| it.with_value(token.as_bytes())).map(Settlement::cookie)
             }
             Carrier::Header(header) => {
                 let value = HeaderValue::from_bytes(token.as_bytes()).ok();

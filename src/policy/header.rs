@@ -178,8 +178,7 @@ impl HeaderPolicy {
 
     /// Returns the answer for a request with this session key.
     pub(super) fn recall(key: SessionKey) -> Recall {
-        let [a, b, c, d, e, f, g, h, ..] = key.0;
-        let seed = ChoiceSeed::Fixed(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        let seed = ChoiceSeed::Fixed((u128::from_be_bytes(key.0) >> 64) as u64);
         Recall { claim: Claim::Stored(key), seed }
     }
 

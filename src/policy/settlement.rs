@@ -32,8 +32,10 @@ use crate::store::StoreWrite;
 pub struct Settlement {
     /// The field for the response: a `Set-Cookie` line or an issued header.
     pub response: Option<ResponseField>,
-    /// The `Set-Cookie` lines that take the cookies of another system back.
-    removals: Vec<HeaderValue>,
+    /// The `Set-Cookie` lines that take the cookies of another system back: one word, as most
+    /// settlements have none, and every one is moved.
+    #[expect(clippy::box_collection, reason = "a boxed slice would be two words")]
+    removals: Option<Box<Vec<HeaderValue>>>,
     /// The write for the session store.
     pub store_write: Option<StoreWrite>,
     /// The treatment of the response's cacheability when it gets that field.
@@ -66,13 +68,13 @@ impl Settlement {
     /// Adds a `Set-Cookie` line that takes a cookie of another system back. It is written after the
     /// cookie or the issued header, and by itself where the settlement has neither.
     pub fn with_removal(mut self, set_cookie: HeaderValue) -> Self {
-        self.removals.push(set_cookie);
+        self.removals.get_or_insert_default().push(set_cookie);
         self
     }
 
     /// Returns the `Set-Cookie` lines that take the cookies of another system back.
     pub fn removals(&self) -> &[HeaderValue] {
-        &self.removals
+        self.removals.as_deref().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Returns the `Set-Cookie` line; `None` for a settlement without one, such as one with an
@@ -110,7 +112,7 @@ impl Settlement {
     #[must_use = "the session is forgotten unless the store commits the write"]
     pub fn apply_to(self, status: StatusCode, headers: &mut HeaderMap) -> Option<StoreWrite> {
         let Self { response, removals, store_write, cache_guard } = self.for_status(status);
-        let removals = removals.into_iter().map(ResponseField::SetCookie);
+        let removals = removals.into_iter().flat_map(|it| *it).map(ResponseField::SetCookie);
         // The guard may add a field. In a map without room for all, no token is better than one
         // without the guard, and better than a panic; and a session that has no token keeps the
         // cookie that it came with.
@@ -132,7 +134,7 @@ impl Settlement {
     pub fn for_status(mut self, status: StatusCode) -> Self {
         if status == StatusCode::NOT_MODIFIED || is_interim(status) {
             self.response = None;
-            self.removals.clear();
+            self.removals = None;
         }
         self
     }
@@ -161,10 +163,10 @@ impl Settlement {
         headers: &HeaderMap,
     ) -> (impl Iterator<Item = FieldChange> + use<>, Option<StoreWrite>) {
         let Self { response, removals, store_write, cache_guard } = self;
-        let has_field = response.is_some() || !removals.is_empty();
+        let has_field = response.is_some() || removals.is_some();
         let guard = has_field.then(|| cache_guard.changes(headers)).into_iter().flatten();
         let token = response.map(|field| field.changes(headers)).into_iter().flatten();
-        let removals = removals.into_iter().map(ResponseField::SetCookie);
+        let removals = removals.into_iter().flat_map(|it| *it).map(ResponseField::SetCookie);
         let removed = removals.flat_map(|line| line.changes(&HeaderMap::new()));
         (guard.chain(token).chain(removed), store_write)
     }

@@ -11,7 +11,7 @@ use super::topology::{PoolId, PoolTopology};
 use crate::endpoint::member::{Member, PoolIndex, Position};
 use crate::endpoint::{Census, Endpoint, EndpointId, Health, State};
 use crate::limits::Weight;
-use crate::steering::{Candidate, Candidates, Occupancy, Place, Steering, Suspects};
+use crate::steering::{Candidates, Occupancy, Place, Steering, Suspects};
 use crate::time::UnixTime;
 
 impl<T> Pools<T> {
@@ -19,6 +19,12 @@ impl<T> Pools<T> {
     #[inline]
     pub fn endpoint(&self, id: EndpointId) -> Option<EndpointView<'_, T>> {
         EndpointView::new(self, self.topology.position(id)?)
+    }
+
+    /// Returns the endpoint at a position of this snapshot.
+    #[inline]
+    pub(crate) fn at(&self, position: Position) -> Option<EndpointView<'_, T>> {
+        EndpointView::new(self, position)
     }
 
     /// Returns an endpoint that keeps each of its sessions, unless it is a suspect or full: it takes
@@ -103,6 +109,7 @@ impl<'a, T> PoolView<'a, T> {
 
     /// Returns the endpoints that a request can be sent to: none where the pool is disabled. Those
     /// in `tried` are left out.
+    #[inline]
     pub(crate) fn candidates(
         self,
         eligible: Eligible,
@@ -142,8 +149,9 @@ impl<'a, T> PoolView<'a, T> {
     }
 
     /// Returns the endpoint that was chosen among this pool's candidates.
-    pub(crate) fn chosen(self, candidate: Candidate<'_, T>) -> Option<EndpointView<'a, T>> {
-        self.at(Position(self.topology.endpoints.start.checked_add(candidate.place.0)?))
+    #[inline]
+    pub(crate) fn chosen(self, place: Place) -> Option<EndpointView<'a, T>> {
+        self.at(Position(self.topology.endpoints.start.checked_add(place.0)?))
     }
 
     /// Returns whether one of the endpoints takes new sessions. A critical pool can have some.
@@ -184,6 +192,7 @@ impl<'a, T> PoolView<'a, T> {
     }
 
     /// Returns the endpoint at a position of this pool.
+    #[inline]
     fn at(self, position: Position) -> Option<EndpointView<'a, T>> {
         let member = self.pools.topology.endpoints.get(position.0)?;
         let status = self.pools.endpoints.get(position.0)?;
@@ -303,6 +312,7 @@ impl<'a, T> EndpointView<'a, T> {
         self.member.mark.pinned(issued, end);
     }
 
+    #[inline]
     pub(crate) fn position(self) -> Position {
         self.position
     }

@@ -15,17 +15,18 @@ impl Lateness {
 
     /// Returns the time of a rank: -log2(1 - rank / 65536).
     pub(super) fn of_rank(rank: u16) -> Self {
-        let left = u64::from(u16::MAX.wrapping_sub(rank)).saturating_add(1);
+        let left = u64::from(!rank).wrapping_add(1);
         Self(surprise(left << 16))
     }
 
     /// Returns the time of an endpoint: that of its rank, where its door opens, or -log2(v) × 100 /
     /// weight after it, when the choice comes to a closed door again. `upper` is the upper half of
-    /// the number that opens it. Without a branch, as draws cannot be predicted.
+    /// the number that opens it. Without a branch, as draws cannot be predicted, and with additions
+    /// that wrap, as those that saturate make the way to the result longer: none comes near 64 bits.
     pub(super) fn of(rank: u16, upper: u16, draw: Draw, weight: Weight) -> Self {
-        let delay = times_rate(surprise(u64::from(draw.delay).saturating_add(1)), weight);
+        let delay = times_rate(surprise(u64::from(draw.delay).wrapping_add(1)), weight);
         let delay = if draw.opens(upper, weight) { 0 } else { delay };
-        let time = Self(Self::of_rank(rank).0.saturating_add(delay));
+        let time = Self(Self::of_rank(rank).0.wrapping_add(delay));
         if weight == Weight::ZERO { Self::NEVER } else { time }
     }
 }
@@ -102,7 +103,7 @@ static RATES: [u64; 256] = {
     reason = "the index is masked; 22 bits by 22, and 6 bits above 31"
 )]
 fn surprise(x: u64) -> u64 {
-    let zeros = u64::from((x | 1).leading_zeros().saturating_sub(31));
+    let zeros = u64::from((x | 1).leading_zeros().wrapping_sub(31));
     let mantissa = x << zeros;
     let (cell, rest) = ((mantissa >> 22 & 0x3ff) as usize, mantissa & 0x3f_ffff);
     let (low, high) = (u64::from(LOGARITHMS[cell]), u64::from(LOGARITHMS[cell + 1]));

@@ -6,7 +6,7 @@
 //! members, where they are few, and from rank to rank to the first that opens, where they are many.
 //! A test holds both to the plain definition, a sort of all times.
 
-use super::doors::{Doors, Residents};
+use super::doors::{Doors, LARGE, Residents};
 use super::lanes::{bits, is_drawn, least_of, mask, shares};
 use super::lateness::{Draws, Lateness};
 use super::permutation::Permutation;
@@ -41,9 +41,14 @@ impl Row<'_> {
         };
         match self.doors.residents() {
             Some(residents) => search.by_rank(residents).or_else(|| search.through_all::<32>()),
-            None if self.ids.len() <= 8 => search.at_once::<8>(),
-            None if self.ids.len() <= 16 => search.through_all::<16>(),
-            None => search.through_all::<32>(),
+            None => match self.ids.len() {
+                // Few times cost less than a branch that depends on draws.
+                ..=5 => search.at_once::<8>(),
+                6..=8 => search.in_two_passes::<8, 1>(),
+                9..=16 => search.in_two_passes::<16, 1>(),
+                17..=64 => search.in_two_passes::<32, 2>(),
+                _ => search.in_two_passes::<32, { LARGE.div_ceil(32) }>(),
+            },
         }
     }
 }
@@ -86,6 +91,61 @@ impl<F: Fn(Place) -> bool> Search<'_, F> {
         match !is_tied && least != Lateness::NEVER && (self.is_candidate)(Place(first)) {
             true => Some(Place(first)),
             false => self.through_all::<LANES>(),
+        }
+    }
+
+    /// Looks at all members, as many at once as there are lanes, in at most this many blocks: first for
+    /// the least rank that opens, then for the closed ones before it, mostly one or two. No other
+    /// branch depends on a draw.
+    #[inline(never)]
+    fn in_two_passes<const LANES: usize, const BLOCKS: usize>(&self) -> Option<Place> {
+        let doors = self.row.doors.in_blocks::<LANES>();
+        let (weights, _) = self.row.weights.as_chunks::<LANES>();
+        let mut eligible = [[u16::MAX; LANES]; BLOCKS];
+        let mut least = [u16::MAX; LANES];
+        for ((doors, weights), eligible) in doors.iter().zip(weights).zip(&mut eligible) {
+            let middles = self.order.middles(*doors);
+            let (ranks, shares) = (self.order.ranks(middles), shares(weights));
+            for ((it, rank), share) in eligible.iter_mut().zip(ranks).zip(shares) {
+                *it = rank | mask(share == 0);
+            }
+            let mut opening = *eligible;
+            if is_drawn(weights) {
+                let draws = self.order.draws(middles);
+                for ((it, draw), share) in opening.iter_mut().zip(draws).zip(shares) {
+                    *it |= mask(draw > greatest_that_opens(share));
+                }
+            }
+            least.iter_mut().zip(opening).for_each(|(least, rank)| *least = rank.min(*least));
+        }
+        let bar = least.into_iter().fold(u16::MAX, u16::min);
+        if bar == u16::MAX {
+            // The rank of one that is not eligible: no door opens, or the very last.
+            return self.through_all::<LANES>();
+        }
+        let (mut first, mut late) = (None, None);
+        for (turn, ranks) in eligible.iter().take(doors.len()).enumerate() {
+            if !ranks.iter().fold(false, |any, rank| any | (*rank <= bar)) {
+                continue;
+            }
+            let mut lanes = bits(&ranks.map(|rank| mask(rank <= bar)));
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                let (place, rank) = (Place(turn << LANES.ilog2() | lane), *ranks.get(lane)?);
+                if rank == bar {
+                    first = Some(place);
+                } else {
+                    let door = *self.row.doors.of_members().get(place.0)?;
+                    let [upper] = self.order.draws(self.order.middles([door]));
+                    self.meet_again(&mut late, place, rank, upper);
+                }
+                lanes &= lanes.wrapping_sub(1);
+            }
+        }
+        // The next one is known to the general way.
+        match first.filter(|first| (self.is_candidate)(*first)) {
+            Some(first) => self.earlier(Some((bar, first)), late),
+            None => self.through_all::<LANES>(),
         }
     }
 

@@ -13,11 +13,10 @@ pub(super) struct Address {
 
 impl Address {
     #[inline(always)]
-    pub(super) fn of(
-        SessionKey([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]): SessionKey,
-    ) -> Self {
-        let head = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        Self::of_words(head, u64::from_le_bytes([i, j, k, l, m, n, o, p]))
+    pub(super) fn of(SessionKey(bytes): SessionKey) -> Self {
+        // One number: bytes that are taken one by one may be put together again from pieces.
+        let key = u128::from_le_bytes(bytes);
+        Self::of_words(key as u64, (key >> 64) as u64)
     }
 
     /// Keys of [`HeaderPolicy`](crate::HeaderPolicy) are keyed hashes, out of a client's control;

@@ -146,8 +146,14 @@ impl Shard {
             for way in 0..WAYS {
                 let place = *self.sets.get(set)?.0.get(way)?;
                 let other = place.address().other(set, self.sets.len());
-                let to = self.lowest(other, now, ttl)?;
-                if to.rank.gives_way_to(rank) {
+                let to = match rank {
+                    // A free place alone, so the ranks of the others are not asked for.
+                    Rank::Free | Rank::Unused(_) => self.free(other, now),
+                    Rank::Idle(_) | Rank::Used(..) => {
+                        self.lowest(other, now, ttl).filter(|to| to.rank.gives_way_to(rank))
+                    }
+                };
+                if let Some(to) = to {
                     *self.sets.get_mut(to.set)?.0.get_mut(to.way)? = place;
                     return Some(Spot { rank: Rank::Free, set, way });
                 }
@@ -156,8 +162,17 @@ impl Shard {
         None
     }
 
+    /// The first free place of a set.
+    fn free(&self, set: usize, now: UnixTime) -> Option<Spot> {
+        let way = self.sets.get(set)?.0.iter().position(|place| !place.is_live(now))?;
+        Some(Spot { rank: Rank::Free, set, way })
+    }
+
     /// The place of a set whose session gives way first.
     fn lowest(&self, set: usize, now: UnixTime, ttl: Ttl) -> Option<Spot> {
+        if let Some(free) = self.free(set, now) {
+            return Some(free);
+        }
         let places = self.sets.get(set)?.0.iter().enumerate();
         places.map(|(way, place)| Spot { rank: place.rank(now, ttl), set, way }).min()
     }
