@@ -14,7 +14,7 @@ use crate::warning::Notice;
 use element::{Node, elements};
 use entry::{entry, is_hidden};
 
-pub(crate) use entry::Ports;
+pub use entry::Ports;
 pub(crate) use network::Network;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -26,6 +26,7 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const SHOWN: usize = 80;
 
 /// The proxies in front of the gateway. Only their statements about clients are believed.
+#[derive(Debug)]
 pub(crate) struct TrustedProxies {
     networks: Vec<Network>,
     ports: Ports,
@@ -148,9 +149,12 @@ impl TrustedProxies {
             headers.remove(name);
         }
         let mut chain = Vec::new();
-        for line in headers.get_all(FOR).iter().filter(|line| !line.is_empty()) {
-            chain.extend_from_slice(line.as_bytes());
-            chain.extend_from_slice(b", ");
+        if is_stated(headers, &FOR) {
+            // An empty line ends the walk, and does so at the next gateway too.
+            for line in headers.get_all(FOR) {
+                chain.extend_from_slice(line.as_bytes());
+                chain.extend_from_slice(b", ");
+            }
         }
         if chain.is_empty() && client.ip != peer {
             // Stated in another field.

@@ -43,6 +43,7 @@ mod paced;
 mod places;
 mod proxy;
 mod proxy_protocol;
+pub mod readers;
 mod running;
 mod settings;
 mod signals;
