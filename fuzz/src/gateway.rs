@@ -98,7 +98,8 @@ fn plain_version_2(bytes: &[u8]) -> Option<(usize, Option<IpAddr>)> {
     let client = match (command, family >> 4, family & 15) {
         (0x20, ..) => None,
         (0x21, 0..4, 3..) | (0x21, 4.., _) => return None,
-        (0x21, 0, _) => None,
+        // Of a transport that is not told, the addresses are not told either.
+        (0x21, 0, _) | (0x21, _, 0) => None,
         (0x21, 1, transport) => {
             let ip: [u8; 4] = body.get(..12)?[..4].try_into().unwrap();
             (transport == 1).then(|| Ipv4Addr::from(ip).into())

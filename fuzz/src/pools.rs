@@ -1,7 +1,7 @@
 //! Snapshots that are edited, rebuilt and given other endpoints, against a plain list: what is
 //! stated, what is kept, what is refused, where requests go, and what has been noted meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use session_affinity::failover::MoveWithin;
@@ -45,7 +45,9 @@ pub fn check(input: &[u8]) {
         let now = trial.live.load();
         trial.plain.is_seen_in(&now);
         trial.plain.marks_are_seen_in(&now, trial.now);
-        trial.plain.requests_go_where_they_would_from_scratch(&now, &mut choices);
+        if choices.percent(50) {
+            trial.requests_go_where_they_would_from_scratch(&now, &mut choices);
+        }
     }
 }
 
@@ -103,7 +105,8 @@ type Refusal = (&'static str, String);
 
 impl Trial {
     fn build(&mut self, choices: &mut Choices<'_>, before: Before) {
-        let pools: Vec<Pool<u64>> = (0..choices.below(4)).map(|_| a_pool(choices)).collect();
+        let mut pools: Vec<Pool<u64>> = (0..choices.below(5)).map(|_| a_pool(choices)).collect();
+        keep_one_of_each(&mut pools, |pool| &pool.name, choices);
         let initial = a_health(choices);
         let fallback = choices.below(4);
         let (named, apart) = (choices.one_of(&POOLS), a_pool(choices));
@@ -139,8 +142,7 @@ impl Trial {
 
     fn discover(&mut self, choices: &mut Choices<'_>) {
         let name = choices.one_of(&POOLS);
-        let found: Vec<Endpoint<u64>> =
-            (0..choices.below(5)).map(|_| an_endpoint(choices)).collect();
+        let found = some_endpoints(choices);
         let initial = a_health(choices);
         let built =
             self.live.update(|now| now.with_endpoints_of(name, found.iter().cloned(), initial));
@@ -205,9 +207,7 @@ impl Trial {
         let client = Client::number(1);
         let visit = affinity.recall(&client.request(), self.now);
         let routed = affinity.route(visit, Record::Absent, &pools, || 0);
-        for mark in self.plain.marks.values_mut() {
-            mark.began.get_or_insert(self.now);
-        }
+        self.plain.begin(self.now);
         let Ok((attempt, target)) = routed else { return };
         let at = attempt.endpoint();
         assert_eq!(self.plain.endpoint(at).map(|(_, endpoint)| endpoint.target), Some(*target));
@@ -221,9 +221,78 @@ impl Trial {
             mark.is_suspect = true;
         }
     }
+
+    /// A new session and one that is pinned go where they would in a snapshot that was built at once
+    /// with all of this stated; and one whose endpoint was removed stays in its pool.
+    fn requests_go_where_they_would_from_scratch(
+        &mut self,
+        pools: &Pools<u64>,
+        choices: &mut Choices<'_>,
+    ) {
+        self.plain.begin(self.now);
+        let (plain, now) = (&self.plain, self.now);
+        let builder = plain.pools.iter().take(plain.in_order).map(PlainPool::stated);
+        let builder = builder.fold(Pools::builder(), PoolsBuilder::pool);
+        let builder = match plain.fallback {
+            Some(index) if index < plain.in_order => {
+                builder.fallback_in_order(&plain.pools[index].name)
+            }
+            Some(index) => builder.fallback_apart(plain.pools[index].stated()),
+            None => builder,
+        };
+        let scratch = builder.build().unwrap();
+        let shop = LoadBalancer::new("shop").unwrap();
+        let (entropy, client) = (choices.next(), Client::number(choices.number(1 << 16) as u16));
+        let new = Affinity::new(NoAffinity::new(&shop));
+        let named = EndpointId::new(choices.one_of(&POOLS), choices.one_of(&ENDPOINTS));
+        let removed: Vec<EndpointId> = plain.removed.keys().copied().collect();
+        let id = match removed.len() {
+            0 => named,
+            count if choices.percent(50) => removed[choices.below(count)],
+            _ => named,
+        };
+        let routed = |pools: &Pools<u64>, is_pinned: bool| {
+            let request = client.request();
+            if is_pinned {
+                let pinned = Affinity::new(PinnedTo::new(id)).with_move_within(MoveWithin::Order);
+                let visit = pinned.recall(&request, now);
+                let routed = pinned.route(visit, Record::Absent, pools, || entropy);
+                return routed
+                    .map(|(attempt, to)| (attempt.endpoint(), attempt.outcome(), *to))
+                    .ok();
+            }
+            let routed = new.route(new.recall(&request, now), Record::Absent, pools, || entropy);
+            routed.map(|(attempt, to)| (attempt.endpoint(), attempt.outcome(), *to)).ok()
+        };
+        for is_pinned in [false, true] {
+            assert_eq!(routed(pools, is_pinned), routed(&scratch, is_pinned), "{is_pinned}");
+        }
+
+        let Some(home) = plain.removed.get(&id) else { return };
+        let in_order = plain.pools.iter().take(plain.in_order);
+        let Some(home) = in_order.into_iter().find(|pool| pool.name == *home && pool.is_open())
+        else {
+            return;
+        };
+        let pinned = Affinity::new(PinnedTo::new(id)).with_move_within(MoveWithin::OwnPool);
+        let visit = pinned.recall(&client.request(), now);
+        let (attempt, _) = pinned.route(visit, Record::Absent, pools, || entropy).unwrap();
+        assert!(matches!(attempt.outcome(), Outcome::Moved(_)));
+        let at = pools.endpoint(attempt.endpoint()).unwrap();
+        // The pool may shed live sessions, which go to another one then.
+        let is_shed = home.shedding.session_percent > Percent::ZERO;
+        assert!(at.pool().name() == home.name || is_shed, "{}", at.pool().name());
+    }
 }
 
 impl Plain {
+    /// The first request begins the census of the endpoints that are new.
+    fn begin(&mut self, now: UnixTime) {
+        for mark in self.marks.values_mut() {
+            mark.began.get_or_insert(now);
+        }
+    }
+
     /// The list after a description that takes its place.
     fn followed_by(
         &self,
@@ -361,67 +430,6 @@ impl Plain {
             assert_eq!(endpoint.is_suspect(now), mark.is_suspect, "{}", endpoint.name());
         }
     }
-
-    /// A new session and one that is pinned go where they would in a snapshot that was built at once
-    /// with all of this stated; and one whose endpoint was removed stays in its pool.
-    fn requests_go_where_they_would_from_scratch(
-        &self,
-        pools: &Pools<u64>,
-        choices: &mut Choices<'_>,
-    ) {
-        let builder = self.pools.iter().take(self.in_order).map(PlainPool::stated);
-        let builder = builder.fold(Pools::builder(), PoolsBuilder::pool);
-        let builder = match self.fallback {
-            Some(index) if index < self.in_order => {
-                builder.fallback_in_order(&self.pools[index].name)
-            }
-            Some(index) => builder.fallback_apart(self.pools[index].stated()),
-            None => builder,
-        };
-        let scratch = builder.build().unwrap();
-        let shop = LoadBalancer::new("shop").unwrap();
-        let (entropy, client) = (choices.next(), Client::number(choices.number(1 << 16) as u16));
-        let new = Affinity::new(NoAffinity::new(&shop));
-        let id = EndpointId::new(choices.one_of(&POOLS), choices.one_of(&ENDPOINTS));
-        // These requests are not served, but they are routed, which begins a census.
-        let as_served = Pools::clone(pools);
-        let has_begun = self.marks.values().all(|mark| mark.began.is_some());
-        let as_served = if has_begun { &as_served } else { &scratch };
-        let routed = |pools: &Pools<u64>, is_pinned: bool| {
-            let request = client.request();
-            if is_pinned {
-                let pinned = Affinity::new(PinnedTo::new(id)).with_move_within(MoveWithin::Order);
-                let visit = pinned.recall(&request, NOW);
-                let routed = pinned.route(visit, Record::Absent, pools, || entropy);
-                return routed
-                    .map(|(attempt, to)| (attempt.endpoint(), attempt.outcome(), *to))
-                    .ok();
-            }
-            let routed = new.route(new.recall(&request, NOW), Record::Absent, pools, || entropy);
-            routed.map(|(attempt, to)| (attempt.endpoint(), attempt.outcome(), *to)).ok()
-        };
-        for is_pinned in [false, true] {
-            assert_eq!(routed(as_served, is_pinned), routed(&scratch, is_pinned), "{is_pinned}");
-        }
-
-        let Some(home) = self.removed.get(&id).filter(|_| has_begun) else { return };
-        let in_order = self.pools.iter().take(self.in_order);
-        let Some(home) = in_order.into_iter().find(|pool| pool.name == *home && pool.is_open())
-        else {
-            return;
-        };
-        let pinned = Affinity::new(PinnedTo::new(id)).with_move_within(MoveWithin::OwnPool);
-        let visit = pinned.recall(&client.request(), NOW);
-        let (attempt, _) = pinned.route(visit, Record::Absent, pools, || entropy).unwrap();
-        assert!(matches!(attempt.outcome(), Outcome::Moved(_)));
-        let at = pools.endpoint(attempt.endpoint()).unwrap();
-        assert!(at.pool().name() == home.name || self.is_shed_from(home), "{}", at.pool().name());
-    }
-
-    /// A pool may send live sessions on.
-    fn is_shed_from(&self, pool: &PlainPool) -> bool {
-        pool.shedding.session_percent > Percent::ZERO
-    }
 }
 
 impl PlainPool {
@@ -533,12 +541,26 @@ fn a_change(choices: &mut Choices<'_>) -> Change {
 fn a_pool(choices: &mut Choices<'_>) -> Pool<u64> {
     let most = if choices.percent(90) { 3 } else { POOLS.len() };
     let mut pool = Pool::new(choices.one_of(&POOLS[..most]));
-    pool.endpoints = (0..choices.below(5)).map(|_| an_endpoint(choices)).collect();
+    pool.endpoints = some_endpoints(choices);
     pool.state = choices.percent(15).then(|| a_state(choices));
     pool.weight = choices.percent(15).then(|| a_weight(choices));
     pool.minimum_origins = choices.percent(15).then(|| choices.one_of(&[0, 2, 4]));
     pool.shedding = choices.percent(10).then(|| a_shedding(choices));
     pool
+}
+
+fn some_endpoints(choices: &mut Choices<'_>) -> Vec<Endpoint<u64>> {
+    let mut endpoints = (0..choices.below(5)).map(|_| an_endpoint(choices)).collect();
+    keep_one_of_each(&mut endpoints, |endpoint| &endpoint.name, choices);
+    endpoints
+}
+
+/// Makes most lists such as are not refused.
+fn keep_one_of_each<V>(list: &mut Vec<V>, name: fn(&V) -> &String, choices: &mut Choices<'_>) {
+    if !choices.percent(10) {
+        let mut names = BTreeSet::new();
+        list.retain(|it| names.insert(name(it).clone()));
+    }
 }
 
 fn an_endpoint(choices: &mut Choices<'_>) -> Endpoint<u64> {
