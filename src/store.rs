@@ -22,6 +22,8 @@ pub use asynchronous::{AsyncSessionStore, NoStore};
 pub use health::{StoreConnection, StoreHealth};
 pub use key::{InvalidSessionKey, SessionKey};
 pub use memory::{InvalidCapacity, MemoryStore, StoredSession};
+#[cfg(all(fuzzing, feature = "redis"))]
+pub use redis::check_redis_answers;
 #[cfg(feature = "redis-tls")]
 pub use redis::{InvalidRedisTls, RedisTls};
 #[cfg(feature = "redis")]

@@ -15,6 +15,8 @@ mod census;
 mod connection;
 mod counts;
 mod error;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod layout;
 mod parameters;
 mod remembered;
@@ -204,8 +206,8 @@ impl RedisStore {
             // A list or a set: not written by a store.
             Err(RedisError::Refused(code)) if code == "WRONGTYPE" => Record::Unreadable,
             Err(error) => return Err(error),
-            Ok(Value::Nil) => Record::Absent,
-            Ok(Value::BulkString(value)) => match layout::read(lookup.key, &value) {
+            Ok(answer) => match layout::answered(lookup.key, &answer) {
+                layout::Value::Absent => Record::Absent,
                 layout::Value::Record { endpoint, issued } => Record::Found { endpoint, issued },
                 layout::Value::Unreadable => Record::Unreadable,
                 layout::Value::Foreign => {
@@ -214,7 +216,6 @@ impl RedisStore {
                     Record::Unreadable
                 }
             },
-            Ok(_) => Record::Unreadable,
         };
         if let (Some(remembered), Some(since)) = (&self.remembered, since) {
             remembered.loaded(lookup, record, since);
@@ -372,6 +373,15 @@ impl fmt::Debug for RedisStore {
             .field("outage_sessions", &self.outage_sessions())
             .finish_non_exhaustive()
     }
+}
+
+/// Checks the laws of reading any bytes of a server. Only for the fuzzer.
+///
+/// # Panics
+/// When one of the laws is broken.
+#[cfg(fuzzing)]
+pub fn check_redis_answers(input: &[u8]) {
+    fuzzed::check(input);
 }
 
 /// Returns whether a write has changed its record: a create that came second, and a touch of a

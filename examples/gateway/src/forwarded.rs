@@ -15,7 +15,7 @@ use crate::warning::Notice;
 use element::{Node, elements};
 use entry::{entry, is_hidden};
 
-pub(crate) use entry::Ports;
+pub use entry::Ports;
 pub(crate) use network::Network;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -27,6 +27,7 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const SHOWN: usize = 80;
 
 /// The proxies in front of the gateway. Only their statements about clients are believed.
+#[derive(Debug)]
 pub(crate) struct TrustedProxies {
     networks: Vec<Network>,
     ports: Ports,
@@ -180,9 +181,12 @@ impl TrustedProxies {
 /// Returns the addresses that a request came by: those of its fields, then the peer's.
 fn chain(peer: &Peer, client: Client, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut chain = Vec::new();
-    for line in headers.get_all(FOR).iter().filter(|line| !line.is_empty()) {
-        chain.extend_from_slice(line.as_bytes());
-        chain.extend_from_slice(b", ");
+    if is_stated(headers, &FOR) {
+        // An empty line ends the walk, and does so at the next gateway too.
+        for line in headers.get_all(FOR) {
+            chain.extend_from_slice(line.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
     }
     if chain.is_empty() {
         if client.ip == peer.ip {

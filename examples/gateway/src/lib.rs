@@ -50,6 +50,7 @@ mod paced;
 mod places;
 mod proxy;
 mod proxy_protocol;
+pub mod readers;
 mod reload;
 mod replay;
 mod running;

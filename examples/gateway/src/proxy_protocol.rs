@@ -28,14 +28,23 @@ pub(crate) struct Introduction {
 
 /// The state of a header of which some bytes have come.
 #[derive(Debug, PartialEq, Eq)]
-enum Parsed {
+#[expect(clippy::exhaustive_enums, reason = "a header has come, or more bytes are to come")]
+pub enum Parsed {
+    /// More bytes have to come.
     Partial,
-    Whole { length: usize, client: Option<IpAddr> },
+    /// The header is there.
+    Whole {
+        /// The number of its bytes.
+        length: usize,
+        /// The address of the client; `None` where the proxy speaks for itself, or does not tell it.
+        client: Option<IpAddr>,
+    },
 }
 
 /// Bytes that are no header of the protocol.
 #[derive(Debug, PartialEq, Eq)]
-struct Malformed;
+#[non_exhaustive]
+pub struct Malformed;
 
 /// The beginning of version 1.
 const WORD: &[u8] = b"PROXY ";
@@ -67,7 +76,7 @@ pub(crate) async fn read(tcp: &mut TcpStream) -> io::Result<Introduction> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
     match bytes.first() {
         None => Ok(Parsed::Partial),

@@ -50,6 +50,13 @@ fn too_long() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "an answer of the server is too long")
 }
 
+fn no_number() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "an answer of the server has a length that is no number",
+    )
+}
+
 /// A socket whose answers are bounded.
 pub(super) struct Answers<S> {
     socket: S,
@@ -102,15 +109,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Answers<S> {
 }
 
 /// The position in the protocol: enough of it to see how long a part says it is, before the client
-/// library makes room for it.
+/// library makes room for it. The library reads numbers loosely, `+5` and ` 5` too; those are refused
+/// here, because a number that is read in two ways hides what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
     /// The first byte of a line follows.
     Start,
     /// The number of bytes (`$5`) or of elements (`*2`) of a part is being read.
-    Number { counts: Counts, value: u64 },
-    /// The rest of a line, of which this many bytes have been read.
-    Line(u64),
+    Number { counts: Counts, value: Option<u64> },
+    /// The line feed after a number follows.
+    NumberEnd { counts: Counts, value: u64 },
+    /// The rest of a line, of which this many bytes have been read. It ends with a carriage return
+    /// and a line feed: one of them alone is part of it.
+    Line { read: u64, after_return: bool },
     /// The rest of a text, of which this many bytes follow, its line end included.
     Text(u64),
 }
@@ -141,29 +152,38 @@ impl Position {
 
     /// The position after one byte that is not in a text.
     fn after(self, byte: u8) -> io::Result<Self> {
+        let line = |read| Self::Line { read, after_return: byte == b'\r' };
         Ok(match (self, byte) {
-            (Self::Start, b'$' | b'=' | b'!') => Self::Number { counts: Counts::Bytes, value: 0 },
+            (Self::Start, b'$' | b'=' | b'!') => {
+                Self::Number { counts: Counts::Bytes, value: None }
+            }
             (Self::Start, b'*' | b'%' | b'~' | b'>' | b'|') => {
-                Self::Number { counts: Counts::Elements, value: 0 }
+                Self::Number { counts: Counts::Elements, value: None }
             }
             (Self::Number { counts, value }, b'0'..=b'9') => {
-                let value =
-                    value.saturating_mul(10).saturating_add(u64::from(byte.saturating_sub(b'0')));
+                let digit = u64::from(byte.saturating_sub(b'0'));
+                let value = value.unwrap_or(0).saturating_mul(10).saturating_add(digit);
                 let most = if counts == Counts::Bytes { TEXT } else { ELEMENTS };
                 if value > most {
                     return Err(too_long());
                 }
-                Self::Number { counts, value }
+                Self::Number { counts, value: Some(value) }
             }
-            (number @ Self::Number { .. }, b'\r') => number,
-            (Self::Number { counts: Counts::Bytes, value }, b'\n') => {
+            (Self::Number { counts, value: Some(value) }, b'\r') => {
+                Self::NumberEnd { counts, value }
+            }
+            (Self::NumberEnd { counts: Counts::Bytes, value }, b'\n') => {
                 Self::Text(value.saturating_add(2))
             }
-            (Self::Start | Self::Line(_) | Self::Number { .. }, b'\n') => Self::Start,
-            (Self::Line(TEXT..), _) => return Err(too_long()),
-            (Self::Line(read), _) => Self::Line(read.saturating_add(1)),
-            // `$-1` is no text, and anything else is for the client library to refuse.
-            _ => Self::Line(1),
+            (Self::NumberEnd { counts: Counts::Elements, .. }, b'\n') => Self::Start,
+            // `$-1` is no text.
+            (Self::Number { value: None, .. }, b'-') => line(2),
+            (Self::Number { .. } | Self::NumberEnd { .. }, _) => return Err(no_number()),
+            (Self::Line { after_return: true, .. }, b'\n') => Self::Start,
+            (Self::Line { read: TEXT.., .. }, _) => return Err(too_long()),
+            (Self::Line { read, .. }, _) => line(read.saturating_add(1)),
+            // What begins no answer is for the client library to refuse.
+            _ => line(1),
         })
     }
 }
@@ -208,6 +228,20 @@ mod tests {
         }
         assert_eq!(read(&[b"*1\r\n*2000000000\r\n"]), None);
         assert_eq!(read(&[b"=99999999999999999999999999"]), None);
+    }
+
+    /// The client library trims a number, takes a sign, and ends a line at both of its bytes alone.
+    #[test]
+    fn a_length_that_the_client_library_reads_in_another_way_is_refused() {
+        for length in
+            ["$+70000", "* 2000", "*\t2", "$5 ", "$\n70000\r\n", "$5\n", "$5\rx", "$\r", "*--1"]
+        {
+            let refused = read(&[length.as_bytes()]).is_none();
+            assert_eq!(refused, length != "*--1", "{length:?}");
+        }
+        let line = b"+a\n$60000\r\n*2000";
+        assert_eq!(read(&[line]), None, "a line feed alone ends no line");
+        assert_eq!(read(&[b"+a\n$60000\r\n:1\r\n"]), Some(Position::Start));
     }
 
     #[test]

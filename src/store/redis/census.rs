@@ -93,7 +93,7 @@ impl RedisStore {
     }
 }
 
-fn value(census: Census, now: UnixTime) -> Vec<u8> {
+pub(super) fn value(census: Census, now: UnixTime) -> Vec<u8> {
     let Census { began, last_seen, latest_issued, latest_end } = census;
     let mut value = vec![VERSION];
     for time in [Some(now), began, last_seen, latest_issued, latest_end] {
@@ -106,7 +106,7 @@ fn value(census: Census, now: UnixTime) -> Vec<u8> {
 
 /// Reads a census and the time as of which it is complete. `None` if it has another version or
 /// length.
-fn read(value: &[u8]) -> Option<(Census, UnixTime)> {
+pub(super) fn read(value: &[u8]) -> Option<(Census, UnixTime)> {
     let (&VERSION, times) = value.split_first()? else { return None };
     let ([now, began, last_seen, latest_issued, latest_end], []) = times.as_chunks::<5>() else {
         return None;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ::redis::{Cmd, cmd};
+use ::redis::{Cmd, Value as Answer, cmd};
 
 use crate::endpoint::EndpointId;
 use crate::names::LoadBalancer;
@@ -75,21 +75,30 @@ pub(super) fn escaped(name: &str) -> String {
     text
 }
 
-/// A value, as far as it can be believed.
+/// The value of a key, as far as it can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
+    Absent,
     Record {
         endpoint: EndpointId,
         issued: UnixTime,
     },
-    /// One of another version or length.
+    /// One of another version or length, or of another kind than a text.
     Unreadable,
     /// The record of another key.
     Foreign,
 }
 
-/// Reads the value of a key.
-pub(super) fn read(key: SessionKey, value: &[u8]) -> Value {
+/// Reads the answer to [`Layout::get`], other than an error.
+pub(super) fn answered(key: SessionKey, answer: &Answer) -> Value {
+    match answer {
+        Answer::Nil => Value::Absent,
+        Answer::BulkString(value) => read(key, value),
+        _ => Value::Unreadable,
+    }
+}
+
+fn read(key: SessionKey, value: &[u8]) -> Value {
     let Ok([version, a, b, c, d, e, f, g, h, i, j, k, l, m, name @ ..]) =
         <[u8; LENGTH]>::try_from(value)
     else {
@@ -109,7 +118,7 @@ pub(super) fn read(key: SessionKey, value: &[u8]) -> Value {
 const VERSION: u8 = 2;
 const LENGTH: usize = 20;
 
-fn value(key: SessionKey, endpoint: EndpointId, issued: UnixTime) -> [u8; LENGTH] {
+pub(super) fn value(key: SessionKey, endpoint: EndpointId, issued: UnixTime) -> [u8; LENGTH] {
     let [a, b, c, d, e, f, g, h] = endpoint.as_u64().to_be_bytes();
     // Times have 40 bits.
     let [.., i, j, k, l, m] = issued.as_secs().to_be_bytes();

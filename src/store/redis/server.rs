@@ -25,7 +25,7 @@ impl Server {
         Ok(Self::of(&commands.send_packed_command(&cmd("HELLO")).await?))
     }
 
-    fn of(hello: &Value) -> Self {
+    pub(super) fn of(hello: &Value) -> Self {
         match (field(hello, "mode"), field(hello, "role")) {
             (Some("sentinel"), _) => Self::Sentinel,
             (_, Some("replica" | "slave")) => Self::Replica,
@@ -38,7 +38,12 @@ impl Server {
 /// Refuses a cluster whose other nodes keep records too. A cluster of one shard keeps all.
 pub(super) async fn accept_cluster(commands: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let info = commands.send_packed_command(cmd("CLUSTER").arg("INFO")).await;
-    let text = info.as_ref().ok().and_then(text).unwrap_or_default();
+    one_shard(info.as_ref().ok())
+}
+
+/// Reads the answer to `CLUSTER INFO`, if there is one.
+pub(super) fn one_shard(info: Option<&Value>) -> Result<(), RedisError> {
+    let text = info.and_then(text).unwrap_or_default();
     let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let shards = of("cluster_size").and_then(|size| size.trim().parse().ok());
     match (shards, of("cluster_state").map(str::trim)) {

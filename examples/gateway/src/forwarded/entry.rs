@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The treatment of an address with a port in `X-Forwarded-For`, where Azure writes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ports {
+#[expect(clippy::exhaustive_enums, reason = "a port is read or not")]
+pub enum Ports {
     /// It is no address.
     Refused,
     /// It is an address, and the port is ignored.
