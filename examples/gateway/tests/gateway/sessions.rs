@@ -208,6 +208,8 @@ fn what_is_wrong_is_refused_and_not_repeated() {
         ("POST", "/sessions/find", "{}".into(), 400),
         ("POST", "/sessions/find", format!(r#"{{"cookie": "{secret}"}}"#), 400),
         ("POST", "/sessions/find", format!(r#"{{"cookie": ["{secret}"]}}"#), 400),
+        ("POST", "/sessions/find", format!(r#"{{"__cflb={secret}": 1}}"#), 400),
+        ("POST", "/sessions/find", format!(r#"{{"headers": {{"{secret}": [1,}}}}"#), 400),
         ("POST", "/sessions/find", r#"{"cookie": "a", "headers": {}}"#.into(), 400),
         ("POST", "/sessions/find", format!(r#"{{"headers": "{secret}"}}"#), 400),
         (
