@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::redis_server::RedisServer;
-use crate::support::{Answer, Config, Connection, Endpoint, Gate, Gateway, get, shop, wait_until};
+use crate::support::{
+    Answer, Config, Connection, Endpoint, Gate, Gateway, OwnPath, get, shop, wait_until,
+};
 
 const NODES: [&str; 4] = ["g0", "g1", "g2", "g3"];
 const LIFE: u64 = 1_800;
@@ -175,6 +177,31 @@ fn a_gateway_reports_before_its_first_request_although_redis_takes_none_at_first
         let _restarted = restarted.join().expect("a gateway");
         assert_eq!(drain(&gateways[0])["waiting_for"], json!(["g1"]));
     });
+}
+
+/// Its report grows old, and no other one comes.
+#[test]
+fn a_gateway_whose_file_has_an_origin_no_more_is_waited_for() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let redis = RedisServer::start();
+    let of = |endpoints: &[&Endpoint], node: &str| {
+        file(endpoints, &redis, node).set("fleet.nodes", json!(["g0", "g1"]))
+    };
+    let first = Gateway::start(&of(&[&a, &b], "g0"));
+    let path = OwnPath::with(&of(&[&a, &b], "g1"));
+    let second = Gateway::start_with(None, &["--config", path.text()]);
+    for gateway in [&first, &second] {
+        gateway.patch("/pools/eu/origins/a", json!({ "enabled": false }));
+    }
+    wait_until("both reports", || drain(&first)["waiting_for"] == json!([]));
+    path.write(of(&[&b], "g1").to_string());
+    second.signal("HUP");
+    wait_until("the reload", || second.admin("GET", "/drain/eu/a", "").0 == 404);
+    for gateway in [&first, &second] {
+        gateway.set_clock(60);
+    }
+    assert_eq!(drain(&first)["waiting_for"], json!(["g1"]));
+    assert_eq!(drain(&first)["drained"], false);
 }
 
 /// Its session would begin on an endpoint that drains.
