@@ -24,6 +24,7 @@ mod sessions;
 use caller::{is_for_this_machine, is_from_a_page};
 use path::{decoded, key_id};
 use refusal::{Refusal, bad, not_found, refused};
+use sessions::Bearer;
 
 type Answer = Result<Value, Refusal>;
 
@@ -102,7 +103,10 @@ async fn call(control: &Control, request: Request<Incoming>) -> Result<Content, 
             let id = key_id(id).ok_or_else(not_found)?;
             state::keys(&control.remove_key(id).map_err(refused)?)
         }
-        ["sessions", "find"] => sessions::find(control, read(control, body).await?).await?,
+        ["sessions", "find"] => {
+            let bearer = Bearer::read(&whole(control, body).await?)?;
+            sessions::find(control, bearer).await?
+        }
         ["sessions", key] => match head.method {
             Method::PATCH => {
                 let place = read(control, body).await?;
@@ -136,8 +140,13 @@ async fn set_clock(control: &Control, body: Incoming) -> Answer {
 
 /// Reads the whole body as an object of JSON.
 async fn read<T: DeserializeOwned>(control: &Control, body: Incoming) -> Result<T, Refusal> {
+    json::object(&whole(control, body).await?).map_err(bad)
+}
+
+/// Reads the whole body.
+async fn whole(control: &Control, body: Incoming) -> Result<Bytes, Refusal> {
     let body = Paced::new(body, control.gateway.limits.body_idle);
     let body = Limited::new(body, LONGEST_BODY).collect().await;
     let body = body.map_err(|error| bad(format!("the body could not be read: {error}")))?;
-    json::object(&body.to_bytes()).map_err(bad)
+    Ok(body.to_bytes())
 }

@@ -14,6 +14,9 @@ use crate::json::Whole;
 
 /// The age of the oldest stamp that is accepted, in seconds. An older one is a slip.
 const OLDEST: u64 = 365 * 86_400;
+/// The seconds by which a stamp may be ahead of the clock here: the clocks of several gateways differ by
+/// up to as much, and all are given the same stamp.
+const AHEAD: u64 = 15;
 
 /// Returns the state to set: `None` where the body of a call says nothing of it.
 ///
@@ -29,10 +32,13 @@ pub(crate) fn state(
     now: UnixTime,
 ) -> Result<Option<State>, String> {
     if let Some(at) = disabled_at {
-        let (first, last) = (now.saturating_sub(OLDEST).as_secs(), now.as_secs());
+        let first = now.saturating_sub(OLDEST).as_secs();
+        let last = now.saturating_add(AHEAD).as_secs();
         if !(first..=last).contains(&at.as_secs()) {
             let at = at.as_secs();
-            return Err(format!("disabled_at is {at}; allowed: {first} to {last}, the clock here"));
+            return Err(format!(
+                "disabled_at is {at}; allowed: {first} to {last}, {AHEAD} seconds after the clock here"
+            ));
         }
     }
     Ok(match (enabled, disabled_at, before) {
@@ -47,18 +53,22 @@ pub(crate) fn state(
     })
 }
 
-/// Notes the sessions that an endpoint may have unseen, where it is disabled by now, after it was
-/// enabled, as of a time before this gateway has begun: a gateway that was restarted, and is told of a
-/// drain again, may have begun sessions in a life in between that did not know of the drain.
+/// Notes the sessions that an endpoint may have unseen, where this gateway is told of a drain that it did
+/// not know of at its start: it may have begun sessions until its start, in a life before, and the drain
+/// of the other gateways may have begun earlier than this one's stamp says.
 pub(crate) fn note_unseen<T>(
     endpoint: EndpointView<'_, T>,
     life: Life,
     [before, after]: [State; 2],
 ) {
-    let (State::Enabled, State::Disabled { at: Some(at) }) = (before, after) else { return };
+    let State::Disabled { at: Some(at) } = after else { return };
     let (Life::Absolute(ttl) | Life::Idle(ttl)) = life else { return };
-    if let Some(began) = endpoint.census().began.filter(|began| at < *began) {
-        endpoint.note_session(began, began.saturating_add(ttl.get()));
+    let Some(began) = endpoint.census().began else { return };
+    let end = began.saturating_add(ttl.get());
+    // Either the file has said so since the start, or this was noted when it was told.
+    let knew = matches!(before, State::Disabled { at: Some(at) } if at < began);
+    if !knew && at < end {
+        endpoint.note_session(began, end);
     }
 }
 
@@ -145,15 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_of_the_last_year_and_not_of_the_future() {
+    fn a_stamp_is_of_the_last_year_and_not_further_ahead_than_clocks_differ() {
         let now = at(1_800_000_000);
         let set = |seconds| state(Some(false), Some(at(seconds)), State::Enabled, now);
-        for seconds in [1_768_464_000, 1_800_000_000] {
+        for seconds in [1_768_464_000, 1_800_000_000, 1_800_000_015] {
             assert_eq!(set(seconds), Ok(Some(State::Disabled { at: Some(at(seconds)) })));
         }
-        for seconds in [0, 1_768_463_999, 1_800_000_001, 1_800_000_000_000] {
+        for seconds in [0, 1_768_463_999, 1_800_000_016, 1_800_000_000_000] {
             let error = set(seconds).unwrap_err();
-            let range = "allowed: 1768464000 to 1800000000, the clock here";
+            let range = "allowed: 1768464000 to 1800000015, 15 seconds after the clock here";
             let shown = at(seconds).as_secs();
             assert_eq!(error, format!("disabled_at is {shown}; {range}"));
         }

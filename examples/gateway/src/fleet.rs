@@ -97,31 +97,38 @@ impl Fleet {
 
 /// The time for the first reports, which the first request waits for.
 const FIRST: Duration = Duration::from_secs(2);
+/// The pause after a first report that has failed.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Reports for the first time, before the first request: what this gateway has reported in a life
-/// before may say that its sessions on an endpoint have ended.
+/// before may say that its sessions on an endpoint have ended. After an error it tries again, for as long
+/// as the first request waits.
 pub(crate) async fn begin(gateway: &Gateway) {
-    if let Some(fleet) = &gateway.fleet {
-        let _ = tokio::time::timeout(FIRST, report_all(gateway, fleet)).await;
-    }
+    let Some(fleet) = &gateway.fleet else { return };
+    let reported = async {
+        while report_all(gateway, fleet).await.is_err() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let _ = tokio::time::timeout(FIRST, reported).await;
 }
 
 /// Reports what this gateway sees of the endpoints that are disabled, for as long as it runs.
 pub(crate) async fn report(gateway: &Gateway) {
     let Some(fleet) = &gateway.fleet else { return };
     loop {
-        report_all(gateway, fleet).await;
+        // The store counts and tells its errors. The report before stays, and grows stale.
+        let _ = report_all(gateway, fleet).await;
         fleet.turn().await;
     }
 }
 
-async fn report_all(gateway: &Gateway, fleet: &Fleet) {
+/// Reports on all endpoints, up to the first error.
+async fn report_all(gateway: &Gateway, fleet: &Fleet) -> Result<(), String> {
     for endpoint in gateway.pools.load().iter().flat_map(|pool| pool.endpoints()) {
-        // The store counts and tells its errors. The report before stays, and grows stale.
-        if publish(gateway, fleet, endpoint.id()).await.is_err() {
-            return;
-        }
+        publish(gateway, fleet, endpoint.id()).await?;
     }
+    Ok(())
 }
 
 /// Returns the reports of all gateways on an endpoint.

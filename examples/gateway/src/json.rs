@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
+use serde_json::error::Category;
 
 /// Reads an object of JSON.
 pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
@@ -17,6 +18,16 @@ pub(crate) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
     })?;
     input.end().map_err(|error| without_value(&error.to_string()))?;
     Ok(value)
+}
+
+/// Reads an object of JSON in which a name may be a secret too. An error says what was expected of the
+/// whole, or where the text is no JSON.
+pub(crate) fn secret_object<T: DeserializeOwned>(text: &[u8], expected: &str) -> Result<T, String> {
+    let read = serde_json::from_slice::<Object<T>>(text);
+    read.map(|Object(value)| value).map_err(|error| match error.classify() {
+        Category::Data => expected.into(),
+        _ => error.to_string(),
+    })
 }
 
 /// Takes the value out of a message: `invalid type: string "…", expected a sequence` becomes

@@ -14,19 +14,24 @@ use crate::state::{self, Scope};
 pub(super) async fn change_pool(control: &Control, pool: &str, body: Incoming) -> Answer {
     let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("there is no pool {pool:?}"));
     let gateway = &control.gateway;
-    let before = gateway.pools.load().pool(pool).ok_or_else(unknown)?.state();
+    gateway.pools.load().pool(pool).ok_or_else(unknown)?;
     let change: PoolChange = read(control, body).await?;
     if change.is_empty() {
         return Err(bad(PoolChange::EXPECTED));
     }
-    let now = gateway.clock.now();
-    let changed = gateway.pools.update(|pools| change.apply(pools, pool, now));
+    let (life, now) = (gateway.affinity.load().life(), gateway.clock.now());
+    let changed = gateway.pools.update(|pools| {
+        let next = change.apply(pools, pool, now)?;
+        // Before the change is seen: a report in between would tell of a drain without these.
+        if let (Some(was), Some(is)) = (pools.pool(pool), next.pool(pool)) {
+            for endpoint in is.endpoints() {
+                note_unseen(endpoint, life, [was.state(), is.state()]);
+            }
+        }
+        Ok(next)
+    });
     let pools = changed.map_err(|error| unchanged(error, unknown))?;
     let view = pools.pool(pool).ok_or_else(unknown)?;
-    let life = gateway.affinity.load().life();
-    for endpoint in view.endpoints() {
-        note_unseen(endpoint, life, [before, view.state()]);
-    }
     control.tell_the_fleet();
     Ok(Scope::Node.of(state::pool(view)))
 }
@@ -39,16 +44,22 @@ pub(super) async fn change_origin(
 ) -> Answer {
     let unknown = || unknown_origin(pool, name);
     let (gateway, id) = (&control.gateway, EndpointId::new(pool, name));
-    let before = gateway.pools.load().endpoint(id).ok_or_else(unknown)?.state();
+    gateway.pools.load().endpoint(id).ok_or_else(unknown)?;
     let change: OriginChange = read(control, body).await?;
     if change.is_empty() {
         return Err(bad(OriginChange::EXPECTED));
     }
-    let now = gateway.clock.now();
-    let changed = gateway.pools.update(|pools| change.apply(pools, id, now));
+    let (life, now) = (gateway.affinity.load().life(), gateway.clock.now());
+    let changed = gateway.pools.update(|pools| {
+        let next = change.apply(pools, id, now)?;
+        // Before the change is seen, as with a pool.
+        if let (Some(was), Some(is)) = (pools.endpoint(id), next.endpoint(id)) {
+            note_unseen(is, life, [was.state(), is.state()]);
+        }
+        Ok(next)
+    });
     let pools = changed.map_err(|error| unchanged(error, unknown))?;
     let endpoint = pools.endpoint(id).ok_or_else(unknown)?;
-    note_unseen(endpoint, gateway.affinity.load().life(), [before, endpoint.state()]);
     control.tell_the_fleet();
     Ok(Scope::Node.of(state::origin(endpoint)))
 }

@@ -1,22 +1,26 @@
 //! One session: shown, ended, pinned to another endpoint. A token is worth a session to anyone who has
 //! it, so no answer and no error repeats one.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use session_affinity::carrier::Carrier;
 use session_affinity::limits::Ttl;
 use session_affinity::policy::{Claim, Life};
+use session_affinity::pools::EndpointView;
 use session_affinity::store::{
     AsyncSessionStore, Lookup, Record, SessionKey, StoreWrite, WriteKind,
 };
-use session_affinity::{Affinity, EndpointId, Health, RequestMeta, Scheme, UnixTime};
+use session_affinity::{Affinity, EndpointId, Health, Pools, RequestMeta, Scheme, UnixTime};
 
 use super::Answer;
 use super::refusal::{Refusal, bad, conflict, unknown_origin, unreachable};
 use crate::control::Control;
-use crate::json::{some, some_object};
+use crate::json::{self, some, some_object};
 use crate::proxy::Gateway;
+use crate::upstream::Upstream;
 
 /// The part of a request that tells its session: the body of `POST /sessions/find`.
 #[derive(serde::Deserialize)]
@@ -71,23 +75,35 @@ pub(super) async fn place(control: &Control, key: &str, place: Place) -> Answer 
     let gateway = &control.gateway;
     let lookup = lookup(&gateway.affinity.load(), key, gateway.clock.now())?;
     let Lookup { key, ttl, now } = lookup;
-    let Place { pool, origin } = &place;
-    let pools = gateway.pools.load();
-    let endpoint = pools.endpoint(EndpointId::new(pool, origin));
-    let endpoint = endpoint.ok_or_else(|| unknown_origin(pool, origin))?;
-    // On a draining endpoint a session would begin after the drain did.
-    let is_in_service = endpoint.state().is_enabled() && endpoint.pool().state().is_enabled();
-    if !is_in_service || endpoint.health() == Health::Unhealthy {
-        return Err(conflict(format!(
-            "the origin {origin:?} in the pool {pool:?} is disabled or unhealthy, and would not keep the session"
-        )));
-    }
+    place.keeping(&gateway.pools.load())?;
     existing(gateway, lookup).await?;
-    // Before it is there: until it is used, no request tells the endpoint's census of it.
-    endpoint.note_session(now, now.saturating_add(ttl.get()));
-    let kind = WriteKind::Replace(endpoint.id());
-    save(gateway, StoreWrite { key, ttl, now, kind }).await?;
+    // Until it is used, no request tells the endpoint's census of the session. It is noted before it is
+    // there, and before the last look at the endpoint, which may have been disabled while the store
+    // answered: a drain that begins after that look knows of it.
+    place.keeping(&gateway.pools.load())?.note_session(now, now.saturating_add(ttl.get()));
+    let id = place.keeping(&gateway.pools.load())?.id();
+    save(gateway, StoreWrite { key, ttl, now, kind: WriteKind::Replace(id) }).await?;
     stored(gateway, lookup).await
+}
+
+impl Place {
+    /// Returns the endpoint, where it would keep a session.
+    fn keeping<'p>(
+        &self,
+        pools: &'p Pools<Arc<Upstream>>,
+    ) -> Result<EndpointView<'p, Arc<Upstream>>, Refusal> {
+        let Self { pool, origin } = self;
+        let endpoint = pools.endpoint(EndpointId::new(pool, origin));
+        let endpoint = endpoint.ok_or_else(|| unknown_origin(pool, origin))?;
+        // On a draining endpoint a session would begin after the drain did.
+        let is_in_service = endpoint.state().is_enabled() && endpoint.pool().state().is_enabled();
+        if !is_in_service || endpoint.health() == Health::Unhealthy {
+            return Err(conflict(format!(
+                "the origin {origin:?} in the pool {pool:?} is disabled or unhealthy, and would not keep the session"
+            )));
+        }
+        Ok(endpoint)
+    }
 }
 
 /// Ends a session of the store.
@@ -101,6 +117,13 @@ pub(super) async fn end(control: &Control, key: &str) -> Answer {
 }
 
 impl Bearer {
+    const EXPECTED: &str = "expected either cookie, as text, or headers, as an object";
+
+    /// Reads the body of a call. An error repeats nothing of it: a token may stand there as a name too.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        json::secret_object(body, Self::EXPECTED).map_err(bad)
+    }
+
     /// Makes the headers of the request. An error names a field and never its value.
     fn headers(&self, affinity: &Affinity) -> Result<HeaderMap, Refusal> {
         let mut headers = HeaderMap::new();
@@ -137,7 +160,7 @@ impl Bearer {
                     }
                 }
             }
-            _ => return Err(bad("expected either cookie or headers")),
+            _ => return Err(bad(Self::EXPECTED)),
         }
         Ok(headers)
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Endpoint, Gateway, run_to_its_end, shop};
+use crate::support::{Config, Endpoint, Gateway, OwnPath, run_to_its_end, shop, wait_until};
 
 const LIFE: u64 = 1_800;
 
@@ -88,6 +88,63 @@ fn a_drain_that_began_before_the_gateway_lasts_for_the_sessions_of_its_lives_bef
     );
     gateway.set_clock(LIFE as i64 + 1);
     assert_eq!(gateway.admin("GET", "/drain/eu/a", "").1["drained"], true);
+}
+
+/// The first of them says nothing of the drain's beginning, so neither does what it notes.
+#[test]
+fn a_drain_that_is_stamped_again_lasts_for_the_sessions_of_the_lives_before_too() {
+    let (gateway, _endpoints) = start(|file| file);
+    let end = || gateway.admin("GET", "/drain/eu/a", "").1["sessions_end_by"].clone();
+    let census = gateway.admin("GET", "/census/eu/a", "").1;
+    let began = census["began"].as_u64().expect("a time");
+    for (path, seconds) in [("/pools/eu/origins/a", 100), ("/pools/eu", 200)] {
+        gateway.set_clock(seconds);
+        let told = gateway.change("PATCH", path, &json!({ "enabled": false }));
+        let stamp = told["disabled_at"].as_u64().expect("a time");
+        assert_eq!(end(), stamp + LIFE);
+        gateway.change("PATCH", path, &json!({ "disabled_at": began - 1_000 }));
+        assert_eq!(end(), began + LIFE);
+        gateway.change("PATCH", path, &json!({ "enabled": true }));
+    }
+}
+
+#[test]
+fn a_drain_that_the_file_stamps_again_lasts_for_the_sessions_of_the_lives_before_too() {
+    let a = Endpoint::start("a");
+    let file = shop(&[&a]).attribute("drain_duration", 100_000);
+    let file = file.set("load_balancer.session_affinity_ttl", LIFE);
+    let path = OwnPath::with(&file);
+    let gateway = Gateway::start_with(None, &["--config", path.text()]);
+    let census = gateway.admin("GET", "/census/eu/a", "").1;
+    let began = census["began"].as_u64().expect("a time");
+    gateway.change("PATCH", "/pools/eu/origins/a", &json!({ "enabled": false }));
+    let stamp = time::UtcDateTime::from_unix_timestamp(began.cast_signed() - 1_000);
+    let stamp = stamp.expect("before 9999");
+    let (date, time) = (stamp.date(), stamp.time());
+    let (hour, minute, second) = time.as_hms();
+    let date = format!("{date}T{hour:02}:{minute:02}:{second:02}Z");
+    let file = file.set("pools.0.origins.0.enabled", false);
+    path.write(file.set("pools.0.origins.0.disabled_at", date).to_string());
+    gateway.signal("HUP");
+    let stamp = || gateway.origin("eu", "a")["disabled_at"].clone();
+    wait_until("the stamp of the file", || stamp() == began - 1_000);
+    let (_, drain) = gateway.admin("GET", "/drain/eu/a", "");
+    assert_eq!(drain["sessions_end_by"], began + LIFE);
+}
+
+/// Each of several gateways is told the same second, and their clocks differ.
+#[test]
+fn a_given_second_may_be_ahead_of_the_clock_by_as_much_as_clocks_differ() {
+    let (gateway, _endpoints) = start(|file| file);
+    let stamp = gateway.clock() + 10;
+    let body = json!({ "enabled": false, "disabled_at": stamp });
+    let told = gateway.change("PATCH", "/pools/eu/origins/a", &body);
+    assert_eq!(told["disabled_at"], stamp);
+    let (_, drain) = gateway.admin("GET", "/drain/eu/a", "");
+    assert_eq!(
+        (&drain["draining"], &drain["sessions_end_by"]),
+        (&json!(true), &json!(stamp + LIFE))
+    );
 }
 
 #[test]

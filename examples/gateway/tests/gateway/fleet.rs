@@ -1,9 +1,14 @@
 //! Four gateways that share a Redis, and the drain of an endpoint behind all of them.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::redis_server::RedisServer;
-use crate::support::{Answer, Config, Connection, Endpoint, Gate, Gateway, get, shop, wait_until};
+use crate::support::{
+    Answer, Config, Connection, Endpoint, Gate, Gateway, OwnPath, get, shop, wait_until,
+};
 
 const NODES: [&str; 4] = ["g0", "g1", "g2", "g3"];
 const LIFE: u64 = 1_800;
@@ -122,6 +127,116 @@ fn a_fleet_is_drained_when_the_last_session_has_ended_although_one_gateway_was_r
     gateways.push(start("g3"));
     none_is_drained(&gateways);
     all_say(&gateways[..3], "waiting_for", &json!(["g3"]));
+}
+
+/// Until it was restarted, it may have begun sessions on an endpoint that others drained already.
+#[test]
+fn a_gateway_that_is_told_late_and_without_a_second_counts_on_the_sessions_of_its_lives_before() {
+    let a = Endpoint::start("a");
+    let redis = RedisServer::start();
+    let start = |node: &str| {
+        Gateway::start(&file(&[&a], &redis, node).set("fleet.nodes", json!(["g0", "g1"])))
+    };
+    let began = |gateway: &Gateway| {
+        gateway.admin("GET", "/census/eu/a", "").1["began"].as_u64().expect("a time")
+    };
+    let first = start("g0");
+    let stamp = began(&first);
+    let body = json!({ "enabled": false, "disabled_at": stamp });
+    first.change("PATCH", "/pools/eu/origins/a", &body);
+    wait_until("the next second", || first.clock() > stamp);
+    let second = start("g1");
+    second.patch("/pools/eu/origins/a", json!({ "enabled": false }));
+    let until = began(&second);
+    assert!(until > stamp);
+    let gateways = [first, second];
+    all_say(&gateways, "waiting_for", &json!([]));
+    assert_eq!(drain(&gateways[0])["sessions_end_by"], until + LIFE);
+}
+
+/// What it reported in its life before is fresh for some seconds.
+#[test]
+fn a_gateway_reports_before_its_first_request_although_redis_takes_none_at_first() {
+    let a = Endpoint::start("a");
+    let redis = RedisServer::start();
+    let file = |node: &str| file(&[&a], &redis, node).set("fleet.nodes", json!(["g0", "g1"]));
+    let mut gateways: Vec<Gateway> = ["g0", "g1"].map(|node| Gateway::start(&file(node))).into();
+    for gateway in &gateways {
+        gateway.patch("/pools/eu/origins/a", json!({ "enabled": false }));
+    }
+    all_say(&gateways, "waiting_for", &json!([]));
+    gateways.pop().expect("the second").kill();
+    let redis_takes = |set: &str| {
+        let _: String = redis.ask(&["ACL", "SETUSER", "default", set]);
+    };
+    redis_takes("-set");
+    thread::scope(|scope| {
+        let restarted = scope.spawn(|| Gateway::start(&file("g1")));
+        thread::sleep(Duration::from_millis(500));
+        redis_takes("+set");
+        let _restarted = restarted.join().expect("a gateway");
+        assert_eq!(drain(&gateways[0])["waiting_for"], json!(["g1"]));
+    });
+}
+
+/// Its report grows old, and no other one comes.
+#[test]
+fn a_gateway_whose_file_has_an_origin_no_more_is_waited_for() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let redis = RedisServer::start();
+    let of = |endpoints: &[&Endpoint], node: &str| {
+        file(endpoints, &redis, node).set("fleet.nodes", json!(["g0", "g1"]))
+    };
+    let first = Gateway::start(&of(&[&a, &b], "g0"));
+    let path = OwnPath::with(&of(&[&a, &b], "g1"));
+    let second = Gateway::start_with(None, &["--config", path.text()]);
+    for gateway in [&first, &second] {
+        gateway.patch("/pools/eu/origins/a", json!({ "enabled": false }));
+    }
+    wait_until("both reports", || drain(&first)["waiting_for"] == json!([]));
+    path.write(of(&[&b], "g1").to_string());
+    second.signal("HUP");
+    wait_until("the reload", || second.admin("GET", "/drain/eu/a", "").0 == 404);
+    for gateway in [&first, &second] {
+        gateway.set_clock(60);
+    }
+    assert_eq!(drain(&first)["waiting_for"], json!(["g1"]));
+    assert_eq!(drain(&first)["drained"], false);
+}
+
+/// Its session would begin on an endpoint that drains.
+#[test]
+fn a_session_is_not_pinned_to_an_endpoint_that_is_disabled_while_redis_is_asked() {
+    let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
+    let redis = RedisServer::start();
+    let file = file(&[&a, &b], &redis, "g0").by_headers(&["x-user"]);
+    let gateway = Gateway::start(&file);
+    let home = gateway.fetch(&get("/").with("X-User", "ann")).served_by();
+    let other = if home == "a" { "b" } else { "a" };
+    let is_session = |key: &&String| !key.contains(":census:");
+    wait_until("the session in Redis", || redis.keys().iter().filter(is_session).count() == 1);
+    let bearer = json!({ "headers": { "x-user": "ann" } });
+    let found = gateway.change("POST", "/sessions/find", &bearer);
+    let path = format!("/sessions/{}", found["key"].as_str().expect("a key"));
+    let place = json!({ "pool": "eu", "origin": other }).to_string();
+    let origin = format!("/pools/eu/origins/{other}");
+    let is_told = (0..10).any(|_| {
+        gateway.patch(&origin, json!({ "enabled": true }));
+        let since = Instant::now();
+        let _: String = redis.ask(&["CLIENT", "PAUSE", "700", "ALL"]);
+        let (is_in_time, (status, answer)) = thread::scope(|scope| {
+            let pinned = scope.spawn(|| gateway.admin("PATCH", &path, &place));
+            // Most likely the call waits for Redis by then. It is refused either way.
+            thread::sleep(Duration::from_millis(100));
+            gateway.patch(&origin, json!({ "enabled": false }));
+            (since.elapsed() < Duration::from_millis(600), pinned.join().expect("an answer"))
+        });
+        // A busy machine takes longer, or Redis answers after its deadline.
+        let is_told = is_in_time && status != 503;
+        assert!(!is_told || status == 409, "{status} {answer}");
+        is_told
+    });
+    assert!(is_told, "the machine is too slow to disable it in time");
 }
 
 #[test]
