@@ -83,13 +83,13 @@ fn no_request_sees_half_of_a_file() {
             .map(|_| {
                 let mut pinned = site.gateway.browser_at("a");
                 scope.spawn(move || {
-                    for _ in 0..200 {
+                    for _ in 0..500 {
                         assert_eq!(pinned.get("/").outcome(), "kept");
                     }
                 })
             })
             .collect();
-        for _ in 0..10 {
+        while clients.iter().any(|client| !client.is_finished()) {
             site.reload(&drains.to_string());
             site.reload(&file.to_string());
         }
