@@ -99,7 +99,8 @@ pub(crate) fn write(path: &Path, store: &AnyStore, now: UnixTime) -> Result<(), 
     replace(path, &bytes).map_err(|error| at(path, &error))
 }
 
-/// Takes over the sessions of a file, and removes it. Without a file there is nothing to do.
+/// Takes over the sessions of a file, and removes it: also where the policy keeps none in the store, so
+/// that a later policy does not find them. Without a file there is nothing to do.
 ///
 /// # Errors
 /// One line, and nothing is taken over. A damaged file is left there until the next one replaces it.
@@ -109,7 +110,7 @@ pub(crate) fn restore(
     life: Life,
     now: UnixTime,
 ) -> Result<(), String> {
-    let (Some(memory), Life::Idle(ttl)) = (store.memory(), life) else { return Ok(()) };
+    let Some(memory) = store.memory() else { return Ok(()) };
     // A full store has a quarter more places than sessions, and a file no more than that.
     let most = memory.capacity().saturating_mul(2).saturating_mul(SESSION).saturating_add(1_024);
     let bytes = match bounded(path, most) {
@@ -119,12 +120,18 @@ pub(crate) fn restore(
     let sessions = read(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
     // A crash must not bring back what has been moved or ended since: the file serves once.
     fs::remove_file(path).map_err(|error| at(path, &error))?;
-    let _ = memory.restore(sessions, ttl, now);
+    if let Life::Idle(ttl) = life {
+        let _ = memory.restore(sessions, ttl, now);
+    }
     Ok(())
 }
 
 /// Reads a file of at most this many bytes.
 fn bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its other end, and a link may lead to a file of someone else.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
+    }
     let (mut bytes, most) = (Vec::new(), u64::try_from(most).unwrap_or(u64::MAX));
     let read = File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > most {

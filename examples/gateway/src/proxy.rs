@@ -2,7 +2,7 @@
 //! would do the same in fewer lines; this file shows what is in it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Incoming};
@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, Version};
 use session_affinity::pools::LivePools;
 use session_affinity::steering::InFlightGuard;
 use session_affinity::store::{AnyStore, AsyncSessionStore};
-use session_affinity::{Affinity, NoRoute, Outcome, RequestMeta, entropy};
+use session_affinity::{Affinity, NoRoute, Outcome, Pools, RequestMeta, entropy};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::body::Body;
@@ -45,6 +45,9 @@ pub(crate) struct Gateway {
     /// The limits of the start. Those that a reload may change are in `live`.
     pub(crate) limits: Limits,
     pub(crate) live: ArcSwap<Live>,
+    /// Held for reading while a request takes its snapshots, and for writing by a reload from the
+    /// first of them that it replaces to the last one.
+    turn: RwLock<()>,
     proxy_protocol: ProxyProtocol,
     warnings: Warnings,
     namesake: Notice,
@@ -66,6 +69,7 @@ impl Gateway {
             tally: Tally::default(),
             limits: settings.limits,
             live: ArcSwap::from_pointee(settings.live),
+            turn: RwLock::default(),
             proxy_protocol: settings.proxy_protocol,
             warnings: Warnings::about("connections to endpoints"),
             namesake: Notice::about("answers of endpoints"),
@@ -77,6 +81,17 @@ impl Gateway {
     /// Returns whether a connection of this peer begins with a header of the PROXY protocol.
     pub(crate) fn expects_introduction(&self, peer: IpAddr) -> bool {
         self.proxy_protocol == ProxyProtocol::FromTrusted && self.live.load().trusted.trusts(peer)
+    }
+
+    /// Keeps requests from beginning until the guard is dropped: they see all changes made meanwhile.
+    pub(crate) fn turn(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turn.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the snapshots of one moment: all of before a reload, or all of after it.
+    fn moment(&self) -> (Arc<Affinity>, Arc<Live>, Arc<Pools<Arc<Upstream>>>) {
+        let _turn = self.turn.read().unwrap_or_else(PoisonError::into_inner);
+        (self.affinity.load_full(), self.live.load_full(), self.pools.load())
     }
 
     /// Answers a request: refuses it when a gateway cannot serve it, else proxies it to an
@@ -115,9 +130,7 @@ impl Gateway {
         peer: &Peer,
         upgrade: Option<tunnel::Asked>,
     ) -> Response<Body> {
-        let (affinity, pools, now) =
-            (self.affinity.load_full(), self.pools.load(), self.clock.now());
-        let live = self.live.load_full();
+        let ((affinity, live, pools), now) = (self.moment(), self.clock.now());
         let client = live.trusted.client(peer, request.headers());
 
         let meta = RequestMeta::new(request.headers(), client.scheme).with_client_ip(client.ip);
@@ -125,8 +138,10 @@ impl Gateway {
         let record = self.store.record(visit.lookup()).await;
         let (mut attempt, mut endpoint) = match affinity.route(visit, record, &pools, entropy) {
             Ok(chosen) => chosen,
-            Err(error @ NoRoute::Lost { .. }) => return self.failure(own::LOST, error.outcome()),
-            Err(error) => return self.failure(own::NO_ENDPOINT, error.outcome()),
+            Err(error @ NoRoute::Lost { .. }) => {
+                return self.failure(own::LOST, error.outcome(), &live);
+            }
+            Err(error) => return self.failure(own::NO_ENDPOINT, error.outcome(), &live),
         };
         self.prepare(&mut request, (&affinity, &live), (peer, client), upgrade.as_ref());
         loop {
@@ -136,17 +151,17 @@ impl Gateway {
                     let tunnel = upgrade.and_then(|asked| asked.agreed(&mut response));
                     hop::remove(response.headers_mut());
                     self.remove_namesake(response.headers_mut(), &affinity, endpoint);
-                    self.note(response.headers_mut(), attempt.outcome());
+                    self.note(response.headers_mut(), attempt.outcome(), &live);
                     let settlement = affinity.settle_response(attempt, &pools, &response);
                     self.store.commit(settlement.apply(&mut response)).await;
                     return self.pass_on(response, tunnel, in_flight);
                 }
                 Err(Failed::Unconnected(unsent)) => match affinity.failover(attempt, &pools) {
                     Ok((next, other)) => (attempt, endpoint, request) = (next, other, *unsent),
-                    Err(gave_up) => return self.failure(own::UNREACHED, gave_up.outcome()),
+                    Err(gave_up) => return self.failure(own::UNREACHED, gave_up.outcome(), &live),
                 },
                 Err(Failed::Endpoint(answer)) => {
-                    return self.failure(answer, attempt.give_up().outcome());
+                    return self.failure(answer, attempt.give_up().outcome(), &live);
                 }
                 // It says nothing of the endpoint, which keeps its sessions and its good name.
                 Err(Failed::OwnSide(error)) => {
@@ -217,17 +232,17 @@ impl Gateway {
     }
 
     /// Makes a 502, 503 or 504 of the gateway's own, without a cookie.
-    fn failure(&self, answer: Own, outcome: Outcome) -> Response<Body> {
+    fn failure(&self, answer: Own, outcome: Outcome, live: &Live) -> Response<Body> {
         let mut response = own::answer(answer);
-        self.note(response.headers_mut(), outcome);
+        self.note(response.headers_mut(), outcome, live);
         response
     }
 
     /// Counts the outcome of a request, and adds the header field that explains it where that is
-    /// on.
-    fn note(&self, headers: &mut HeaderMap, outcome: Outcome) {
+    /// on for this request.
+    fn note(&self, headers: &mut HeaderMap, outcome: Outcome, live: &Live) {
         self.tally.count(outcome);
-        if self.live.load().explain {
+        if live.explain {
             headers.insert(EXPLANATION, HeaderValue::from_static(outcome.label()));
         }
     }

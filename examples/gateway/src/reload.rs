@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use session_affinity::EndpointId;
-use session_affinity::Pools;
 use session_affinity::config::{LoadSheddingConfig, OriginConfig, PoolConfig};
+use session_affinity::policy::Life;
+use session_affinity::{EndpointId, Pools, UnixTime};
 
 use crate::control::Control;
 use crate::disabling::note_unseen;
@@ -26,36 +26,48 @@ impl Control {
     /// One line that names the field, and what was expected. The configuration is as it was.
     pub(crate) fn reload(&self, mut file: File) -> Result<Vec<String>, String> {
         let mut terms = self.terms();
-        let changed = self.fixed.changed(&Fixed::of(&file)).into_iter();
+        let changed = self.fixed.changed(&Fixed::of(&file));
+        if !changed.is_empty() {
+            // Otherwise the restart would be the first to say so.
+            settings::check_fixed(&mut file)?;
+        }
         let restart = |field| format!("{field} needs a restart; the old value stays");
-        let mut lines: Vec<String> = changed.map(restart).collect();
+        let mut lines: Vec<String> = changed.into_iter().map(restart).collect();
         // A token of another load balancer is no token, and the store has keys by this name.
         file.load_balancer.name.clone_from(&terms.config.name);
         let (next, affinity, live) = Terms::new(&mut file, Some(&terms), &mut lines)?;
 
         let gateway = &self.gateway;
         let idle = gateway.limits.idle_upstreams();
-        let mut before = None;
-        let pools = gateway.pools.update(|now| {
-            before = Some(now.clone());
-            let described = since(&terms.pools, &next.pools, now);
-            settings::rebuilt(&next.config, &described, now, idle)
-        })?;
-        pools.begin_census(gateway.clock.now());
-        for endpoint in pools.iter().flat_map(|pool| pool.endpoints()) {
-            let known = before.as_ref().and_then(|before| before.endpoint(endpoint.id()));
-            let Some(known) = known else { continue };
-            note_unseen(endpoint, affinity.life(), [known.state(), endpoint.state()]);
-            let states = [known.pool().state(), endpoint.pool().state()];
-            note_unseen(endpoint, affinity.life(), states);
-        }
-        gateway.affinity.store(Arc::new(affinity));
         let Limits { connect, answer, .. } = live.limits;
         let limits = Limits { connect, answer, ..gateway.limits };
+        let mut turn = None;
+        gateway.pools.update(|now| {
+            let described = since(&terms.pools, &next.pools, now);
+            let pools = settings::rebuilt(&next.config, &described, now, idle)?;
+            pools.begin_census(gateway.clock.now());
+            // Before the snapshot is there for a report to the other gateways.
+            note_all_unseen(now, &pools, affinity.life());
+            // A request must not see these pools with the affinity of before.
+            turn = Some(gateway.turn());
+            Ok::<_, String>(pools)
+        })?;
+        gateway.affinity.store(Arc::new(affinity));
         gateway.live.store(Arc::new(Live { limits, ..live }));
+        drop(turn);
         *terms = next;
         self.tell_the_fleet();
         Ok(lines)
+    }
+}
+
+/// Notes the sessions that the endpoints may have unseen which a reload disables, or whose pools it
+/// does.
+fn note_all_unseen(before: &Pools<Arc<Upstream>>, next: &Pools<Arc<Upstream>>, life: Life) {
+    for endpoint in next.iter().flat_map(|pool| pool.endpoints()) {
+        let Some(known) = before.endpoint(endpoint.id()) else { continue };
+        note_unseen(endpoint, life, [known.state(), endpoint.state()]);
+        note_unseen(endpoint, life, [known.pool().state(), endpoint.pool().state()]);
     }
 }
 
@@ -78,11 +90,8 @@ fn since(
 
 fn pool_since(before: &PoolConfig, next: &PoolConfig, now: &Pools<Arc<Upstream>>) -> PoolConfig {
     let mut pool = next.clone();
-    (pool.enabled, pool.disabled_at) =
-        match before.enabled == next.enabled && before.disabled_at == next.disabled_at {
-            true => (None, None),
-            false => (Some(next.enabled.unwrap_or(true)), next.disabled_at),
-        };
+    let states = [(before.enabled, before.disabled_at), (next.enabled, next.disabled_at)];
+    (pool.enabled, pool.disabled_at) = state_since(states);
     pool.minimum_origins = changed(before.minimum_origins, next.minimum_origins, 1);
     let shedding = LoadSheddingConfig::default();
     pool.load_shedding = changed(before.load_shedding, next.load_shedding, shedding);
@@ -98,17 +107,31 @@ fn pool_since(before: &PoolConfig, next: &PoolConfig, now: &Pools<Arc<Upstream>>
 
 fn origin_since(before: &OriginConfig, next: &OriginConfig) -> OriginConfig {
     let mut origin = next.clone();
-    (origin.enabled, origin.disabled_at) =
-        match before.enabled == next.enabled && before.disabled_at == next.disabled_at {
-            true => (None, None),
-            false => (Some(next.enabled.unwrap_or(true)), next.disabled_at),
-        };
+    let states = [(before.enabled, before.disabled_at), (next.enabled, next.disabled_at)];
+    (origin.enabled, origin.disabled_at) = state_since(states);
     origin.weight = changed(before.weight, next.weight, 1.0);
     origin
 }
 
-/// Returns a value that has changed: the default where it is left out by now. `None` where it is as it
-/// was.
-fn changed<T: PartialEq>(before: Option<T>, next: Option<T>, default: T) -> Option<T> {
-    (before != next).then(|| next.unwrap_or(default))
+/// `enabled` and `disabled_at`, as a file has them.
+type Written = (Option<bool>, Option<UnixTime>);
+
+/// Returns `enabled` and `disabled_at`, which are one value, where it has changed. What is enabled has
+/// no time.
+fn state_since(states: [Written; 2]) -> Written {
+    let [before, next] = states.map(|(enabled, disabled_at)| {
+        let enabled = enabled.unwrap_or(true);
+        (enabled, disabled_at.filter(|_| !enabled))
+    });
+    match before == next {
+        true => (None, None),
+        false => (Some(next.0), next.1),
+    }
+}
+
+/// Returns a value that has changed. One that is left out is the default, so that writing the default
+/// down, or no longer doing so, is no change.
+fn changed<T: PartialEq + Copy>(before: Option<T>, next: Option<T>, default: T) -> Option<T> {
+    let [before, next] = [before, next].map(|value| value.unwrap_or(default));
+    (before != next).then_some(next)
 }

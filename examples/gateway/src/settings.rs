@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use session_affinity::config::{Config, InvalidConfig, OriginConfig, PoolConfig};
 use session_affinity::store::AnyStore;
-use session_affinity::{Affinity, Health, Pools};
+use session_affinity::{Affinity, Health, LoadBalancer, Pools};
 
 use crate::address::{ALLOWED, Address};
 use crate::control::Control;
@@ -45,19 +45,7 @@ impl Settings {
         let mut warnings = Vec::new();
         let fixed = Fixed::of(&file);
         let (terms, affinity, live) = Terms::new(&mut file, None, &mut warnings)?;
-        let store = store::open(
-            StoreKeys {
-                store: file.store.take(),
-                deadline: file.store_deadline_ms,
-                write_deadline: file.store_write_deadline_ms,
-                outage_sessions: file.store_outage_sessions,
-                tls: file.store_tls.take().map(|Object(tls)| tls),
-                file: file.store_file.is_some(),
-            },
-            affinity.load_balancer(),
-        )?;
-        let fleet = file.fleet.take().map(|Object(fleet)| fleet);
-        let fleet = Fleet::new(fleet, store.memory().is_none())?;
+        let (store, fleet) = shared(&mut file, affinity.load_balancer())?;
         Ok(Self {
             listen: file.listen.unwrap_or(LOOPBACK),
             admin: file.admin.unwrap_or(LOOPBACK),
@@ -83,6 +71,32 @@ impl Settings {
         let (terms, fixed) = (self.terms.clone(), self.fixed.clone());
         move |gateway| Control::new(gateway, terms, fixed)
     }
+}
+
+/// Opens the store of a file, and reads what the file says of a fleet.
+fn shared(file: &mut File, name: &LoadBalancer) -> Result<(AnyStore, Option<Fleet>), String> {
+    let store = store::open(
+        StoreKeys {
+            store: file.store.take(),
+            deadline: file.store_deadline_ms,
+            write_deadline: file.store_write_deadline_ms,
+            outage_sessions: file.store_outage_sessions,
+            tls: file.store_tls.take().map(|Object(tls)| tls),
+            file: file.store_file.is_some(),
+        },
+        name,
+    )?;
+    let fleet = file.fleet.take().map(|Object(fleet)| fleet);
+    let fleet = Fleet::new(fleet, store.memory().is_none())?;
+    Ok((store, fleet))
+}
+
+/// Checks the fields of a file that take effect at the next start, and which [`Terms::new`] does not
+/// check: without this a restart would be the first to refuse them.
+pub(crate) fn check_fixed(file: &mut File) -> Result<(), String> {
+    let name = LoadBalancer::new(file.load_balancer.name.clone());
+    let name = name.map_err(|error| in_the_file(InvalidConfig::Name(error)))?;
+    shared(file, &name).map(drop)
 }
 
 /// Returns the message of an error of the crate, which names the fields as the file does. The name

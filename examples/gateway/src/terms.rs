@@ -18,6 +18,11 @@ pub(crate) struct Terms {
     /// The keys in use: those of the file, and what the administrator has changed of them.
     pub(crate) keyring: Keyring,
     pub(crate) pools: Vec<PoolConfig>,
+    /// The secret of the header sessions, if there was one so far, under whichever policy: the last
+    /// `session_secret` of a file, or what took its place.
+    secret: Option<Secret>,
+    /// The last of the keys of the start, whatever the keys are by now.
+    substitute: Secret,
     /// The keys that the file has.
     written_keys: Option<Keyring>,
 }
@@ -41,17 +46,19 @@ impl Terms {
         let (keyring, written_keys) = keyring(file, before, warnings)?;
         let limits = Limits::new(file, warnings)?;
         let mut config = file.load_balancer.clone();
-        if config.session_affinity == SessionAffinity::Header
-            && config.extensions.session_secret.is_none()
-        {
-            let known = before.and_then(|before| before.config.extensions.session_secret.clone());
-            config.extensions.session_secret = Some(known.unwrap_or_else(|| last(&keyring)));
-            if before.is_none() {
+        let substitute = before.map_or_else(|| last(&keyring), |before| before.substitute.clone());
+        let known = || before.and_then(|before| before.secret.clone());
+        let mut secret = config.extensions.session_secret.clone().or_else(known);
+        if config.session_affinity == SessionAffinity::Header {
+            if secret.is_none() {
                 warnings.push(
-                    "session_secret is not set: the last of the keys takes its place until the end"
+                    "session_secret is not set: the last of the keys at the start takes its place \
+                     until the end"
                         .into(),
                 );
             }
+            secret = secret.or_else(|| Some(substitute.clone()));
+            config.extensions.session_secret.clone_from(&secret);
         }
         let cookie = CookieName::new(config.extensions.cookie.name.clone())
             .map_err(|error| in_the_file(error.into()))?;
@@ -60,7 +67,8 @@ impl Terms {
         let trusted = TrustedProxies::new(std::mem::take(&mut file.trusted_proxies), ports);
         let pools = std::mem::take(&mut file.pools);
         let live = Live { trusted, cookie, explain: file.explain, limits };
-        Ok((Self { config, keyring, pools, written_keys }, affinity, live))
+        let terms = Self { config, keyring, pools, secret, substitute, written_keys };
+        Ok((terms, affinity, live))
     }
 }
 

@@ -1,6 +1,9 @@
 //! SIGHUP: the file is read again while requests are running.
 
+mod drains;
+mod secret;
 mod site;
+mod values;
 
 use std::thread;
 
@@ -147,9 +150,14 @@ fn a_field_that_needs_a_restart_is_named_and_the_rest_takes_effect() {
     let (a, b) = (Endpoint::start("a"), Endpoint::start("b"));
     let site = Site::start(&shop(&[&a]));
     let cookies = site.gateway.browser_at("a").cookies();
+    // Without Redis built in, a Redis store is an error.
+    let (store, value) = match cfg!(feature = "redis") {
+        true => ("store", "redis://user:secret@127.0.0.1:1/0"),
+        false => ("store_file", "/nowhere/at/all"),
+    };
     let file = shop_of_pools(&[("eu", &[&a]), ("us", &[&b])])
         .set("listen", "127.0.0.1:1")
-        .set("store", "redis://user:secret@127.0.0.1:1/0")
+        .set(store, value)
         .set("max_connections", 7)
         .set("load_balancer.name", "another");
     site.reload(&file.to_string());
@@ -157,7 +165,7 @@ fn a_field_that_needs_a_restart_is_named_and_the_rest_takes_effect() {
     let line = |field: &str| {
         format!("gateway: warning: reload: {field} needs a restart; the old value stays")
     };
-    let mut expected = ["listen", "max_connections", "store", "load_balancer.name"].map(line);
+    let mut expected = ["listen", "max_connections", store, "load_balancer.name"].map(line);
     named.sort();
     expected.sort();
     assert_eq!(named, expected);
@@ -186,7 +194,14 @@ fn after_an_error_the_old_configuration_stays_whole() {
         (both.clone().set("colour", "red"), "colour"),
         (both.clone().set("pools.0.origins.1.address", "not an address"), "address"),
         (both.clone().set("load_balancer.fallback_pool", "nowhere"), "fallback_pool"),
-        (both.set("load_balancer.session_affinity", "header"), "headers"),
+        (both.clone().set("load_balancer.session_affinity", "header"), "headers"),
+        // What needs a restart would be refused by it.
+        (both.clone().set("max_head_bytes", 1), "max_head_bytes"),
+        (both.clone().set("store", "nonsense"), "store"),
+        (both.clone().set("store_deadline_ms", 20), "store_deadline_ms"),
+        (both.clone().set("store_file", "x").set("store", "redis://127.0.0.1:1/0"), "store_file"),
+        (both.clone().set("fleet", json!({ "node": "g1", "nodes": ["g1"] })), "fleet"),
+        (both.set("load_balancer.name", ""), "load_balancer.name"),
     ] {
         let line = site.refuses(&wrong.to_string());
         assert!(line.contains(field), "{line}");

@@ -67,6 +67,38 @@ fn a_file_serves_once() {
     assert_eq!(Gateway::start(&file).state()["store"]["sessions"], 0);
 }
 
+/// Otherwise it would bring back old sessions once the policy is of headers again.
+#[test]
+fn a_file_does_not_outlive_a_start_under_a_policy_without_stored_sessions() {
+    let (a, b, path) = (Endpoint::start("a"), Endpoint::start("b"), OwnPath::new());
+    let file = by_user(&[&a, &b], &path);
+    handed_over(&file);
+    Gateway::start(&file.set("load_balancer.session_affinity", "cookie")).kill();
+    assert!(!path.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_link_is_not_read() {
+    let (a, b, path) = (Endpoint::start("a"), Endpoint::start("b"), OwnPath::new());
+    let file = by_user(&[&a, &b], &path);
+    handed_over(&file);
+    let link = OwnPath::new();
+    std::os::unix::fs::symlink(path.text(), link.text()).expect("a link");
+    let pipe = OwnPath::new();
+    let made = std::process::Command::new("mkfifo").arg(pipe.text()).status();
+    assert!(made.expect("mkfifo").success());
+    for other in [&link, &pipe] {
+        // It starts: nothing waits for the other end of a pipe.
+        let gateway = Gateway::start(&file.clone().set("store_file", other.text()));
+        let warned = |line: &String| line.contains("store_file") && line.contains("no regular");
+        wait_until("a line", || gateway.errors().iter().any(warned));
+        assert_eq!(gateway.state()["store"]["sessions"], 0);
+        gateway.kill();
+    }
+    assert!(path.exists(), "nobody has removed where the link leads");
+}
+
 #[test]
 fn a_damaged_file_is_said_and_nothing_of_it_is_taken_over() {
     let (a, b, path) = (Endpoint::start("a"), Endpoint::start("b"), OwnPath::new());
