@@ -62,8 +62,7 @@ impl Collector for Scrape {
 
 /// Returns all series, read from one snapshot at one time.
 fn families(gateway: &Gateway) -> Vec<Family> {
-    let (affinity, pools, now) =
-        (gateway.affinity.load(), gateway.pools.load(), gateway.clock.now());
+    let ((affinity, _, pools), now) = (gateway.moment(), gateway.clock.now());
     let endpoints: Vec<_> = pools
         .iter()
         .flat_map(|pool| pool.endpoints())

@@ -89,7 +89,7 @@ impl Gateway {
     }
 
     /// Returns the snapshots of one moment: all of before a reload, or all of after it.
-    fn moment(&self) -> (Arc<Affinity>, Arc<Live>, Arc<Pools<Arc<Upstream>>>) {
+    pub(crate) fn moment(&self) -> (Arc<Affinity>, Arc<Live>, Arc<Pools<Arc<Upstream>>>) {
         let _turn = self.turn.read().unwrap_or_else(PoisonError::into_inner);
         (self.affinity.load_full(), self.live.load_full(), self.pools.load())
     }

@@ -13,7 +13,7 @@ use crate::state::{self, Scope};
 /// Returns the progress of an endpoint's drain, and what the answer speaks of.
 pub(super) async fn drain(control: &Control, pool: &str, name: &str) -> Answer {
     let gateway = &control.gateway;
-    let (affinity, pools) = (gateway.affinity.load_full(), gateway.pools.load());
+    let (affinity, _, pools) = gateway.moment();
     let id = EndpointId::new(pool, name);
     let endpoint = pools.endpoint(id).ok_or_else(|| unknown_origin(pool, name))?;
     let now = gateway.clock.now();
