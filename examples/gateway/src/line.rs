@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::failed::Failed;
 use crate::limits::Limits;
@@ -70,6 +71,9 @@ pub(crate) enum Answered {
 pub(crate) enum Unanswered {
     /// Nothing was sent, and the request is returned whole.
     Unsent(Box<Request<Paced>>),
+    /// An answer with more header lines than usual came before the end of the request's body, of which
+    /// nothing more can be sent.
+    TooEarly,
     Failed(Failed),
 }
 
@@ -112,15 +116,27 @@ impl Line {
         let patience = limits.answer;
         let method = request.method().clone();
         self.set_asked(true);
-        let sent = request.body_mut().end();
+        let mut sent = request.body_mut().end();
         let mut answer = pin!(self.sender.try_send_request(request));
-        let answered = match sent {
-            None => tokio::time::timeout(patience, answer).await,
+        let mut is_sent = sent.is_none();
+        let early = match sent.as_mut() {
+            None => None,
             Some(sent) => tokio::select! {
                 biased;
-                answered = answer.as_mut() => Ok(answered),
-                _ = sent => tokio::time::timeout(patience, answer).await,
+                answered = answer.as_mut() => {
+                    is_sent = sent.try_recv().is_ok();
+                    Some(answered)
+                }
+                end = &mut *sent => {
+                    is_sent = end.is_ok();
+                    None
+                }
             },
+        };
+        let deadline = Instant::now() + patience;
+        let answered = match early {
+            Some(answered) => Ok(answered),
+            None => tokio::time::timeout_at(deadline, answer).await,
         };
         let mut error = match answered {
             Ok(Ok(response)) => {
@@ -134,12 +150,15 @@ impl Line {
             return Err(Unanswered::Unsent(Box::new(unsent)));
         }
         let error = error.into_error();
+        if error.is_parse_too_large() && self.refused.is_some() && !is_sent {
+            return Err(Unanswered::TooEarly);
+        }
         if error.is_parse_too_large()
             && let Some(refused) = self.refused.take()
             && let Ok(rest) = refused.rest.await
         {
-            let again = tokio::time::timeout(patience, read_again(rest, method, limits)).await;
-            return match again {
+            let again = read_again(rest, method, limits);
+            return match tokio::time::timeout_at(deadline, again).await {
                 Ok(Ok(response)) => Ok(Answered::ManyFields(response)),
                 Ok(Err(error)) => Err(Unanswered::Failed(error.into())),
                 Err(_) => Err(Unanswered::Failed(Failed::Endpoint(own::TIMED_OUT))),

@@ -1,6 +1,5 @@
 //! A body that must not stand still.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -18,8 +17,8 @@ pub(crate) struct Paced {
     body: Incoming,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Dropped with the end of the body, which the other side of the channel then sees.
-    end: Option<oneshot::Sender<Infallible>>,
+    /// Told of the end of the body, and dropped with it.
+    end: Option<oneshot::Sender<()>>,
 }
 
 /// The reason for which a body ends before its end.
@@ -36,9 +35,9 @@ impl Paced {
         Self { body, patience, waiting: None, end: None }
     }
 
-    /// Returns a channel that closes when the body has been read to its end or is dropped; `None`
-    /// for a body that has ended already.
-    pub(crate) fn end(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+    /// Returns a channel that tells when the body has been read to its end, and closes without a word
+    /// when it is dropped before; `None` for a body that has ended already.
+    pub(crate) fn end(&mut self) -> Option<oneshot::Receiver<()>> {
         if self.body.is_end_stream() {
             return None;
         }
@@ -59,8 +58,12 @@ impl Body for Paced {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waiting = None;
-            if frame.is_none() {
-                this.end = None;
+            // hyper does not ask again after the last piece of a body whose length it knows.
+            if (frame.is_none() || this.body.is_end_stream())
+                && let Some(end) = this.end.take()
+            {
+                // An error says that the request has been given up.
+                let _ = end.send(());
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Interrupted::Failed)));
         }

@@ -117,6 +117,7 @@ impl Upstream {
             match connection.exchange(request, limits).await {
                 Ok(answered) => return self.answer(answered, connection, purpose),
                 Err(Unanswered::Unsent(unsent)) => request = *unsent,
+                Err(Unanswered::TooEarly) => return Err(self.too_early()),
                 Err(Unanswered::Failed(failed)) => return Err(failed),
             }
         }
@@ -129,8 +130,15 @@ impl Upstream {
         match connection.exchange(request, limits).await {
             Ok(answered) => self.answer(answered, connection, purpose),
             Err(Unanswered::Unsent(_)) => Err(Failed::Endpoint(own::BROKE_OFF)),
+            Err(Unanswered::TooEarly) => Err(self.too_early()),
             Err(Unanswered::Failed(failed)) => Err(failed),
         }
+    }
+
+    /// The upload is cut off, and a success would hide that. There is room for the next such answer.
+    fn too_early(&self) -> Failed {
+        self.has_many_fields.store(true, Relaxed);
+        Failed::Endpoint(own::BROKE_OFF)
     }
 
     fn answer(

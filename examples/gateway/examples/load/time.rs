@@ -53,7 +53,7 @@ pub async fn run(endpoints: &[SocketAddr], limit: Duration) -> Result<Timed> {
             crowds[turn].slice(REQUESTS).await.map_err(of(name))?;
             // The answers are here before the proxy has laid itself to rest.
             tokio::time::sleep(Duration::from_millis(2)).await;
-            let took = process.cpu()? - before;
+            let took = process.cpu()?.saturating_sub(before);
             costs.push(turn, took.as_secs_f64() * 1e6 / REQUESTS as f64);
         }
         round += 1;

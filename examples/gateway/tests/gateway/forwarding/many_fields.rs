@@ -2,6 +2,7 @@
 //! it, and that answer must not be the worse for it.
 
 use super::*;
+use crate::support::wait_until;
 
 /// An answer with so many header lines, framing among them.
 fn answer(lines: usize, body: &[u8]) -> Vec<u8> {
@@ -30,6 +31,26 @@ fn an_answer_of_up_to_512_header_lines_passes_whole_the_first_time_too() {
             assert_eq!(a.count(), 2, "a request is sent once");
         }
     }
+}
+
+/// The rest of the upload is lost with the first one, so that it is no success.
+#[test]
+fn an_answer_of_many_header_lines_before_the_end_of_the_upload_passes_from_the_second_time_on() {
+    let (gateway, a) = start();
+    a.answers(Answer::AtOnce(answer(200, b"early")));
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf";
+    let mut connection = Connection::open(gateway.address);
+    connection.write(head);
+    let first = connection.response();
+    assert_eq!((first.status, first.set_cookie()), (502, None));
+
+    let mut connection = Connection::open(gateway.address);
+    connection.write(head);
+    let second = connection.response();
+    assert_eq!((second.status, second.text()), (200, "early".into()));
+    assert_eq!(second.head.all("x-line").len(), 198);
+    connection.write("full");
+    wait_until("the whole upload", || a.last().body == b"halffull");
 }
 
 #[test]
