@@ -110,6 +110,8 @@ pub async fn endpoint(listener: TcpListener, name: &'static str) {
     dead.notify_one();
     // The last answer must be sent before the connections are cut.
     tokio::time::sleep(Duration::from_millis(50)).await;
+    // A request on one that is only about to be cut would be lost.
+    connections.shutdown().await;
 }
 
 /// Returns commands to copy into a shell, in the order in which they tell a story. The comments have
