@@ -200,7 +200,7 @@ async fn read_again(
     method: hyper::Method,
     limits: &Limits,
 ) -> Result<Response<Incoming>, hyper::Error> {
-    let io = TokioIo::new(Replay::new(stream, early));
+    let io = TokioIo::new(Replay::new(stream, &early));
     let (mut sender, driver) = builder(limits).max_headers(MOST_FIELDS).handshake(io).await?;
     tokio::spawn(driver);
     let mut request = Request::new(Empty::<Bytes>::new());

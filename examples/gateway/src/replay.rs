@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::stream::Stream;
@@ -14,7 +13,6 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Replay {
     stream: Stream,
-    early: Bytes,
     /// hyper takes what comes before its request for an error.
     is_asked: bool,
     reader: Option<Waker>,
@@ -22,8 +20,8 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// `early` is what was read of the answer.
-    pub(crate) fn new(stream: Stream, early: Bytes) -> Self {
-        Self { stream, early, is_asked: false, reader: None }
+    pub(crate) fn new(stream: Stream, early: &[u8]) -> Self {
+        Self { stream: stream.unread(early), is_asked: false, reader: None }
     }
 }
 
@@ -38,13 +36,7 @@ impl AsyncRead for Replay {
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if this.early.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
-        }
-        let length = this.early.len().min(buffer.remaining());
-        buffer.put_slice(this.early.get(..length).unwrap_or_default());
-        this.early.advance(length);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut this.stream).poll_read(cx, buffer)
     }
 }
 

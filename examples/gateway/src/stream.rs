@@ -34,6 +34,11 @@ impl Stream {
         Self { tcp, early, patience, stalling: None }
     }
 
+    /// Returns the connection before these bytes were read of it: they come again, and then the rest.
+    pub(crate) fn unread(self, early: &[u8]) -> Self {
+        Self { early: [early, &self.early].concat().into(), ..self }
+    }
+
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
